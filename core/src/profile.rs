@@ -1,0 +1,365 @@
+//! [`Profile`]: what was sampled in a stretch of time, in a compact form that knows nothing of V8.
+//!
+//! A profile is immutable, `Send + Sync`, and built only by [`ProfileBuilder`], which keeps its invariants:
+//! indices in range, parents before children, samples in time order, every frame and stack used and unique.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+/// What kind of code a frame runs, as V8 tells it (`CpuProfileNode::SourceType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FrameKind {
+    /// JavaScript or WebAssembly with a script behind it.
+    Script,
+    /// Code that is part of V8.
+    Builtin,
+    /// A native function called from JavaScript.
+    Callback,
+    /// A state of V8 rather than code: `(idle)`, `(program)`, `(garbage collector)`.
+    Internal,
+    /// V8 could not tell.
+    Unresolved,
+}
+
+/// A function at its definition.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Frame {
+    /// Never empty: a function without a name is `<anonymous>` (the processor never aggregates empty names).
+    pub function: Arc<str>,
+    /// A plain path for files (also when V8 has a `file://` URL), `node:fs` and the like, or empty when there is no script.
+    pub file: Arc<str>,
+    /// 1-based line of the definition, 0 when unknown.
+    pub line: u32,
+    /// 1-based column of the definition, 0 when unknown.
+    pub column: u32,
+    /// What it runs.
+    pub kind: FrameKind,
+}
+
+impl Frame {
+    /// Whether the frame is the user's own code: a script that is neither one of Node's own nor below `node_modules`.
+    pub fn in_app(&self) -> bool {
+        self.kind == FrameKind::Script && !self.file.starts_with("node:") && !self.file.contains("node_modules")
+    }
+
+    /// The module that Sentry groups functions by, from the file: see [`module_of`].
+    pub fn module(&self) -> String {
+        module_of(&self.file)
+    }
+}
+
+/// The module name of a script's path, the way Sentry's Node SDK writes it: everything up to the last `node_modules/` and a
+/// JavaScript or TypeScript extension are dropped, the last separator becomes `:`, the others become `.`.
+///
+/// `/app/lib/db.js` is `app.lib:db`, `/app/node_modules/@sentry/core/x.mjs` is `@sentry.core:x`, `node:fs` stays.
+/// A `file://` URL is taken as the path it stands for.
+pub fn module_of(file: &str) -> String {
+    const EXTENSIONS: [&str; 8] = [".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx"];
+    // A backslash is a letter like any other where it separates nothing.
+    let (separator, modules) = if cfg!(windows) { ('\\', "node_modules\\") } else { ('/', "node_modules/") };
+    let path = plain_path(file);
+    let stem = EXTENSIONS.iter().find_map(|extension| path.strip_suffix(extension)).unwrap_or(&path);
+    let own = stem.rfind(modules).map_or(stem, |at| &stem[at + modules.len()..]);
+    let own = match own.as_bytes() {
+        // A drive letter is not part of a module's name.
+        [_, b':', ..] if cfg!(windows) => &own[2..],
+        _ => own,
+    };
+    let module = match own.rsplit_once(separator) {
+        Some((dir, name)) => format!("{}:{name}", dir.replace(separator, ".")),
+        None => own.to_owned(),
+    };
+    module.strip_prefix('.').map(str::to_owned).unwrap_or(module)
+}
+
+/// The path that a `file://` URL stands for; anything else as it is.
+///
+/// ES modules carry URLs where CommonJS modules carry paths; debug images and grouping need one form.
+pub fn plain_path(resource: &str) -> std::borrow::Cow<'_, str> {
+    let Some(rest) = resource.strip_prefix("file://") else {
+        return resource.into();
+    };
+    // `?query` and `#fragment` tell copies of an ES module apart; they are not part of the file's path.
+    let rest = &rest[..rest.find(['?', '#']).unwrap_or(rest.len())];
+    let rest = match rest.as_bytes() {
+        [b'/', drive, b':', ..] if drive.is_ascii_alphabetic() => &rest[1..],
+        _ => rest,
+    };
+    if !rest.contains('%') {
+        return rest.into();
+    }
+    let bytes = rest.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escape = (bytes[at] == b'%')
+            .then(|| rest.get(at + 1..at + 3))
+            .flatten()
+            .filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match escape {
+            Some(byte) => {
+                decoded.push(byte);
+                at += 3;
+            }
+            None => {
+                decoded.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    match String::from_utf8(decoded) {
+        Ok(path) => path.into(),
+        Err(_) => rest.to_owned().into(),
+    }
+}
+
+/// A stack as its leaf and the rest: stacks that begin alike share their outer part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stack {
+    /// The stack of the caller, `None` at the outermost frame; always a smaller index than the stack's own.
+    pub parent: Option<u32>,
+    /// The leaf: an index into [`Profile::frames`].
+    pub frame: u32,
+}
+
+/// What ran at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Unix time, microseconds.
+    pub time_us: i64,
+    /// An index into [`Profile::stacks`]; `None` for an idle sample, which ends what the sample before it ran.
+    pub stack: Option<u32>,
+}
+
+/// One reading of a measurement.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Unix time, microseconds.
+    pub time_us: i64,
+    /// In the measurement's unit.
+    pub value: f64,
+}
+
+/// What was measured beside the samples, one reading each 100 ms.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Measurements {
+    /// CPU time of the process over wall time times available cores, percent, 0 to 100.
+    pub cpu_usage: Vec<Point>,
+    /// Used heap of the isolate, bytes.
+    pub memory_footprint: Vec<Point>,
+}
+
+/// A finished profile: shared, immutable, ready for any encoder on any thread.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    start_us: i64,
+    end_us: i64,
+    interval_us: u32,
+    frames: Vec<Frame>,
+    stacks: Vec<Stack>,
+    samples: Vec<Sample>,
+    measurements: Measurements,
+    dropped_samples: u64,
+}
+
+impl Profile {
+    /// When it began, Unix time in microseconds.
+    pub fn start_us(&self) -> i64 {
+        self.start_us
+    }
+
+    /// When it ended, Unix time in microseconds.
+    pub fn end_us(&self) -> i64 {
+        self.end_us
+    }
+
+    /// The sampling interval asked for, microseconds.
+    pub fn interval_us(&self) -> u32 {
+        self.interval_us
+    }
+
+    /// The distinct functions.
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// The distinct stacks, as a tree of leaf and caller: each one's parent stands before it.
+    pub fn stacks(&self) -> &[Stack] {
+        &self.stacks
+    }
+
+    /// The samples in time order.
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// CPU and memory.
+    pub fn measurements(&self) -> &Measurements {
+        &self.measurements
+    }
+
+    /// Samples that came after the maximum was reached and are not in the profile.
+    pub fn dropped_samples(&self) -> u64 {
+        self.dropped_samples
+    }
+
+    /// How many samples are not idle samples.
+    pub fn active_samples(&self) -> usize {
+        self.samples.iter().filter(|s| s.stack.is_some()).count()
+    }
+
+    /// The frames of a stack, leaf first, as indices into [`Profile::frames`].
+    pub fn frames_of(&self, stack: u32) -> impl Iterator<Item = u32> + '_ {
+        std::iter::successors(Some(stack), |&at| self.stacks[at as usize].parent)
+            .map(|at| self.stacks[at as usize].frame)
+    }
+}
+
+/// Builds a [`Profile`] and merges equal frames and stacks on the way.
+#[derive(Debug, Default)]
+pub struct ProfileBuilder {
+    frames: Vec<Frame>,
+    frame_ids: FxHashMap<Frame, u32>,
+    stacks: Vec<Stack>,
+    stack_ids: FxHashMap<Stack, u32>,
+    samples: Vec<Sample>,
+    measurements: Measurements,
+    max_samples: Option<usize>,
+    dropped_samples: u64,
+}
+
+impl ProfileBuilder {
+    /// An empty profile without a limit.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty profile that keeps the first `max_samples` samples and counts the others as dropped.
+    pub fn with_max_samples(max_samples: usize) -> Self {
+        Self { max_samples: Some(max_samples), ..Self::default() }
+    }
+
+    /// The index of a frame, the same for equal frames.
+    pub fn frame(&mut self, frame: &Frame) -> u32 {
+        if let Some(&id) = self.frame_ids.get(frame) {
+            return id;
+        }
+        let id = self.frames.len() as u32;
+        self.frames.push(frame.clone());
+        self.frame_ids.insert(frame.clone(), id);
+        id
+    }
+
+    /// The index of the stack that calls `frame` from `parent`, the same for equal stacks.
+    ///
+    /// # Panics
+    /// When an index did not come from this builder.
+    pub fn stack(&mut self, parent: Option<u32>, frame: u32) -> u32 {
+        assert!((frame as usize) < self.frames.len(), "frame {frame} is not of this builder");
+        assert!(parent.is_none_or(|p| (p as usize) < self.stacks.len()), "stack {parent:?} is not of this builder");
+        let next = self.stacks.len() as u32;
+        let stack = Stack { parent, frame };
+        let id = *self.stack_ids.entry(stack).or_insert(next);
+        if id == next {
+            self.stacks.push(stack);
+        }
+        id
+    }
+
+    /// Adds a sample; `stack` is an index from [`ProfileBuilder::stack`], or `None` for an idle sample.
+    pub fn sample(&mut self, time_us: i64, stack: Option<u32>) {
+        if self.max_samples.is_some_and(|max| self.samples.len() >= max) {
+            self.dropped_samples += 1;
+            return;
+        }
+        self.samples.push(Sample { time_us, stack });
+    }
+
+    /// The samples so far, in the order in which they were added.
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// Where readings are added.
+    pub fn measurements_mut(&mut self) -> &mut Measurements {
+        &mut self.measurements
+    }
+
+    /// How many distinct frames and stack nodes there are, for an estimate of the size.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.frames.len(), self.stacks.len())
+    }
+
+    /// The finished profile; samples and readings are put in time order (V8's time stamps may step back by some µs).
+    pub fn finish(self, start_us: i64, end_us: i64, interval_us: u32) -> Profile {
+        let Self { frames, stacks, mut samples, mut measurements, dropped_samples, .. } = self;
+        samples.sort_by_key(|s| s.time_us);
+        measurements.cpu_usage.sort_by_key(|p| p.time_us);
+        measurements.memory_footprint.sort_by_key(|p| p.time_us);
+        Profile { start_us, end_us, interval_us, frames, stacks, samples, measurements, dropped_samples }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_are_named_as_the_sdk_names_them() {
+        for (file, module) in [
+            ("", ""),
+            ("x", "x"),
+            ("/x", ":x"),
+            ("/app/lib/db.js", "app.lib:db"),
+            ("/app/lib/db.mjs", "app.lib:db"),
+            ("/app/src/db.ts", "app.src:db"),
+            ("file:///app/my%20lib/db.mjs", "app.my lib:db"),
+            ("/app/node_modules/a/node_modules/@b/c/index.js", "@b.c:index"),
+            ("node:fs", "node:fs"),
+            ("node:internal/timers", "node:internal:timers"),
+            (".js", ""),
+        ] {
+            assert_eq!(module_of(file), module, "{file}");
+        }
+    }
+
+    #[test]
+    fn urls_become_paths() {
+        assert_eq!(plain_path("file:///a/b.mjs"), "/a/b.mjs");
+        assert_eq!(plain_path("file:///a/b.mjs?v=1#x"), "/a/b.mjs");
+        assert_eq!(plain_path("file:///a/%C3%A4%25.mjs"), "/a/ä%.mjs");
+        assert_eq!(plain_path("file:///a/%zz.mjs"), "/a/%zz.mjs");
+        assert_eq!(plain_path("file:///a/%ff.mjs"), "/a/%ff.mjs");
+        assert_eq!(plain_path("file:///C:/a/b.mjs"), "C:/a/b.mjs");
+        assert_eq!(plain_path("node:fs"), "node:fs");
+    }
+
+    #[test]
+    fn a_profile_merges_what_is_equal_and_sorts_by_time() {
+        let frame = |name: &str| Frame {
+            function: name.into(),
+            file: "/a.js".into(),
+            line: 1,
+            column: 1,
+            kind: FrameKind::Script,
+        };
+        let mut builder = ProfileBuilder::with_max_samples(3);
+        let (a, b) = (builder.frame(&frame("a")), builder.frame(&frame("b")));
+        assert_eq!(a, builder.frame(&frame("a")));
+        let outer = builder.stack(None, a);
+        let inner = builder.stack(Some(outer), b);
+        assert_eq!(inner, builder.stack(Some(outer), b));
+        builder.sample(30, Some(inner));
+        builder.sample(10, Some(outer));
+        builder.sample(20, None);
+        builder.sample(40, None);
+        let profile = builder.finish(0, 50, 10);
+        let times: Vec<_> = profile.samples().iter().map(|s| s.time_us).collect();
+        assert_eq!(times, [10, 20, 30]);
+        assert_eq!(profile.dropped_samples(), 1);
+        assert_eq!(profile.active_samples(), 2);
+        assert_eq!(profile.frames_of(inner).collect::<Vec<_>>(), [b, a]);
+    }
+}
