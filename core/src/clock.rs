@@ -35,8 +35,7 @@ fn read(clock: libc::clockid_t) -> i64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the structure is ours; a clock that does not exist leaves it as it is.
     unsafe { libc::clock_gettime(clock, &mut time) };
-    // Both are 32 bits wide on some targets.
-    i64::from(time.tv_sec) * 1_000_000 + i64::from(time.tv_nsec) / 1_000
+    time.tv_sec * 1_000_000 + time.tv_nsec / 1_000
 }
 
 /// From monotonic to wall time, also across a stepped clock or a machine that was frozen in between.
