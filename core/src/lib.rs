@@ -4,4 +4,4 @@
 pub mod encode;
 pub mod profile;
 
-pub use profile::{Frame, FrameKind, Measurements, Point, Profile, ProfileBuilder, Sample, Stack};
+pub use profile::{Frame, FrameKind, Hotspot, Measurements, Point, Profile, ProfileBuilder, Sample, Stack, StackTotal};

@@ -1,0 +1,225 @@
+//! Chrome DevTools' `.cpuprofile`: the type `Profile` of the DevTools protocol's `Profiler` domain.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+
+use super::sample::{Seq, to_json};
+use crate::{Frame, Profile};
+
+/// JSON that opens in Chrome DevTools and VS Code. Times are Unix microseconds; files are URLs, so that they can be opened.
+pub fn encode(profile: &Profile) -> Vec<u8> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Document<N, S, D> {
+        nodes: N,
+        start_time: i64,
+        end_time: i64,
+        samples: S,
+        time_deltas: D,
+    }
+
+    let tree = Tree::new(profile);
+    let samples = profile.samples();
+    let first = samples.first().map_or(profile.start_us(), |sample| sample.time_us);
+    let last = samples.last().map_or(profile.end_us(), |sample| sample.time_us);
+    // DevTools wants every sample between start and end.
+    let start = profile.start_us().min(first);
+    to_json(&Document {
+        nodes: Seq(|| tree.nodes()),
+        start_time: start,
+        end_time: profile.end_us().max(last),
+        samples: Seq(|| samples.iter().map(|sample| tree.node_of(sample.stack))),
+        time_deltas: Seq(|| {
+            let before = std::iter::once(start).chain(samples.iter().map(|sample| sample.time_us));
+            samples.iter().zip(before).map(|(sample, before)| sample.time_us - before)
+        }),
+    })
+}
+
+const ROOT: u32 = 1;
+const IDLE: u32 = 2;
+/// The id of the first node that stands for a stack.
+const FIRST: u32 = 3;
+
+/// The call tree of the sampled stacks: a root, an idle node, then a node for each stack that was sampled or called one that was.
+struct Tree<'a> {
+    profile: &'a Profile,
+    call_frames: Vec<CallFrame<'a>>,
+    /// The stacks that have nodes, in order of their ids.
+    stacks: Vec<u32>,
+    /// By stack; `None` when it has no node.
+    ids: Vec<Option<u32>>,
+    /// By stack; last the idle node's.
+    hits: Vec<u32>,
+    /// By node id; [`NONE`] ends a list.
+    first_child: Vec<u32>,
+    next_sibling: Vec<u32>,
+}
+
+/// No node has this id.
+const NONE: u32 = 0;
+
+impl<'a> Tree<'a> {
+    fn new(profile: &'a Profile) -> Self {
+        let count = profile.stacks().len();
+        let mut hits = vec![0; count + 1];
+        let mut used = vec![false; count];
+        for sample in profile.samples() {
+            match sample.stack {
+                Some(stack) if !profile.is_idle(sample.stack) => {
+                    hits[stack as usize] += 1;
+                    used[stack as usize] = true;
+                }
+                _ => hits[count] += 1,
+            }
+        }
+        // Parents stand before their children: one pass from the end reaches every ancestor.
+        for (at, stack) in profile.stacks().iter().enumerate().rev() {
+            if let Some(parent) = stack.parent {
+                used[parent as usize] |= used[at];
+            }
+        }
+        let stacks: Vec<u32> = (0..count as u32).filter(|&stack| used[stack as usize]).collect();
+        let mut ids = vec![None; count];
+        for (id, &stack) in (FIRST..).zip(&stacks) {
+            ids[stack as usize] = Some(id);
+        }
+        let nodes = FIRST as usize + stacks.len();
+        let (mut first_child, mut next_sibling) = (vec![NONE; nodes], vec![NONE; nodes]);
+        // From the end, because each child is put before those that its parent has.
+        for &stack in stacks.iter().rev() {
+            let id = ids[stack as usize].expect("it has a node");
+            let parent = profile.stacks()[stack as usize].parent;
+            let parent = parent.map_or(ROOT, |parent| ids[parent as usize].expect("ancestors of nodes are nodes"));
+            next_sibling[id as usize] = first_child[parent as usize];
+            first_child[parent as usize] = id;
+        }
+        next_sibling[IDLE as usize] = first_child[ROOT as usize];
+        first_child[ROOT as usize] = IDLE;
+        let mut scripts = FxHashMap::default();
+        let call_frames = profile.frames().iter().map(|frame| {
+            let next = scripts.len() + 1;
+            let script = if frame.file.is_empty() { 0 } else { *scripts.entry(&*frame.file).or_insert(next) };
+            CallFrame::of(frame, script)
+        });
+        let call_frames = call_frames.collect();
+        Self { profile, call_frames, stacks, ids, hits, first_child, next_sibling }
+    }
+
+    fn node_of(&self, stack: Option<u32>) -> u32 {
+        stack.filter(|_| !self.profile.is_idle(stack)).and_then(|stack| self.ids[stack as usize]).unwrap_or(IDLE)
+    }
+
+    fn children(&self, id: u32) -> impl Iterator<Item = u32> {
+        let listed = |id: u32| (id != NONE).then_some(id);
+        std::iter::successors(listed(self.first_child[id as usize]), move |&id| listed(self.next_sibling[id as usize]))
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = impl Serialize> {
+        static ROOT_FRAME: CallFrame<'_> = CallFrame::named("(root)");
+        static IDLE_FRAME: CallFrame<'_> = CallFrame::named("(idle)");
+
+        let idle_hits = self.hits[self.profile.stacks().len()];
+        let own = [(ROOT, &ROOT_FRAME, 0), (IDLE, &IDLE_FRAME, idle_hits)];
+        let sampled = (FIRST..).zip(&self.stacks).map(|(id, &stack)| {
+            let frame = self.profile.stacks()[stack as usize].frame;
+            (id, &self.call_frames[frame as usize], self.hits[stack as usize])
+        });
+        own.into_iter().chain(sampled).map(move |(id, call_frame, hit_count)| Node {
+            id,
+            call_frame,
+            hit_count,
+            children: self.children(id).next().map(|_| Seq(move || self.children(id))),
+        })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Node<'a, C> {
+    id: u32,
+    call_frame: &'a CallFrame<'a>,
+    hit_count: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    children: Option<C>,
+}
+
+/// Lines and columns from 0, -1 when unknown.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CallFrame<'a> {
+    function_name: &'a str,
+    script_id: Cow<'a, str>,
+    url: Cow<'a, str>,
+    line_number: i64,
+    column_number: i64,
+}
+
+impl<'a> CallFrame<'a> {
+    const fn named(function_name: &'a str) -> Self {
+        Self {
+            function_name,
+            script_id: Cow::Borrowed("0"),
+            url: Cow::Borrowed(""),
+            line_number: -1,
+            column_number: -1,
+        }
+    }
+
+    fn of(frame: &'a Frame, script: usize) -> Self {
+        Self {
+            function_name: &frame.function,
+            script_id: script.to_string().into(),
+            url: url_of(&frame.file),
+            line_number: i64::from(frame.line) - 1,
+            column_number: i64::from(frame.column) - 1,
+        }
+    }
+}
+
+/// The `file://` URL of an absolute path; anything else (`node:fs`, `evalmachine.<anonymous>`) as it is.
+fn url_of(file: &str) -> Cow<'_, str> {
+    let bytes = file.as_bytes();
+    let windows = matches!(bytes, [drive, b':', b'/' | b'\\', ..] if drive.is_ascii_alphabetic());
+    if !windows && bytes.first() != Some(&b'/') {
+        return file.into();
+    }
+    let mut url = String::with_capacity(file.len() + 8);
+    url.push_str(if windows { "file:///" } else { "file://" });
+    for &byte in bytes {
+        match byte {
+            b'\\' if windows => url.push('/'),
+            // What RFC 3986 allows in a path.
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => url.push(byte.into()),
+            b'/' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';'
+            | b'=' | b':' | b'@' => url.push(byte.into()),
+            _ => write!(url, "%{byte:02X}").expect("writing to a string cannot fail"),
+        }
+    }
+    url.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::plain_path;
+
+    #[test]
+    fn paths_become_urls_that_lead_back() {
+        for (file, url) in [
+            ("", ""),
+            ("node:fs", "node:fs"),
+            ("evalmachine.<anonymous>", "evalmachine.<anonymous>"),
+            ("/a/b.js", "file:///a/b.js"),
+            ("/a/ä %#?.mjs", "file:///a/%C3%A4%20%25%23%3F.mjs"),
+            ("C:/a b.js", "file:///C:/a%20b.js"),
+        ] {
+            assert_eq!(url_of(file), url);
+            assert_eq!(plain_path(url), file);
+        }
+        assert_eq!(url_of(r"C:\a\b.js"), "file:///C:/a/b.js");
+    }
+}
