@@ -1,9 +1,7 @@
 //! Checks of what comes from C.
 
 use std::ffi::c_char;
-use std::ptr::NonNull;
 
-use crate::boundary::given;
 use crate::status::Status;
 use crate::status::sentry_profiler_status_t::*;
 
@@ -11,13 +9,15 @@ use crate::status::sentry_profiler_status_t::*;
 ///
 /// # Safety
 /// NULL, or the address of `len` bytes that stay as they are for `'a`.
-pub unsafe fn text<'a>(data: Option<NonNull<c_char>>, len: usize) -> Result<&'a str, Status> {
-    let data = given(data)?;
+pub unsafe fn text<'a>(data: *const c_char, len: usize) -> Result<&'a str, Status> {
+    if data.is_null() {
+        return Err(SENTRY_PROFILER_NULL_ARGUMENT);
+    }
     if len > isize::MAX as usize {
         return Err(SENTRY_PROFILER_INVALID_ARGUMENT);
     }
     // SAFETY: as the caller vouches; the length fits.
-    let bytes = unsafe { std::slice::from_raw_parts(data.cast::<u8>().as_ptr(), len) };
+    let bytes = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), len) };
     std::str::from_utf8(bytes).map_err(|_| SENTRY_PROFILER_INVALID_ARGUMENT)
 }
 
@@ -25,7 +25,7 @@ pub unsafe fn text<'a>(data: Option<NonNull<c_char>>, len: usize) -> Result<&'a 
 ///
 /// # Safety
 /// As [`text`].
-pub unsafe fn name<'a>(data: Option<NonNull<c_char>>, len: usize) -> Result<&'a str, Status> {
+pub unsafe fn name<'a>(data: *const c_char, len: usize) -> Result<&'a str, Status> {
     // SAFETY: as the caller vouches.
     let text = unsafe { text(data, len) }?;
     if text.is_empty() { Err(SENTRY_PROFILER_INVALID_ARGUMENT) } else { Ok(text) }

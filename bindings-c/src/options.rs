@@ -186,7 +186,7 @@ fn set(options: Option<&mut sentry_profiler_options_t>, change: impl FnOnce(&mut
 
 fn set_text(
     options: Option<&mut sentry_profiler_options_t>,
-    data: Option<NonNull<c_char>>,
+    data: *const c_char,
     len: usize,
     change: impl FnOnce(&mut Settings, &str) -> Outcome,
 ) -> Status {
@@ -290,9 +290,9 @@ pub extern "C" fn sentry_profiler_options_set_max_sample_count(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sentry_profiler_options_set_thread(
     options: Option<&mut sentry_profiler_options_t>,
-    id: Option<NonNull<c_char>>,
+    id: *const c_char,
     id_len: usize,
-    name: Option<NonNull<c_char>>,
+    name: *const c_char,
     name_len: usize,
 ) -> sentry_profiler_status_t {
     set(options, |settings| {
@@ -377,7 +377,7 @@ pub extern "C" fn sentry_profiler_options_set_quiet_ms(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sentry_profiler_options_set_release(
     options: Option<&mut sentry_profiler_options_t>,
-    release: Option<NonNull<c_char>>,
+    release: *const c_char,
     len: usize,
 ) -> sentry_profiler_status_t {
     set_text(options, release, len, |settings, text| {
@@ -396,7 +396,7 @@ pub unsafe extern "C" fn sentry_profiler_options_set_release(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sentry_profiler_options_set_environment(
     options: Option<&mut sentry_profiler_options_t>,
-    environment: Option<NonNull<c_char>>,
+    environment: *const c_char,
     len: usize,
 ) -> sentry_profiler_status_t {
     set_text(options, environment, len, |settings, text| {
@@ -415,9 +415,9 @@ pub unsafe extern "C" fn sentry_profiler_options_set_environment(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sentry_profiler_options_set_sdk(
     options: Option<&mut sentry_profiler_options_t>,
-    name: Option<NonNull<c_char>>,
+    name: *const c_char,
     name_len: usize,
-    version: Option<NonNull<c_char>>,
+    version: *const c_char,
     version_len: usize,
 ) -> sentry_profiler_status_t {
     set(options, |settings| {
@@ -440,7 +440,7 @@ pub unsafe extern "C" fn sentry_profiler_options_set_sdk(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sentry_profiler_options_set_platform(
     options: Option<&mut sentry_profiler_options_t>,
-    platform: Option<NonNull<c_char>>,
+    platform: *const c_char,
     len: usize,
 ) -> sentry_profiler_status_t {
     set_text(options, platform, len, |settings, text| {
@@ -460,9 +460,9 @@ pub unsafe extern "C" fn sentry_profiler_options_set_platform(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sentry_profiler_options_add_debug_id(
     options: Option<&mut sentry_profiler_options_t>,
-    file: Option<NonNull<c_char>>,
+    file: *const c_char,
     file_len: usize,
-    debug_id: Option<NonNull<c_char>>,
+    debug_id: *const c_char,
     debug_id_len: usize,
 ) -> sentry_profiler_status_t {
     set(options, |settings| {

@@ -118,7 +118,7 @@ pub unsafe extern "C" fn sentry_profiler_new(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sentry_profiler_start_profiling(
     profiler: Option<NonNull<sentry_profiler_t>>,
-    title: Option<NonNull<c_char>>,
+    title: *const c_char,
     len: usize,
 ) -> sentry_profiler_status_t {
     let start = |profiler: &sentry_profiler_t| {
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn sentry_profiler_start_profiling(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sentry_profiler_stop_profiling(
     profiler: Option<NonNull<sentry_profiler_t>>,
-    title: Option<NonNull<c_char>>,
+    title: *const c_char,
     len: usize,
     out: Option<&mut MaybeUninit<*mut sentry_profile_t>>,
 ) -> sentry_profiler_status_t {

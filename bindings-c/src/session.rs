@@ -264,9 +264,9 @@ pub unsafe extern "C" fn sentry_profiler_session_flush(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sentry_profiler_session_add_debug_id(
     session: Option<NonNull<sentry_profiler_session_t>>,
-    file: Option<NonNull<c_char>>,
+    file: *const c_char,
     file_len: usize,
-    debug_id: Option<NonNull<c_char>>,
+    debug_id: *const c_char,
     debug_id_len: usize,
 ) -> sentry_profiler_status_t {
     let add = |handle: &sentry_profiler_session_t| {
