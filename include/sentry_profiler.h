@@ -514,9 +514,9 @@ sentry_profiler_status_t sentry_profiler_options_set_max_sample_count(sentry_pro
  * one call on the options at a time.
  */
 sentry_profiler_status_t sentry_profiler_options_set_thread(sentry_profiler_options_t *options,
-                                                            char *id,
+                                                            const char *id,
                                                             size_t id_len,
-                                                            char *name,
+                                                            const char *name,
                                                             size_t name_len);
 
 /**
@@ -561,7 +561,7 @@ sentry_profiler_status_t sentry_profiler_options_set_quiet_ms(sentry_profiler_op
  * options at a time.
  */
 sentry_profiler_status_t sentry_profiler_options_set_release(sentry_profiler_options_t *options,
-                                                             char *release,
+                                                             const char *release,
                                                              size_t len);
 
 /**
@@ -571,7 +571,7 @@ sentry_profiler_status_t sentry_profiler_options_set_release(sentry_profiler_opt
  * options at a time.
  */
 sentry_profiler_status_t sentry_profiler_options_set_environment(sentry_profiler_options_t *options,
-                                                                 char *environment,
+                                                                 const char *environment,
                                                                  size_t len);
 
 /**
@@ -581,9 +581,9 @@ sentry_profiler_status_t sentry_profiler_options_set_environment(sentry_profiler
  * on the options at a time.
  */
 sentry_profiler_status_t sentry_profiler_options_set_sdk(sentry_profiler_options_t *options,
-                                                         char *name,
+                                                         const char *name,
                                                          size_t name_len,
-                                                         char *version,
+                                                         const char *version,
                                                          size_t version_len);
 
 /**
@@ -594,7 +594,7 @@ sentry_profiler_status_t sentry_profiler_options_set_sdk(sentry_profiler_options
  * the options at a time.
  */
 sentry_profiler_status_t sentry_profiler_options_set_platform(sentry_profiler_options_t *options,
-                                                              char *platform,
+                                                              const char *platform,
                                                               size_t len);
 
 /**
@@ -605,9 +605,9 @@ sentry_profiler_status_t sentry_profiler_options_set_platform(sentry_profiler_op
  * on the options at a time.
  */
 sentry_profiler_status_t sentry_profiler_options_add_debug_id(sentry_profiler_options_t *options,
-                                                              char *file,
+                                                              const char *file,
                                                               size_t file_len,
-                                                              char *debug_id,
+                                                              const char *debug_id,
                                                               size_t debug_id_len);
 
 /**
@@ -733,7 +733,7 @@ sentry_profiler_status_t sentry_profiler_new(sentry_profiler_isolate_t *isolate,
  * recording takes up to some milliseconds, with lazy logging more; others some microseconds.
  */
 sentry_profiler_status_t sentry_profiler_start_profiling(sentry_profiler_t *profiler,
-                                                         char *title,
+                                                         const char *title,
                                                          size_t len);
 
 /**
@@ -745,7 +745,7 @@ sentry_profiler_status_t sentry_profiler_start_profiling(sentry_profiler_t *prof
  * recorded before the last seconds was merged already.
  */
 sentry_profiler_status_t sentry_profiler_stop_profiling(sentry_profiler_t *profiler,
-                                                        char *title,
+                                                        const char *title,
                                                         size_t len,
                                                         sentry_profile_t **out);
 
@@ -831,9 +831,9 @@ sentry_profiler_status_t sentry_profiler_session_flush(sentry_profiler_session_t
  * are copied. Isolate thread.
  */
 sentry_profiler_status_t sentry_profiler_session_add_debug_id(sentry_profiler_session_t *session,
-                                                              char *file,
+                                                              const char *file,
                                                               size_t file_len,
-                                                              char *debug_id,
+                                                              const char *debug_id,
                                                               size_t debug_id_len);
 
 /**

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::MaybeUninit;
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
