@@ -1,10 +1,10 @@
 //! Where calls from C come in: no panic goes out, and a handle that saw one is never used again.
 
+use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::ThreadId;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::callback;
 use crate::status::Status;
@@ -18,8 +18,10 @@ pub fn boundary(run: impl FnOnce() -> Outcome) -> Status {
         Ok(Ok(())) => SENTRY_PROFILER_OK,
         Ok(Err(status)) => status,
         Err(payload) => {
-            // A payload may panic when it is dropped.
-            std::mem::forget(payload);
+            // A payload may panic when it is dropped; what that leaves behind is given up.
+            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                std::mem::forget(again);
+            }
             SENTRY_PROFILER_PANIC
         }
     }
@@ -43,6 +45,26 @@ impl Poison {
     }
 }
 
+/// Tells threads apart, also those that came after others had ended.
+///
+/// Not `std::thread::ThreadId`: to get one makes the standard library describe the host's thread, in memory that nobody frees
+/// before the thread ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ThreadId(u64);
+
+impl ThreadId {
+    fn current() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        thread_local! {
+            static CURRENT: Cell<u64> = const { Cell::new(0) };
+        }
+        if CURRENT.get() == 0 {
+            CURRENT.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        Self(CURRENT.get())
+    }
+}
+
 /// What a handle has that belongs to one thread.
 #[derive(Debug)]
 pub struct Owner {
@@ -52,7 +74,7 @@ pub struct Owner {
 
 impl Owner {
     pub fn current() -> Self {
-        Self { thread: std::thread::current().id(), poison: Poison::default() }
+        Self { thread: ThreadId::current(), poison: Poison::default() }
     }
 
     /// Runs the work of a call on the handle, on its thread and outside of callbacks only.
@@ -66,7 +88,7 @@ impl Owner {
     /// Whether the calling thread may touch what the handle owns.
     pub fn check(&self) -> Outcome {
         callback::refuse_inside()?;
-        if std::thread::current().id() == self.thread { Ok(()) } else { Err(SENTRY_PROFILER_WRONG_THREAD) }
+        if ThreadId::current() == self.thread { Ok(()) } else { Err(SENTRY_PROFILER_WRONG_THREAD) }
     }
 }
 

@@ -464,7 +464,7 @@ static void recordings(const body_host_t *host) {
     sentry_profile_free(inner);
 
     /* V8 itself records a hundred at once. */
-    char title[16];
+    char title[32];
     for (int at = 0; at < 120; at++) {
         snprintf(title, sizeof title, "title %d", at);
         IS(OK, sentry_profiler_start_profiling(profiler, TEXT(title)));
