@@ -1,6 +1,6 @@
-import { threadId as currentThreadId } from 'node:worker_threads';
 import { loadAddon } from './loader';
 import type { ChunkProfile, ProfileFormat, ProfilerSupport, ThreadProfile } from './loader';
+import { currentThread } from './thread';
 
 export { nodeProfilingIntegration } from './integration';
 export type { ProfilingIntegration, ProfilingTuning } from './integration';
@@ -55,22 +55,17 @@ export function stopProfiling(title: string, format: 1, threadId?: number, colle
 export function stopProfiling(
   title: string,
   options: StopProfilingOptions | ProfileFormat = {},
-  threadId: number = currentThreadId,
+  threadId?: number,
   collectResources = false,
 ): ThreadProfile | ChunkProfile | null {
   const addon = loadAddon();
   if (typeof options !== 'object' || options === null) {
-    return addon.stopProfiling(title, options, threadId, collectResources);
+    return addon.stopProfiling(title, options, threadId ?? currentThread().id, collectResources);
   }
-  const { format = 'chunk' } = options;
-  // The native function rejects what is neither a title nor a format, with its own messages.
   const formats: Record<string, ProfileFormat> = { thread: 0, chunk: 1 };
-  return addon.stopProfiling(
-    title,
-    formats[format] ?? (format as unknown as ProfileFormat),
-    options.threadId ?? threadId,
-    options.collectResources ?? collectResources,
-  );
+  // What is no format goes to the native function as it is, which rejects it in its own words.
+  const format = formats[options.format ?? 'chunk'] ?? (options.format as unknown as ProfileFormat);
+  return addon.stopProfiling(title, format, options.threadId ?? currentThread().id, options.collectResources ?? false);
 }
 
 /**

@@ -1,9 +1,9 @@
-import { isMainThread, threadId } from 'node:worker_threads';
 import { DebugIds } from './debug-ids';
 import { loadAddon } from './loader';
 import type { Chunk, Outcome, Session, SessionOptions } from './loader';
 import { chunkEnvelope, debugLog, warnOnce } from './sentry';
 import type { SentryClient, SentryEvent, Span, StreamedSpan } from './sentry';
+import { currentThread } from './thread';
 
 /** An integration of the Sentry SDK (10 and 11) that profiles the thread it is set up on. */
 export interface ProfilingIntegration {
@@ -30,7 +30,11 @@ const ENCODE_TIMEOUT_MS = 2_000;
 /** The core's name for the reason why a chunk with fewer than two samples is dropped. */
 const TOO_FEW_SAMPLES = 'too-few-samples';
 
-const THREAD_DATA = { 'thread.id': String(threadId), 'thread.name': isMainThread ? 'main' : 'worker' };
+/** By these a span finds the samples of its thread. */
+interface ThreadData {
+  'thread.id': string;
+  'thread.name': string;
+}
 
 /**
  * Profiles the service and sends the profiles to Sentry.
@@ -130,6 +134,7 @@ class SessionProfiler implements Profiler {
   readonly #client: SentryClient;
   readonly #session: Session;
   readonly #lifecycle: 'manual' | 'trace';
+  readonly #threadData: ThreadData;
   readonly #debugIds: DebugIds | undefined;
   readonly #unsubscribes: Array<() => void> = [];
   /** The spans that the session was told of: it must hear the end of these, and of no others. */
@@ -140,15 +145,17 @@ class SessionProfiler implements Profiler {
   constructor(client: SentryClient, options: ProfilingTuning & Pick<SessionOptions, 'lifecycle' | 'sampleRate'>) {
     const { release, environment, stackParser } = client.getOptions();
     const sdk = client.getSdkMetadata()?.sdk;
+    const thread = currentThread();
     this.#client = client;
+    this.#threadData = { 'thread.id': String(thread.id), 'thread.name': thread.name };
     this.#lifecycle = options.lifecycle;
     this.#debugIds = stackParser && new DebugIds(stackParser);
     const { Session } = loadAddon();
     this.#session = new Session(
       {
         ...options,
-        threadId: THREAD_DATA['thread.id'],
-        threadName: THREAD_DATA['thread.name'],
+        threadId: this.#threadData['thread.id'],
+        threadName: this.#threadData['thread.name'],
         sdkName: sdk?.name,
         sdkVersion: sdk?.version,
         release,
@@ -172,8 +179,8 @@ class SessionProfiler implements Profiler {
     this.#unsubscribes.push(
       () => process.off('beforeExit', onBeforeExit),
       client.on('preprocessEvent', event => linkEvent(event, profilerId)),
-      client.on('beforeSendEvent', nameThread),
-      client.on('processSpan', span => linkStreamedSpan(span, profilerId)),
+      client.on('beforeSendEvent', event => nameThread(event, this.#threadData)),
+      client.on('processSpan', span => linkStreamedSpan(span, { 'sentry.profiler_id': profilerId, ...this.#threadData })),
       client.on('flush', () => this.#deliver(session => session.flush(ENCODE_TIMEOUT_MS))),
       client.on('close', () => this.close()),
     );
@@ -308,19 +315,19 @@ function linkEvent(event: SentryEvent, profilerId: string): void {
 }
 
 /** Says which thread's samples belong to an event, and to each span of a transaction. */
-function nameThread(event: SentryEvent): void {
+function nameThread(event: SentryEvent, threadData: ThreadData): void {
   const { contexts } = event;
   if (contexts?.profile) {
-    contexts.trace = { ...contexts.trace, data: { ...contexts.trace?.data, ...THREAD_DATA } };
+    contexts.trace = { ...contexts.trace, data: { ...contexts.trace?.data, ...threadData } };
     for (const span of event.spans ?? []) {
-      span.data = { ...span.data, ...THREAD_DATA };
+      span.data = { ...span.data, ...threadData };
     }
   }
 }
 
 /** The same for a span that is sent on its own. */
-function linkStreamedSpan(span: StreamedSpan, profilerId: string): void {
-  span.attributes = { 'sentry.profiler_id': profilerId, ...THREAD_DATA, ...span.attributes };
+function linkStreamedSpan(span: StreamedSpan, link: ThreadData & { 'sentry.profiler_id': string }): void {
+  span.attributes = { ...link, ...span.attributes };
 }
 
 function show(value: unknown): string {
