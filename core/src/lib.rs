@@ -1,7 +1,33 @@
 //! Samples the JavaScript that a V8 isolate runs and hands out profiles that Sentry, Chrome DevTools, pprof and flame graphs
 //! understand.
+//!
+//! [`Profiler`] is the profiler of one isolate: named recordings that may overlap, and [`Session`]s that record chunk after
+//! chunk for Sentry. What was recorded is a [`Profile`], which [`encode`] turns into bytes on any thread.
+//!
+//! The data flows one way: isolate → V8's tree → `capture` → [`Profile`] → [`encode`] → the host. On the isolate's thread V8
+//! is asked to start, stop and delete short recordings; everything that grows with a profile happens on the encoder's.
 
+mod capture;
+mod clock;
 pub mod encode;
+mod error;
+mod measurements;
 pub mod profile;
+mod profiler;
+mod recorder;
+mod session;
+mod stream;
+mod threads;
+pub mod v8;
+mod window;
 
-pub use profile::{Frame, FrameKind, Measurements, Point, Profile, ProfileBuilder, Sample, Stack};
+pub use error::Error;
+pub use profile::{Frame, FrameKind, Hotspot, Measurements, Point, Profile, ProfileBuilder, Sample, Stack, StackTotal};
+pub use profiler::{
+    DEFAULT_MAX_SAMPLES, DEFAULT_SAMPLING_INTERVAL_US, Profiler, ProfilerOptions, SAMPLING_INTERVAL_RANGE_US,
+};
+pub use session::{
+    CHUNK_DURATION_RANGE, Chunk, DEFAULT_CHUNK_DURATION, DEFAULT_QUIET, Lifecycle, MIN_SAMPLES, Outcome, Session,
+    SessionOptions, SessionStats, Sink,
+};
+pub use stream::{LogLevel, Logger, Waker};

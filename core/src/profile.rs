@@ -1,7 +1,7 @@
 //! [`Profile`]: what was sampled in a stretch of time, in a compact form that knows nothing of V8.
 //!
 //! A profile is immutable, `Send + Sync`, and built only by [`ProfileBuilder`], which keeps its invariants:
-//! indices in range, parents before children, samples in time order, every frame and stack used and unique.
+//! indices in range, parents before children, samples in time order, every frame and stack unique, no function without a name.
 
 use std::sync::Arc;
 
@@ -25,7 +25,8 @@ pub enum FrameKind {
 /// A function at its definition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Frame {
-    /// Never empty: a function without a name is `<anonymous>` (the processor never aggregates empty names).
+    /// Never empty in a profile: [`ProfileBuilder`] calls a function without a name `<anonymous>` (the processor never
+    /// aggregates empty names).
     pub function: Arc<str>,
     /// A plain path for files (also when V8 has a `file://` URL), `node:fs` and the like, or empty when there is no script.
     pub file: Arc<str>,
@@ -38,9 +39,17 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Whether the frame is the user's own code: a script that is neither one of Node's own nor below `node_modules`.
+    /// Whether the frame is the user's own code: a script in a file that is neither one of Node's own nor below `node_modules`.
     pub fn in_app(&self) -> bool {
-        self.kind == FrameKind::Script && !self.file.starts_with("node:") && !self.file.contains("node_modules")
+        self.kind == FrameKind::Script
+            && !self.file.is_empty()
+            && !self.file.starts_with("node:")
+            && !self.file.contains("node_modules")
+    }
+
+    /// Whether it stands for V8 waiting for work rather than for code.
+    pub fn is_idle(&self) -> bool {
+        self.kind == FrameKind::Internal && &*self.function == "(idle)"
     }
 
     /// The module that Sentry groups functions by, from the file: see [`module_of`].
@@ -151,6 +160,28 @@ pub struct Measurements {
     pub memory_footprint: Vec<Point>,
 }
 
+/// What the samples of one stack add up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StackTotal {
+    /// An index into [`Profile::stacks`].
+    pub stack: u32,
+    /// How many samples have it.
+    pub samples: u64,
+    /// How long it ran, microseconds.
+    pub time_us: u64,
+}
+
+/// A function and how long it ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hotspot<'a> {
+    /// The function.
+    pub frame: &'a Frame,
+    /// How long it was the leaf, microseconds.
+    pub self_us: u64,
+    /// How long it was anywhere on the stack, microseconds; recursion counts once.
+    pub total_us: u64,
+}
+
 /// A finished profile: shared, immutable, ready for any encoder on any thread.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
@@ -215,6 +246,54 @@ impl Profile {
         std::iter::successors(Some(stack), |&at| self.stacks[at as usize].parent)
             .map(|at| self.stacks[at as usize].frame)
     }
+
+    /// Whether a sample's stack means that nothing ran: an idle sample, or V8's own `(idle)`.
+    pub fn is_idle(&self, stack: Option<u32>) -> bool {
+        stack.is_none_or(|at| self.frames[self.stacks[at as usize].frame as usize].is_idle())
+    }
+
+    /// What each sampled stack adds up to, in order of first use, idle ones left out.
+    ///
+    /// A sample lasts until the next one, as Sentry's processor weighs it: the distances between samples are not even. The last
+    /// one counts, but lasts for no time.
+    pub fn stack_totals(&self) -> Vec<StackTotal> {
+        let mut totals: Vec<StackTotal> = Vec::new();
+        let mut slots = vec![None; self.stacks.len()];
+        for (at, sample) in self.samples.iter().enumerate() {
+            let Some(stack) = sample.stack.filter(|_| !self.is_idle(sample.stack)) else {
+                continue;
+            };
+            let slot = *slots[stack as usize].get_or_insert_with(|| {
+                totals.push(StackTotal { stack, samples: 0, time_us: 0 });
+                totals.len() - 1
+            });
+            let next = self.samples.get(at + 1).unwrap_or(sample);
+            totals[slot].samples += 1;
+            totals[slot].time_us += next.time_us.abs_diff(sample.time_us);
+        }
+        totals
+    }
+
+    /// The `count` functions with the most self time, hottest first; then by total time, then in order of first use.
+    pub fn hottest(&self, count: usize) -> Vec<Hotspot<'_>> {
+        let mut spots: Vec<Hotspot<'_>> =
+            self.frames.iter().map(|frame| Hotspot { frame, self_us: 0, total_us: 0 }).collect();
+        let mut counted_for = vec![None; self.frames.len()];
+        for total in self.stack_totals() {
+            let leaf = self.stacks[total.stack as usize].frame;
+            spots[leaf as usize].self_us += total.time_us;
+            for frame in self.frames_of(total.stack) {
+                // Once a stack, however often the function calls itself in it.
+                if counted_for[frame as usize].replace(total.stack) != Some(total.stack) {
+                    spots[frame as usize].total_us += total.time_us;
+                }
+            }
+        }
+        spots.retain(|spot| spot.total_us > 0);
+        spots.sort_by_key(|spot| std::cmp::Reverse((spot.self_us, spot.total_us)));
+        spots.truncate(count);
+        spots
+    }
 }
 
 /// Builds a [`Profile`] and merges equal frames and stacks on the way.
@@ -246,6 +325,9 @@ impl ProfileBuilder {
         if let Some(&id) = self.frame_ids.get(frame) {
             return id;
         }
+        if frame.function.is_empty() {
+            return self.frame(&Frame { function: "<anonymous>".into(), ..frame.clone() });
+        }
         let id = self.frames.len() as u32;
         self.frames.push(frame.clone());
         self.frame_ids.insert(frame.clone(), id);
@@ -268,10 +350,29 @@ impl ProfileBuilder {
         id
     }
 
+    /// How many frames a stack has.
+    pub fn depth(&self, stack: u32) -> u32 {
+        std::iter::successors(Some(stack), |&at| self.stacks[at as usize].parent).count() as u32
+    }
+
+    /// Whether the maximum of samples is reached.
+    pub fn is_full(&self) -> bool {
+        self.max_samples.is_some_and(|max| self.samples.len() >= max)
+    }
+
+    /// Counts a sample that is not kept.
+    pub fn drop_sample(&mut self) {
+        self.dropped_samples += 1;
+    }
+
     /// Adds a sample; `stack` is an index from [`ProfileBuilder::stack`], or `None` for an idle sample.
+    ///
+    /// # Panics
+    /// When the index did not come from this builder.
     pub fn sample(&mut self, time_us: i64, stack: Option<u32>) {
-        if self.max_samples.is_some_and(|max| self.samples.len() >= max) {
-            self.dropped_samples += 1;
+        assert!(stack.is_none_or(|s| (s as usize) < self.stacks.len()), "stack {stack:?} is not of this builder");
+        if self.is_full() {
+            self.drop_sample();
             return;
         }
         self.samples.push(Sample { time_us, stack });
@@ -336,15 +437,65 @@ mod tests {
         assert_eq!(plain_path("node:fs"), "node:fs");
     }
 
+    fn frame(name: &str) -> Frame {
+        Frame { function: name.into(), file: "/a.js".into(), line: 1, column: 1, kind: FrameKind::Script }
+    }
+
+    #[test]
+    fn only_files_of_the_user_are_in_app() {
+        for (file, kind, in_app) in [
+            ("/app/a.js", FrameKind::Script, true),
+            ("/app/a.js", FrameKind::Builtin, false),
+            ("/app/node_modules/a/a.js", FrameKind::Script, false),
+            ("node:fs", FrameKind::Script, false),
+            ("", FrameKind::Script, false),
+            ("", FrameKind::Internal, false),
+        ] {
+            assert_eq!(Frame { file: file.into(), kind, ..frame("a") }.in_app(), in_app, "{file} {kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_function_without_a_name_is_anonymous() {
+        let mut builder = ProfileBuilder::new();
+        assert_eq!(builder.frame(&frame("")), builder.frame(&frame("<anonymous>")));
+        assert_eq!(builder.finish(0, 0, 1).frames(), [frame("<anonymous>")]);
+    }
+
+    #[test]
+    fn time_goes_to_functions_once_and_idle_time_to_none() {
+        let idle = Frame { file: "".into(), kind: FrameKind::Internal, ..frame("(idle)") };
+        let mut builder = ProfileBuilder::new();
+        let (a, b, idle) = (builder.frame(&frame("a")), builder.frame(&frame("b")), builder.frame(&idle));
+        let outer = builder.stack(None, a);
+        let inner = builder.stack(Some(outer), b);
+        let again = builder.stack(Some(inner), a);
+        let idle = builder.stack(None, idle);
+        // b 10 µs below a; a 20 µs, calling itself through b; a 5 µs alone; then nothing; the last sample lasts for no time.
+        for (time_us, stack) in
+            [(0, Some(inner)), (10, Some(again)), (30, Some(outer)), (35, Some(idle)), (100, None), (200, Some(inner))]
+        {
+            builder.sample(time_us, stack);
+        }
+        let profile = builder.finish(0, 300, 10);
+        let (a, b) = (frame("a"), frame("b"));
+        assert_eq!(
+            profile.hottest(9),
+            [Hotspot { frame: &a, self_us: 25, total_us: 35 }, Hotspot { frame: &b, self_us: 10, total_us: 30 }]
+        );
+        assert_eq!(profile.hottest(1).len(), 1);
+        assert_eq!(
+            profile.stack_totals(),
+            [
+                StackTotal { stack: inner, samples: 2, time_us: 10 },
+                StackTotal { stack: again, samples: 1, time_us: 20 },
+                StackTotal { stack: outer, samples: 1, time_us: 5 }
+            ]
+        );
+    }
+
     #[test]
     fn a_profile_merges_what_is_equal_and_sorts_by_time() {
-        let frame = |name: &str| Frame {
-            function: name.into(),
-            file: "/a.js".into(),
-            line: 1,
-            column: 1,
-            kind: FrameKind::Script,
-        };
         let mut builder = ProfileBuilder::with_max_samples(3);
         let (a, b) = (builder.frame(&frame("a")), builder.frame(&frame("b")));
         assert_eq!(a, builder.frame(&frame("a")));

@@ -1,5 +1,18 @@
 //! One file a format: pure functions from a [`Profile`](crate::Profile) to bytes.
 
+pub mod cpuprofile;
+pub mod envelope;
+#[cfg(feature = "flamegraph")]
+pub mod flamegraph;
+pub mod folded;
+#[cfg(feature = "pprof")]
+pub mod pprof;
+mod sample;
+pub mod sample_v1;
+pub mod sample_v2;
+
+pub use sample::RawOptions;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -1,0 +1,139 @@
+//! What one environment (the main thread, or a worker) owns.
+
+use std::cell::RefCell;
+use std::ffi::c_void;
+use std::ptr::NonNull;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use napi::bindgen_prelude::*;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use sentry_profiler::v8::{self, Api, LoggingMode};
+use sentry_profiler::{Profiler, ProfilerOptions};
+
+use crate::session::Ready;
+
+/// Calls [`Environment::on_wake`] on the environment's thread. Weak: it keeps no process alive. A queue of one: a wake-up
+/// that is on its way serves everyone.
+type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
+
+/// The `code` of every error that the add-on throws.
+pub const ERROR_CODE: &str = "NAPI_ERROR";
+
+/// An error as it is thrown.
+pub type ThrownError = napi::Error<&'static str>;
+
+/// An error with the add-on's code.
+pub fn error(message: impl ToString) -> ThrownError {
+    napi::Error::new(ERROR_CODE, message.to_string())
+}
+
+pub struct Environment {
+    /// Made when the add-on is loaded, when the heap that V8 walks is small.
+    profiler: std::result::Result<Profiler, String>,
+    pub logging: LoggingMode,
+    sessions: RefCell<Vec<Weak<Ready>>>,
+    wake: Arc<WakeFunction>,
+    parse_json: FunctionRef<String, Unknown<'static>>,
+}
+
+impl Environment {
+    pub fn create(env: &Env) -> Result<()> {
+        let logging = match std::env::var("SENTRY_PROFILER_LOGGING_MODE").as_deref() {
+            Ok("lazy") => LoggingMode::Lazy,
+            _ => LoggingMode::Eager,
+        };
+        // Taken now: the program may replace it.
+        let parse_json = env
+            .get_global()?
+            .get_named_property::<Object>("JSON")?
+            .get_named_property::<Function<String, Unknown>>("parse")?
+            .create_ref()?;
+        let wake = Arc::new(wake_function(env)?);
+        let environment = Rc::new(Self {
+            profiler: new_profiler(env, logging, &wake).map_err(|error| error.to_string()),
+            logging,
+            sessions: RefCell::default(),
+            wake,
+            parse_json,
+        });
+        // A worker that ends with a live profiler would crash.
+        env.add_env_cleanup_hook(environment.clone(), |environment| {
+            if let Ok(profiler) = &environment.profiler {
+                profiler.dispose();
+            }
+        })?;
+        env.set_instance_data(environment, (), |_| {})
+    }
+
+    pub fn of(env: &Env) -> Result<Rc<Self>> {
+        let environment = env.get_instance_data::<Rc<Self>>()?;
+        environment
+            .map(|environment| environment.clone())
+            .ok_or_else(|| napi::Error::from_reason("the profiler's environment is being torn down"))
+    }
+
+    pub fn profiler(&self) -> std::result::Result<&Profiler, ThrownError> {
+        self.profiler.as_ref().map_err(error)
+    }
+
+    pub fn add_session(&self, ready: &Rc<Ready>) {
+        let mut sessions = self.sessions.borrow_mut();
+        sessions.retain(|session| session.strong_count() > 0);
+        sessions.push(Rc::downgrade(ready));
+    }
+
+    pub fn waker(&self) -> sentry_profiler::Waker {
+        waker(&self.wake)
+    }
+
+    /// A JavaScript value from JSON that we made.
+    pub fn parse_json(&self, env: &Env, json: Vec<u8>) -> Result<Unknown<'_>> {
+        let json = String::from_utf8(json).map_err(|_| napi::Error::from_reason("the encoder made invalid UTF-8"))?;
+        let value = self.parse_json.borrow_back(env)?.call(json)?;
+        // SAFETY: the value lives in the handle scope of the call that is under way.
+        Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value.raw()) })
+    }
+
+    /// The ticker or the encoder needs this thread.
+    fn on_wake(&self) -> Result<()> {
+        if let Ok(profiler) = &self.profiler {
+            // The only errors are a profiler that is gone, or a wrong thread: neither has anything due here.
+            let _ = profiler.poll();
+        }
+        let ready: Vec<_> =
+            self.sessions.borrow().iter().filter_map(Weak::upgrade).filter(|r| r.has_chunks()).collect();
+        ready.into_iter().try_for_each(|session| session.notify())
+    }
+}
+
+fn new_profiler(
+    env: &Env,
+    logging: LoggingMode,
+    wake: &Arc<WakeFunction>,
+) -> std::result::Result<Profiler, sentry_profiler::Error> {
+    let api = Api::get()?;
+    let isolate = v8::Isolate::current(&api).ok_or(sentry_profiler::Error::WrongThread)?;
+    if let Ok(node) = env.get_node_version()
+        && ((22, 0, 0)..(22, 23, 3)).contains(&(node.major, node.minor, node.patch)) | (node.major == 23)
+    {
+        v8::disable_code_compaction(&api);
+    }
+    let options = ProfilerOptions { logging, wake: Some(waker(wake)), ..ProfilerOptions::default() };
+    let isolate: NonNull<c_void> = isolate.address();
+    // SAFETY: it is this environment's isolate, on its thread; the cleanup hook disposes of the profiler before it dies.
+    unsafe { Profiler::new(isolate, options) }
+}
+
+fn waker(wake: &Arc<WakeFunction>) -> sentry_profiler::Waker {
+    let wake = wake.clone();
+    Arc::new(move || {
+        // A full queue means that it wakes up already; a closing one that there is nobody left to wake.
+        let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+    })
+}
+
+fn wake_function(env: &Env) -> Result<WakeFunction> {
+    let on_wake = env.create_function_from_closure::<(), (), _>("wake", |call| Environment::of(call.env)?.on_wake())?;
+    on_wake.build_threadsafe_function::<()>().weak::<true>().max_queue_size::<1>().build()
+}

@@ -1,0 +1,25 @@
+//! A flame graph as an SVG that a browser opens.
+
+use inferno::flamegraph::{Options, from_lines};
+
+use super::folded;
+use crate::Profile;
+
+/// An SVG in which widths are time, tooltips give milliseconds, and frames can be clicked and searched.
+///
+/// A profile in which nothing ran gives an SVG that says so.
+pub fn encode(profile: &Profile) -> Vec<u8> {
+    let lines = folded::lines(profile, |total| total.time_us);
+    let mut options = Options::default();
+    options.title = "CPU time".to_owned();
+    options.count_name = "ms".to_owned();
+    options.factor = 1e-3;
+    // The same profile gives the same bytes.
+    options.deterministic = true;
+    let mut svg = Vec::new();
+    if let Err(error) = from_lines(&mut options, lines.lines(), &mut svg) {
+        // Without a stack there is an SVG with the message, and an error beside it.
+        debug_assert!(lines.is_empty(), "{error}");
+    }
+    svg
+}

@@ -1,0 +1,75 @@
+//! Folded stacks, one line a stack: `root;…;leaf count`. Every flame graph tool reads them.
+
+use std::fmt::Write;
+
+use crate::{Frame, FrameKind, Profile, StackTotal};
+
+/// Lines whose counts are samples; idle samples are left out.
+///
+/// A frame is `function (file:line)`, or says what else it is where there is no file. The format has no escapes: as in the
+/// scripts it comes from, a `;` in a name becomes `:`, and a control character, such as a line break, a space.
+pub fn encode(profile: &Profile) -> Vec<u8> {
+    lines(profile, |total| total.samples).into_bytes()
+}
+
+/// The lines, counting whatever `weight` says; stacks without weight are left out.
+pub(super) fn lines(profile: &Profile, weight: impl Fn(&StackTotal) -> u64) -> String {
+    let labels: Vec<String> = profile.frames().iter().map(label).collect();
+    let mut lines = String::new();
+    let mut stack = Vec::new();
+    for total in profile.stack_totals().iter().filter(|total| weight(total) > 0) {
+        stack.clear();
+        stack.extend(profile.frames_of(total.stack));
+        for (at, &frame) in stack.iter().rev().enumerate() {
+            if at > 0 {
+                lines.push(';');
+            }
+            lines.push_str(&labels[frame as usize]);
+        }
+        writeln!(lines, " {}", weight(total)).expect("writing to a string cannot fail");
+    }
+    lines
+}
+
+fn label(frame: &Frame) -> String {
+    let Frame { function, file, line, kind, .. } = frame;
+    let label = match (&**file, kind) {
+        // V8 puts its states in parentheses itself.
+        ("", FrameKind::Internal) => function.to_string(),
+        ("", FrameKind::Script) => format!("{function} (script)"),
+        ("", FrameKind::Builtin) => format!("{function} (builtin)"),
+        ("", FrameKind::Callback) => format!("{function} (native)"),
+        ("", FrameKind::Unresolved) => format!("{function} (unknown)"),
+        (file, _) if *line == 0 => format!("{function} ({file})"),
+        (file, _) => format!("{function} ({file}:{line})"),
+    };
+    label
+        .chars()
+        .map(|c| {
+            if c == ';' {
+                ':'
+            } else if c.is_control() {
+                ' '
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_one_frame_on_one_line() {
+        let label = |function: &str, file: &str, line, kind| {
+            label(&Frame { function: function.into(), file: file.into(), line, column: 1, kind })
+        };
+        assert_eq!(label("a", "/a.js", 7, FrameKind::Script), "a (/a.js:7)");
+        assert_eq!(label("a", "/a.js", 0, FrameKind::Script), "a (/a.js)");
+        assert_eq!(label("a;b\n1\r", "/a;\t.js", 7, FrameKind::Script), "a:b 1  (/a: .js:7)");
+        assert_eq!(label("(program)", "", 0, FrameKind::Internal), "(program)");
+        assert_eq!(label("write", "", 0, FrameKind::Callback), "write (native)");
+    }
+}

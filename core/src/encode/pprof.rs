@@ -1,0 +1,164 @@
+//! pprof's `profile.proto`, gzipped as its tools expect it.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use prost::Message;
+use rustc_hash::FxHashMap;
+
+use crate::{Frame, Profile};
+
+/// A profile with two values a stack, `samples/count` and `cpu/nanoseconds`; idle samples are left out.
+///
+/// The format has no time line: samples of the same stack are added up.
+pub fn encode(profile: &Profile) -> Vec<u8> {
+    let message = proto(profile).encode_to_vec();
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(&message).and_then(|()| gzip.finish()).expect("compressing into memory cannot fail")
+}
+
+fn proto(profile: &Profile) -> proto::Profile {
+    let mut strings = Strings::default();
+    let samples = proto::ValueType { r#type: strings.id("samples"), unit: strings.id("count") };
+    let cpu = proto::ValueType { r#type: strings.id("cpu"), unit: strings.id("nanoseconds") };
+    // A function and the one place in it that is known, its definition, have the same id.
+    let ids = 1_u64..;
+    let function = |(id, frame): (u64, &Frame)| proto::Function {
+        id,
+        name: strings.id(&frame.function),
+        system_name: strings.id(&frame.function),
+        filename: strings.id(&frame.file),
+        start_line: frame.line.into(),
+    };
+    let functions = ids.clone().zip(profile.frames()).map(function).collect();
+    let location = |(id, frame): (u64, &Frame)| proto::Location {
+        id,
+        line: vec![proto::Line { function_id: id, line: frame.line.into(), column: frame.column.into() }],
+    };
+    proto::Profile {
+        sample_type: vec![samples, cpu],
+        sample: profile
+            .stack_totals()
+            .iter()
+            .map(|total| proto::Sample {
+                location_id: profile.frames_of(total.stack).map(|frame| u64::from(frame) + 1).collect(),
+                value: vec![total.samples as i64, nanoseconds(total.time_us as i64)],
+            })
+            .collect(),
+        location: ids.zip(profile.frames()).map(location).collect(),
+        function: functions,
+        time_nanos: nanoseconds(profile.start_us()),
+        duration_nanos: nanoseconds(profile.end_us().saturating_sub(profile.start_us())),
+        period_type: Some(cpu),
+        period: nanoseconds(profile.interval_us().into()),
+        default_sample_type: cpu.r#type,
+        string_table: strings.table,
+    }
+}
+
+fn nanoseconds(us: i64) -> i64 {
+    us.saturating_mul(1000)
+}
+
+/// The table of strings; the first must be empty.
+struct Strings {
+    table: Vec<String>,
+    ids: FxHashMap<String, i64>,
+}
+
+impl Default for Strings {
+    fn default() -> Self {
+        Self { table: vec![String::new()], ids: FxHashMap::from_iter([(String::new(), 0)]) }
+    }
+}
+
+impl Strings {
+    fn id(&mut self, text: &str) -> i64 {
+        if let Some(&id) = self.ids.get(text) {
+            return id;
+        }
+        let id = self.table.len() as i64;
+        self.table.push(text.to_owned());
+        self.ids.insert(text.to_owned(), id);
+        id
+    }
+}
+
+/// The part of `profile.proto` that a V8 profile fills; numbers and names as in `github.com/google/pprof/proto/profile.proto`.
+pub(super) mod proto {
+    use prost::Message;
+
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Profile {
+        #[prost(message, repeated, tag = "1")]
+        pub sample_type: Vec<ValueType>,
+        #[prost(message, repeated, tag = "2")]
+        pub sample: Vec<Sample>,
+        #[prost(message, repeated, tag = "4")]
+        pub location: Vec<Location>,
+        #[prost(message, repeated, tag = "5")]
+        pub function: Vec<Function>,
+        #[prost(string, repeated, tag = "6")]
+        pub string_table: Vec<String>,
+        #[prost(int64, tag = "9")]
+        pub time_nanos: i64,
+        #[prost(int64, tag = "10")]
+        pub duration_nanos: i64,
+        #[prost(message, optional, tag = "11")]
+        pub period_type: Option<ValueType>,
+        #[prost(int64, tag = "12")]
+        pub period: i64,
+        #[prost(int64, tag = "14")]
+        pub default_sample_type: i64,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Message)]
+    pub struct ValueType {
+        #[prost(int64, tag = "1")]
+        pub r#type: i64,
+        #[prost(int64, tag = "2")]
+        pub unit: i64,
+    }
+
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Sample {
+        /// Leaf first.
+        #[prost(uint64, repeated, tag = "1")]
+        pub location_id: Vec<u64>,
+        #[prost(int64, repeated, tag = "2")]
+        pub value: Vec<i64>,
+    }
+
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Location {
+        #[prost(uint64, tag = "1")]
+        pub id: u64,
+        #[prost(message, repeated, tag = "4")]
+        pub line: Vec<Line>,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Message)]
+    pub struct Line {
+        #[prost(uint64, tag = "1")]
+        pub function_id: u64,
+        #[prost(int64, tag = "2")]
+        pub line: i64,
+        #[prost(int64, tag = "3")]
+        pub column: i64,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Message)]
+    pub struct Function {
+        #[prost(uint64, tag = "1")]
+        pub id: u64,
+        #[prost(int64, tag = "2")]
+        pub name: i64,
+        #[prost(int64, tag = "3")]
+        pub system_name: i64,
+        #[prost(int64, tag = "4")]
+        pub filename: i64,
+        #[prost(int64, tag = "5")]
+        pub start_line: i64,
+    }
+}

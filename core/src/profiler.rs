@@ -1,0 +1,243 @@
+//! [`Profiler`]: named recordings.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::capture::Merge;
+use crate::clock::monotonic_us;
+use crate::error::Error;
+use crate::profile::Profile;
+use crate::recorder::{Recorder, RecorderOptions};
+use crate::session::{Session, SessionOptions};
+use crate::stream::{Consumer, Input, Logger, Mark, Waker};
+use crate::v8::{Api, LoggingMode, Unsupported};
+use crate::window::Window;
+
+/// 99 Hz: not in lockstep with what runs a hundred times a second.
+pub const DEFAULT_SAMPLING_INTERVAL_US: u32 = 10_101;
+/// The bounds of the sampling interval.
+pub const SAMPLING_INTERVAL_RANGE_US: std::ops::RangeInclusive<u32> = 100..=1_000_000;
+/// About 84 minutes at 99 Hz.
+pub const DEFAULT_MAX_SAMPLES: u32 = 500_000;
+
+/// How an isolate is profiled.
+#[derive(Clone)]
+pub struct ProfilerOptions {
+    /// When V8 builds its map of the program's functions.
+    pub logging: LoggingMode,
+    /// Between two samples, microseconds: 100 to 1,000,000. V8 samples all recordings of an isolate alike.
+    pub sampling_interval_us: u32,
+    /// Samples that one recording keeps at most; the later ones are counted as dropped.
+    pub max_samples: u32,
+    /// Called on the ticker's thread when [`Profiler::poll`] should be called and no JavaScript runs.
+    pub wake: Option<Waker>,
+    /// Receives messages.
+    pub log: Option<Logger>,
+    /// The functions of V8, when they were looked up with a resolver of the host's.
+    pub api: Option<Arc<Api>>,
+}
+
+impl Default for ProfilerOptions {
+    fn default() -> Self {
+        Self {
+            logging: LoggingMode::Eager,
+            sampling_interval_us: DEFAULT_SAMPLING_INTERVAL_US,
+            max_samples: DEFAULT_MAX_SAMPLES,
+            wake: None,
+            log: None,
+            api: None,
+        }
+    }
+}
+
+/// The profiler of one isolate, for use on the isolate's thread.
+///
+/// Recordings have titles, may overlap in any number, and each gets the samples of its own time. Dropping the profiler stops
+/// everything; that must happen before the isolate is disposed of.
+pub struct Profiler {
+    recorder: Rc<Recorder>,
+    recordings: RefCell<HashMap<Box<str>, Recording>>,
+    max_samples: u32,
+}
+
+struct Recording {
+    consumer: u64,
+    result: Arc<Mutex<Option<Profile>>>,
+}
+
+impl Profiler {
+    /// Makes the profiler of an isolate (a `v8::Isolate*`). With eager logging V8 walks the heap here (8 to 25 ms in
+    /// an empty Node program), so make it early and keep it.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`], [`Error::WrongThread`] when the isolate is not entered on this thread,
+    /// [`Error::InvalidOption`].
+    ///
+    /// # Safety
+    /// `isolate` is a live isolate of the V8 in this process, this is the thread that runs it, and it outlives the profiler.
+    pub unsafe fn new(isolate: NonNull<c_void>, options: ProfilerOptions) -> Result<Self, Error> {
+        if !SAMPLING_INTERVAL_RANGE_US.contains(&options.sampling_interval_us) {
+            return Err(Error::InvalidOption {
+                option: "sampling interval",
+                expected: "100 to 1,000,000 µs",
+                got: options.sampling_interval_us.to_string(),
+            });
+        }
+        if options.max_samples < 2 {
+            return Err(Error::InvalidOption {
+                option: "maximum of samples",
+                expected: "2 or more",
+                got: options.max_samples.to_string(),
+            });
+        }
+        let api = options.api.map_or_else(Api::get, Ok)?;
+        let max_samples = options.max_samples;
+        let options = RecorderOptions {
+            logging: options.logging,
+            interval_us: options.sampling_interval_us,
+            max_samples,
+            wake: options.wake,
+            log: options.log,
+        };
+        // SAFETY: as the caller vouches.
+        let recorder = unsafe { Recorder::new(api, isolate, options) }?;
+        Ok(Self { recorder, recordings: RefCell::default(), max_samples })
+    }
+
+    /// Whether the V8 in this process can be profiled, and its version.
+    ///
+    /// # Errors
+    /// [`Unsupported`] lists what is missing.
+    pub fn support() -> Result<String, Unsupported> {
+        Api::get().map(|api| api.version())
+    }
+
+    /// Begins a recording. A recording that has the title already is dropped.
+    ///
+    /// # Errors
+    /// [`Error::EmptyTitle`], [`Error::WrongThread`], [`Error::Closed`], [`Error::StartRefused`], [`Error::Unsupported`].
+    pub fn start_profiling(&self, title: &str) -> Result<(), Error> {
+        if title.is_empty() {
+            return Err(Error::EmptyTitle);
+        }
+        let from_us = self.recorder.hold()?;
+        let result = Arc::new(Mutex::new(None));
+        let interval_us = self.recorder.stream.interval_us;
+        let consumer = self.recorder.attach(Box::new(RecordingConsumer {
+            window: Some(Window::new(from_us, interval_us, self.max_samples as usize)),
+            end_us: None,
+            result: result.clone(),
+        }));
+        let former = self.recordings.borrow_mut().insert(title.into(), Recording { consumer, result });
+        if let Some(former) = former {
+            self.recorder.detach(former.consumer);
+            self.recorder.release(from_us, 0);
+        }
+        Ok(())
+    }
+
+    /// Ends a recording and answers its profile, `None` when no recording has the title.
+    ///
+    /// # Errors
+    /// [`Error::EmptyTitle`], [`Error::WrongThread`], [`Error::Closed`]; [`Error::Unsupported`] when what V8 recorded makes
+    /// no sense.
+    pub fn stop_profiling(&self, title: &str) -> Result<Option<Profile>, Error> {
+        if title.is_empty() {
+            return Err(Error::EmptyTitle);
+        }
+        self.recorder.check()?;
+        let Some(recording) = self.recordings.borrow_mut().remove(title) else { return Ok(None) };
+        let end_us = monotonic_us();
+        self.recorder.mark(recording.consumer, Mark::End(end_us));
+        self.recorder.release(end_us, 0);
+        self.recorder.cut_now();
+        self.recorder.stream.drain();
+        self.recorder.delete_captured(1);
+        if let Some(unsupported) = self.recorder.stream.broken() {
+            return Err(unsupported.clone().into());
+        }
+        let profile = recording.result.lock().take();
+        Ok(profile)
+    }
+
+    /// How many recordings run.
+    pub fn recordings(&self) -> usize {
+        self.recordings.borrow().len()
+    }
+
+    /// Does what is due on the isolate's thread. To be called there when [`ProfilerOptions::wake`] asks for it; harmless
+    /// at any other time, and a no-op when nothing records.
+    ///
+    /// # Errors
+    /// [`Error::WrongThread`], [`Error::Closed`].
+    pub fn poll(&self) -> Result<(), Error> {
+        match self.recorder.check() {
+            Err(Error::Unsupported(_)) | Ok(()) => {}
+            Err(error) => return Err(error),
+        }
+        self.recorder.maintain();
+        Ok(())
+    }
+
+    /// Makes a session, which records chunks on its own; see [`Session`].
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`], [`Error::Closed`].
+    pub fn session(&self, options: SessionOptions) -> Result<Session, Error> {
+        Session::new(self.recorder.clone(), options)
+    }
+
+    /// Stops everything and frees V8's profiler. Open sessions hand out what they have; later calls, theirs too, answer
+    /// [`Error::Closed`].
+    pub fn dispose(&self) {
+        self.recordings.borrow_mut().clear();
+        self.recorder.dispose();
+    }
+}
+
+impl Drop for Profiler {
+    fn drop(&mut self) {
+        // Sessions may outlive the profiler; the isolate may not.
+        self.dispose();
+    }
+}
+
+/// One window, from the start to the end of a named recording.
+struct RecordingConsumer {
+    window: Option<Window>,
+    end_us: Option<i64>,
+    result: Arc<Mutex<Option<Profile>>>,
+}
+
+impl Consumer for RecordingConsumer {
+    fn mark(&mut self, mark: Mark) {
+        self.end_us.get_or_insert(mark.time_us());
+    }
+
+    fn input(&mut self, input: &Input<'_>) {
+        let Some(window) = &mut self.window else { return };
+        let begin_us = window.start_us();
+        let from_us = begin_us.max(input.from_us);
+        let to_us = self.end_us.unwrap_or(i64::MAX).min(input.to_us);
+        let mut merge = Merge::new(input.slice);
+        for &(time_us, stack) in input.slice.samples.iter().filter(|(at, _)| (from_us..to_us).contains(at)) {
+            window.sample(time_us, stack, &mut merge, input.clock);
+        }
+        for reading in input.readings.iter().filter(|r| (begin_us..to_us).contains(&r.time_us)) {
+            window.reading(reading, input.clock);
+        }
+        if let Some(end_us) = self.end_us.filter(|&end_us| end_us <= input.to_us) {
+            *self.result.lock() = self.window.take().map(|window| window.finish(end_us, input.clock));
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.window.is_none()
+    }
+}

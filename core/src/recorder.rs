@@ -1,0 +1,359 @@
+//! [`Recorder`]: the one stream of slices of an isolate, on the isolate's thread.
+//!
+//! A slice is one recording of V8. The next one starts before the previous one stops, and the previous one is stopped only
+//! some sampling intervals later, because V8 drops samples that its thread has taken but not yet processed.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::clock::monotonic_us;
+use crate::error::Error;
+use crate::stream::{Consumer, Event, FinishedSlice, LogLevel, Logger, Mark, Stream, Waker};
+use crate::threads;
+use crate::v8::abi::{self, Api};
+use crate::v8::{CpuProfiler, Isolate, LoggingMode, RecordingId, Title};
+
+/// How long a slice runs on beside its successor, in sampling intervals.
+const OVERLAP_INTERVALS: i64 = 3;
+
+thread_local! {
+    /// The recorders of this thread, by stream id: an interrupt that comes late finds none.
+    static RECORDERS: RefCell<HashMap<u64, Weak<Recorder>>> = RefCell::default();
+}
+
+pub(crate) struct Recorder {
+    pub(crate) stream: Arc<Stream>,
+    isolate: Isolate,
+    max_samples: u32,
+    next_consumer: Cell<u64>,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// `None` once disposed of.
+    v8: Option<CpuProfiler>,
+    running: Option<Running>,
+    /// The slice before, and when its successor took over.
+    closing: Option<(Running, i64)>,
+    /// How many consumers want samples now.
+    holds: usize,
+    /// The stream lives on until then without any.
+    linger_until_us: i64,
+}
+
+#[derive(Clone, Copy)]
+struct Running {
+    id: RecordingId,
+    title: Title,
+    from_us: i64,
+}
+
+pub(crate) struct RecorderOptions {
+    pub(crate) logging: LoggingMode,
+    pub(crate) interval_us: u32,
+    pub(crate) max_samples: u32,
+    pub(crate) wake: Option<Waker>,
+    pub(crate) log: Option<Logger>,
+}
+
+impl Recorder {
+    /// # Safety
+    /// `isolate` is alive, this is its thread, and it outlives the recorder or [`Recorder::dispose`].
+    pub(crate) unsafe fn new(
+        api: Arc<Api>,
+        isolate: NonNull<c_void>,
+        options: RecorderOptions,
+    ) -> Result<Rc<Self>, Error> {
+        let isolate = Isolate::new(isolate);
+        if Isolate::current(&api) != Some(isolate) {
+            return Err(Error::WrongThread);
+        }
+        // SAFETY: as the caller vouches; it is entered.
+        let v8 = unsafe { CpuProfiler::new(api.clone(), isolate, options.logging, options.interval_us) };
+        let v8 = Some(v8.ok_or(Error::StartRefused(-1))?);
+        let stream = Stream::new(api, isolate, options.interval_us, on_interrupt, options.wake, options.log);
+        let recorder = Rc::new(Self {
+            stream: Arc::new(stream),
+            isolate,
+            max_samples: options.max_samples,
+            next_consumer: Cell::new(1),
+            state: RefCell::new(State { v8, ..State::default() }),
+        });
+        RECORDERS.with_borrow_mut(|recorders| recorders.insert(recorder.stream.id, Rc::downgrade(&recorder)));
+        threads::enter();
+        Ok(recorder)
+    }
+
+    /// Whether calls that need V8 can be made here and now.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let Ok(state) = self.state.try_borrow() else { return Err(Error::Reentrant) };
+        if state.v8.is_none() {
+            return Err(Error::Closed);
+        }
+        if Isolate::current(&self.stream.api) != Some(self.isolate) {
+            return Err(Error::WrongThread);
+        }
+        match self.stream.broken() {
+            Some(unsupported) => Err(unsupported.clone().into()),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn attach(&self, consumer: Box<dyn Consumer>) -> u64 {
+        let id = self.next_consumer.replace(self.next_consumer.get() + 1);
+        self.stream.push(Event::Attach(id, consumer));
+        id
+    }
+
+    pub(crate) fn detach(&self, consumer: u64) {
+        self.stream.push(Event::Detach(consumer));
+    }
+
+    pub(crate) fn mark(&self, consumer: u64, mark: Mark) {
+        self.stream.push(Event::Mark(consumer, mark));
+    }
+
+    /// Keeps the stream running until [`Recorder::release`]; answers since when there are samples for the caller.
+    pub(crate) fn hold(&self) -> Result<i64, Error> {
+        self.check()?;
+        let mut state = self.state.borrow_mut();
+        let from_us = monotonic_us();
+        if state.running.is_none() {
+            self.begin(&mut state, from_us)?;
+        }
+        state.holds += 1;
+        Ok(from_us)
+    }
+
+    /// Takes a [`Recorder::hold`] back; without any the stream lives on for `linger_us`.
+    pub(crate) fn release(&self, now_us: i64, linger_us: i64) {
+        let mut state = self.state.borrow_mut();
+        state.holds = state.holds.saturating_sub(1);
+        state.linger_until_us = state.linger_until_us.max(now_us + linger_us);
+        if state.holds > 0 {
+            return;
+        }
+        if linger_us == 0 && state.linger_until_us <= now_us {
+            self.end(&mut state);
+        } else {
+            self.plan(&state);
+        }
+    }
+
+    /// Stops the stream unless it is held: what keeps it alive for the next span has been handed out.
+    pub(crate) fn end_linger(&self) {
+        let mut state = self.state.borrow_mut();
+        state.linger_until_us = 0;
+        if state.holds == 0 && state.running.is_some() {
+            self.end(&mut state);
+        }
+    }
+
+    /// Ends the slice now, so that everything up to now can be handed out; the stream goes on in the next one.
+    pub(crate) fn cut_now(&self) {
+        let mut state = self.state.borrow_mut();
+        if state.running.is_none() {
+            self.stream.push(Event::Quiet(monotonic_us()));
+            self.stream.schedule();
+        } else {
+            self.cut(&mut state);
+            self.finish_closing(&mut state);
+            self.plan(&state);
+        }
+    }
+
+    /// What is due on the isolate's thread: bounded work, whatever records.
+    pub(crate) fn maintain(&self) {
+        // An interrupt may come in the middle of a call of ours that runs JavaScript: the next one will do.
+        let Ok(mut state) = self.state.try_borrow_mut() else { return };
+        if state.v8.is_none() || Isolate::current(&self.stream.api) != Some(self.isolate) {
+            return;
+        }
+        let now_us = monotonic_us();
+        if state.closing.is_some_and(|(_, at_us)| now_us - at_us >= self.overlap_us()) {
+            self.finish_closing(&mut state);
+        }
+        if let Some(running) = state.running {
+            self.read_heap();
+            if state.holds == 0 && now_us >= state.linger_until_us {
+                self.end(&mut state);
+            } else if self.stream.stalled.swap(false, Ordering::Relaxed) {
+                self.restart(&mut state);
+            } else if now_us - running.from_us >= self.stream.slice_us() {
+                self.cut(&mut state);
+            }
+        }
+        // One a time: deleting is what grows with the tree.
+        self.delete_captured(1);
+        self.plan(&state);
+    }
+
+    /// Deletes finished profiles that were read.
+    pub(crate) fn delete_captured(&self, at_most: usize) {
+        for profile in std::iter::from_fn(|| self.stream.take_captured()).take(at_most) {
+            // SAFETY: the callers are on the isolate's thread, and V8's profiler was not disposed of.
+            unsafe { profile.delete() };
+        }
+    }
+
+    /// Stops everything, waits for whoever still reads, and frees V8's profiler. What was recorded goes to its consumers.
+    /// Later calls answer [`Error::Closed`].
+    pub(crate) fn dispose(&self) {
+        let mut state = self.state.borrow_mut();
+        if state.v8.is_none() {
+            return;
+        }
+        RECORDERS.with_borrow_mut(|recorders| recorders.remove(&self.stream.id));
+        self.stream.detach_host();
+        if state.running.is_some() {
+            self.end(&mut state);
+        }
+        self.stream.push(Event::EndAll(monotonic_us()));
+        // Waits for the encoder when it is at it; afterwards nothing reads V8's memory.
+        self.stream.drain();
+        self.delete_captured(usize::MAX);
+        if let Some(v8) = state.v8.take() {
+            // SAFETY: the isolate's thread; everything was stopped and deleted above.
+            unsafe { v8.dispose() };
+        }
+        drop(state);
+        threads::leave();
+    }
+
+    fn overlap_us(&self) -> i64 {
+        OVERLAP_INTERVALS * i64::from(self.stream.interval_us)
+    }
+
+    fn read_heap(&self) {
+        // SAFETY: the callers are on the isolate's thread.
+        self.stream.set_heap_bytes(unsafe { self.isolate.used_heap_bytes(&self.stream.api) });
+    }
+
+    fn start_v8(&self, state: &State, title: Title) -> Result<RecordingId, Error> {
+        let v8 = state.v8.as_ref().ok_or(Error::Closed)?;
+        // SAFETY: the callers are on the isolate's thread, with the isolate entered.
+        unsafe { v8.start(title, self.max_samples) }.map_err(|refused| Error::StartRefused(refused.0))
+    }
+
+    fn begin(&self, state: &mut State, from_us: i64) -> Result<(), Error> {
+        self.stream.clock.observe();
+        let id = self.start_v8(state, Title::Empty)?;
+        state.running = Some(Running { id, title: Title::Empty, from_us });
+        self.read_heap();
+        self.stream.read_heap(from_us);
+        if let Err(error) = threads::register(&self.stream) {
+            self.end(state);
+            return Err(error.into());
+        }
+        self.plan(state);
+        Ok(())
+    }
+
+    /// Starts the next slice; the one before runs on for a while.
+    fn cut(&self, state: &mut State) {
+        self.finish_closing(state);
+        let Some(running) = state.running else { return };
+        let title = running.title.other();
+        match self.start_v8(state, title) {
+            Ok(id) => {
+                // Both hold every sample around this moment: the new one has begun, the old one goes on.
+                let at_us = monotonic_us();
+                state.running = Some(Running { id, title, from_us: at_us });
+                state.closing = Some((running, at_us));
+            }
+            Err(error) => self.stream.log(LogLevel::Warning, &format!("the slice goes on: {error}")),
+        }
+    }
+
+    fn finish_closing(&self, state: &mut State) {
+        if let Some((slice, at_us)) = state.closing.take() {
+            self.stop_v8(state, slice, at_us, false);
+        }
+    }
+
+    /// Stops the stream.
+    fn end(&self, state: &mut State) {
+        self.finish_closing(state);
+        if let Some(running) = state.running.take() {
+            self.stop_v8(state, running, monotonic_us(), true);
+            self.stream.clock.observe();
+        }
+        threads::unregister(&self.stream);
+        self.plan(state);
+    }
+
+    /// Stops all recordings, which ends V8's sampling thread, and starts anew.
+    fn restart(&self, state: &mut State) {
+        self.stream.log(LogLevel::Debug, "V8 has sampled nothing for a while: its sampling thread is started anew");
+        self.finish_closing(state);
+        if let Some(running) = state.running.take() {
+            self.stop_v8(state, running, monotonic_us(), false);
+        }
+        let from_us = monotonic_us();
+        match self.start_v8(state, Title::Empty) {
+            Ok(id) => state.running = Some(Running { id, title: Title::Empty, from_us }),
+            Err(error) => {
+                threads::unregister(&self.stream);
+                self.stream.log(LogLevel::Warning, &format!("profiling ends: {error}"));
+            }
+        }
+    }
+
+    fn stop_v8(&self, state: &State, slice: Running, to_us: i64, last: bool) {
+        let Some(v8) = &state.v8 else { return };
+        // SAFETY: the callers are on the isolate's thread.
+        match unsafe { v8.stop(slice.id) } {
+            Some(profile) => {
+                let to_us = if last { monotonic_us() } else { to_us };
+                self.stream.push(Event::Slice(FinishedSlice { profile, from_us: slice.from_us, to_us, last }));
+            }
+            None => {
+                self.stream.log(LogLevel::Warning, "V8 lost a recording: its samples are missing");
+                self.stream.push(Event::Quiet(to_us));
+            }
+        }
+        self.stream.schedule();
+    }
+
+    /// Says when this thread is needed next.
+    fn plan(&self, state: &State) {
+        let mut due_us = i64::MAX;
+        if let Some(running) = state.running {
+            due_us = running.from_us + self.stream.slice_us();
+            if state.holds == 0 {
+                due_us = due_us.min(state.linger_until_us);
+            }
+        }
+        if let Some((_, at_us)) = state.closing {
+            due_us = due_us.min(at_us + self.overlap_us());
+        }
+        if self.stream.has_captured() {
+            due_us = 0;
+        }
+        self.stream.due_us.store(due_us, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.dispose();
+    }
+}
+
+unsafe extern "C" fn on_interrupt(_isolate: *mut abi::Isolate, data: *mut c_void) {
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        let stream = data.addr() as u64;
+        let recorder = RECORDERS.with_borrow(|recorders| recorders.get(&stream).and_then(Weak::upgrade));
+        if let Some(recorder) = recorder {
+            recorder.stream.interrupt_pending.store(false, Ordering::Release);
+            recorder.maintain();
+        }
+    }));
+}

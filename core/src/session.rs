@@ -1,0 +1,690 @@
+//! [`Session`]: continuous profiling, chunk after chunk, by the rules of Sentry's `profileLifecycle`.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use uuid::Uuid;
+
+use crate::capture::Merge;
+use crate::clock::{Clock, monotonic_us};
+use crate::encode::{ChunkMeta, Thread, sample_v2};
+use crate::error::Error;
+use crate::profile::Profile;
+use crate::recorder::Recorder;
+use crate::stream::{Consumer, Input, Mark};
+use crate::threads;
+use crate::window::Window;
+
+/// Sentry starts a new chunk each minute, and refuses one that is longer than 66 s.
+pub const DEFAULT_CHUNK_DURATION: Duration = Duration::from_secs(60);
+/// The bounds of a chunk's duration.
+pub const CHUNK_DURATION_RANGE: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=DEFAULT_CHUNK_DURATION;
+/// How long a chunk stays open for the next span after the last one ended.
+pub const DEFAULT_QUIET: Duration = Duration::from_secs(1);
+/// With fewer samples a chunk is dropped.
+pub const MIN_SAMPLES: usize = 2;
+
+/// Stay well below the 10 MiB that an older ingest accepts.
+const MAX_CHUNK_BYTES: usize = 8 << 20;
+/// Finished chunks that may wait for the encoder.
+const MAX_QUEUED_CHUNKS: usize = 16;
+/// Ends and beginnings of spans that may wait for a slice before stretches are joined.
+const MAX_MARKS: usize = 1 << 14;
+/// Slices in one chunk at least, so that chunks are handed out on time.
+const SLICES_PER_CHUNK: i64 = 8;
+/// How long disposing waits for chunks to be delivered.
+const DISPOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Sentry's `profileLifecycle`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// From [`Session::start`] to [`Session::stop`].
+    #[default]
+    Manual,
+    /// While at least one span is active.
+    Trace,
+}
+
+/// A finished chunk.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// 32 lower-case hexadecimal digits.
+    pub chunk_id: String,
+    /// 32 lower-case hexadecimal digits: [`Session::profiler_id`].
+    pub profiler_id: String,
+    /// The item header's platform.
+    pub platform: String,
+    /// The payload of an envelope item of type `profile_chunk`: JSON.
+    pub payload: Vec<u8>,
+    /// Samples in it, idle samples aside.
+    pub sample_count: usize,
+    /// Unix time of its beginning, microseconds.
+    pub start_us: i64,
+    /// Unix time of its end, microseconds.
+    pub end_us: i64,
+}
+
+/// Takes finished chunks, on the encoder thread.
+pub type Sink = Arc<dyn Fn(Chunk) + Send + Sync>;
+
+/// What a session records, and for whom.
+#[derive(Clone)]
+pub struct SessionOptions {
+    /// What starts and stops it.
+    pub lifecycle: Lifecycle,
+    /// Share of sessions that profile at all, 0 to 1; decided once, when the session is made.
+    pub sample_rate: f64,
+    /// 100 ms to 60 s.
+    pub chunk_duration: Duration,
+    /// How long a chunk stays open for the next span in the trace lifecycle, at most a chunk's duration.
+    pub quiet: Duration,
+    /// The thread that the isolate runs on.
+    pub thread: Thread,
+    /// The SDK's name.
+    pub sdk_name: String,
+    /// The SDK's version.
+    pub sdk_version: String,
+    /// The release that runs.
+    pub release: Option<String>,
+    /// The environment it runs in.
+    pub environment: Option<String>,
+    /// Sentry's platform; `node` unless told otherwise.
+    pub platform: String,
+    /// Where finished chunks go.
+    pub sink: Sink,
+}
+
+impl SessionOptions {
+    /// The defaults: manual, nothing sampled, 60 s chunks.
+    pub fn new(sink: Sink) -> Self {
+        Self {
+            lifecycle: Lifecycle::default(),
+            sample_rate: 0.0,
+            chunk_duration: DEFAULT_CHUNK_DURATION,
+            quiet: DEFAULT_QUIET,
+            thread: Thread::default(),
+            sdk_name: "sentry.libsentry_profiler".to_owned(),
+            sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
+            release: None,
+            environment: None,
+            platform: "node".to_owned(),
+            sink,
+        }
+    }
+}
+
+/// What a call to a session did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It records now.
+    Started,
+    /// It records no more.
+    Stopped,
+    /// Start while recording: nothing changed.
+    AlreadyRunning,
+    /// Stop while not recording: nothing changed.
+    NotRunning,
+    /// The session is not sampled: it never records.
+    NotSampled,
+    /// Spans start and stop this session: nothing changed.
+    TraceLifecycle,
+}
+
+/// What became of a session's chunks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionStats {
+    /// Chunks handed to the sink.
+    pub delivered_chunks: u64,
+    /// Samples in them, idle samples aside.
+    pub delivered_samples: u64,
+    /// Chunks dropped because they had fewer than [`MIN_SAMPLES`] samples.
+    pub dropped_too_short: u64,
+    /// Chunks dropped because too many waited for the encoder.
+    pub dropped_overflow: u64,
+    /// Slices of the isolate's stream dropped because too many waited for the encoder.
+    pub dropped_slices: u64,
+}
+
+/// Records an isolate chunk by chunk. For the isolate's thread; dropping it closes it.
+pub struct Session {
+    recorder: Rc<Recorder>,
+    shared: Arc<Shared>,
+    consumer: u64,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    recording: bool,
+    spans: usize,
+    closed: bool,
+}
+
+struct Shared {
+    options: SessionOptions,
+    profiler_id: String,
+    sampled: bool,
+    debug_ids: Mutex<Arc<HashMap<String, String>>>,
+    output: Mutex<Output>,
+    delivered: Condvar,
+    stats: Stats,
+}
+
+#[derive(Default)]
+struct Output {
+    queue: VecDeque<Profile>,
+    encoding: bool,
+    /// Flushes asked for, and those whose chunks are in the queue or beyond.
+    flushes_asked: u64,
+    flushes_applied: u64,
+}
+
+#[derive(Default)]
+struct Stats {
+    delivered_chunks: AtomicU64,
+    delivered_samples: AtomicU64,
+    dropped_too_short: AtomicU64,
+    dropped_overflow: AtomicU64,
+}
+
+impl Session {
+    pub(crate) fn new(recorder: Rc<Recorder>, options: SessionOptions) -> Result<Self, Error> {
+        if !(0.0..=1.0).contains(&options.sample_rate) {
+            return Err(Error::InvalidOption {
+                option: "session sample rate",
+                expected: "0 to 1",
+                got: options.sample_rate.to_string(),
+            });
+        }
+        if !CHUNK_DURATION_RANGE.contains(&options.chunk_duration) {
+            return Err(Error::InvalidOption {
+                option: "chunk duration",
+                expected: "100 ms to 60 s",
+                got: format!("{:?}", options.chunk_duration),
+            });
+        }
+        recorder.check()?;
+        let duration_us = options.chunk_duration.as_micros() as i64;
+        let sampled = is_sampled(options.sample_rate);
+        let shared = Arc::new(Shared {
+            options,
+            profiler_id: new_id(),
+            sampled,
+            debug_ids: Mutex::default(),
+            output: Mutex::default(),
+            delivered: Condvar::new(),
+            stats: Stats::default(),
+        });
+        if sampled {
+            recorder.stream.limit_slice_us(duration_us / SLICES_PER_CHUNK);
+        }
+        let consumer = recorder.attach(Box::new(Chunks::new(shared.clone(), recorder.stream.interval_us)));
+        Ok(Self { recorder, shared, consumer, state: RefCell::default() })
+    }
+
+    /// 32 lower-case hexadecimal digits that link events to the session's chunks.
+    pub fn profiler_id(&self) -> &str {
+        &self.shared.profiler_id
+    }
+
+    /// Whether it profiles at all.
+    pub fn is_sampled(&self) -> bool {
+        self.shared.sampled
+    }
+
+    /// Whether it records now.
+    pub fn is_recording(&self) -> bool {
+        self.state.borrow().recording
+    }
+
+    /// Debug ids by plain path of the file, for the chunks that are encoded from now on.
+    pub fn set_debug_ids(&self, debug_ids: HashMap<String, String>) {
+        *self.shared.debug_ids.lock() = Arc::new(debug_ids);
+    }
+
+    /// Begins to record, in the manual lifecycle.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`], [`Error::StartRefused`], [`Error::Unsupported`].
+    pub fn start(&self) -> Result<Outcome, Error> {
+        if let Some(outcome) = self.refusal()? {
+            return Ok(outcome);
+        }
+        if self.state.borrow().recording {
+            return Ok(Outcome::AlreadyRunning);
+        }
+        self.begin()?;
+        Ok(Outcome::Started)
+    }
+
+    /// Ends the recording, in the manual lifecycle; its last chunk is handed out.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn stop(&self) -> Result<Outcome, Error> {
+        if let Some(outcome) = self.refusal()? {
+            return Ok(outcome);
+        }
+        if !self.state.borrow().recording {
+            return Ok(Outcome::NotRunning);
+        }
+        self.finish()?;
+        Ok(Outcome::Stopped)
+    }
+
+    /// A span has begun; in the trace lifecycle the first one begins to record.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn span_started(&self) -> Result<(), Error> {
+        if !self.follows_spans()? {
+            return Ok(());
+        }
+        self.state.borrow_mut().spans += 1;
+        if self.state.borrow().recording {
+            return Ok(());
+        }
+        self.begin()
+    }
+
+    /// A span has ended; with the last one recording pauses. One that did not begin is ignored.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn span_ended(&self) -> Result<(), Error> {
+        if !self.follows_spans()? {
+            return Ok(());
+        }
+        let mut state = self.state.borrow_mut();
+        state.spans = state.spans.saturating_sub(1);
+        if state.spans > 0 || !state.recording {
+            return Ok(());
+        }
+        state.recording = false;
+        let now_us = monotonic_us();
+        self.recorder.mark(self.consumer, Mark::Idle(now_us));
+        self.recorder.release(now_us, self.shared.options.quiet.as_micros() as i64);
+        Ok(())
+    }
+
+    /// Closes the open chunk and waits until every chunk up to now was handed out, at most `timeout`; answers whether
+    /// they were. The session goes on.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn flush(&self, timeout: Duration) -> Result<bool, Error> {
+        self.check()?;
+        self.hand_out(Mark::Flush(monotonic_us()));
+        Ok(self.shared.wait(timeout))
+    }
+
+    /// Ends what is recording and lets its chunk be handed out; a later start, or the next span, records again.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn finish(&self) -> Result<(), Error> {
+        self.check()?;
+        let now_us = monotonic_us();
+        let was_recording = std::mem::take(&mut self.state.borrow_mut().recording);
+        if was_recording {
+            self.recorder.release(now_us, 0);
+        }
+        self.hand_out(Mark::End(now_us));
+        Ok(())
+    }
+
+    /// Finishes, waits for what was recorded to be handed out, at most `timeout`, and closes for good; answers whether all
+    /// was. Harmless when it is closed, or its profiler disposed of, already.
+    pub fn close(&self, timeout: Duration) -> bool {
+        let finished = self.finish();
+        if std::mem::replace(&mut self.state.borrow_mut().closed, true) {
+            return true;
+        }
+        if let Err(Error::WrongThread | Error::Reentrant) = finished {
+            self.recorder.mark(self.consumer, Mark::End(monotonic_us()));
+        }
+        let delivered = self.shared.wait(timeout);
+        self.recorder.detach(self.consumer);
+        delivered
+    }
+
+    /// What became of the chunks so far.
+    pub fn stats(&self) -> SessionStats {
+        let stats = &self.shared.stats;
+        SessionStats {
+            delivered_chunks: stats.delivered_chunks.load(Ordering::Relaxed),
+            delivered_samples: stats.delivered_samples.load(Ordering::Relaxed),
+            dropped_too_short: stats.dropped_too_short.load(Ordering::Relaxed),
+            dropped_overflow: stats.dropped_overflow.load(Ordering::Relaxed),
+            dropped_slices: self.recorder.stream.dropped_slices.load(Ordering::Relaxed),
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.state.borrow().closed {
+            return Err(Error::Closed);
+        }
+        self.recorder.check()
+    }
+
+    /// Why a manual call does nothing, if so.
+    fn refusal(&self) -> Result<Option<Outcome>, Error> {
+        self.check()?;
+        Ok(match (self.shared.sampled, self.shared.options.lifecycle) {
+            (false, _) => Some(Outcome::NotSampled),
+            (true, Lifecycle::Trace) => Some(Outcome::TraceLifecycle),
+            (true, Lifecycle::Manual) => None,
+        })
+    }
+
+    fn follows_spans(&self) -> Result<bool, Error> {
+        self.check()?;
+        Ok(self.shared.sampled && self.shared.options.lifecycle == Lifecycle::Trace)
+    }
+
+    fn begin(&self) -> Result<(), Error> {
+        let from_us = self.recorder.hold()?;
+        self.state.borrow_mut().recording = true;
+        self.recorder.mark(self.consumer, Mark::Active(from_us));
+        Ok(())
+    }
+
+    /// Puts the mark, and has the stream follow up to it.
+    fn hand_out(&self, mark: Mark) {
+        self.shared.output.lock().flushes_asked += 1;
+        self.recorder.mark(self.consumer, mark);
+        self.recorder.end_linger();
+        self.recorder.cut_now();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.close(DISPOSE_TIMEOUT);
+    }
+}
+
+impl Shared {
+    /// Until every flush was applied and every chunk handed out.
+    fn wait(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut output = self.output.lock();
+        let asked = output.flushes_asked;
+        while output.flushes_applied < asked || output.encoding || !output.queue.is_empty() {
+            match deadline {
+                Some(deadline) if self.delivered.wait_until(&mut output, deadline).timed_out() => return false,
+                Some(_) => {}
+                None => self.delivered.wait(&mut output),
+            }
+        }
+        true
+    }
+
+    fn flush_applied(&self) {
+        self.output.lock().flushes_applied += 1;
+        self.delivered.notify_all();
+    }
+
+    /// Has the encoder thread encode and hand out a chunk.
+    fn put(self: &Arc<Self>, profile: Profile) {
+        if profile.active_samples() < MIN_SAMPLES {
+            self.stats.dropped_too_short.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let mut output = self.output.lock();
+        if output.queue.len() == MAX_QUEUED_CHUNKS {
+            output.queue.pop_front();
+            self.stats.dropped_overflow.fetch_add(1, Ordering::Relaxed);
+        }
+        output.queue.push_back(profile);
+        drop(output);
+        let shared = self.clone();
+        threads::submit(Box::new(move || shared.deliver_next()));
+    }
+
+    fn deliver_next(&self) {
+        /// Also when the host's sink panics: whoever waits must not wait for ever.
+        struct Delivered<'a>(&'a Shared);
+        impl Drop for Delivered<'_> {
+            fn drop(&mut self) {
+                self.0.output.lock().encoding = false;
+                self.0.delivered.notify_all();
+            }
+        }
+        let profile = {
+            let mut output = self.output.lock();
+            let Some(profile) = output.queue.pop_front() else { return };
+            output.encoding = true;
+            profile
+        };
+        let _delivered = Delivered(self);
+        let options = &self.options;
+        let meta = ChunkMeta {
+            chunk_id: new_id(),
+            profiler_id: self.profiler_id.clone(),
+            platform: options.platform.clone(),
+            sdk_name: options.sdk_name.clone(),
+            sdk_version: options.sdk_version.clone(),
+            release: options.release.clone(),
+            environment: options.environment.clone(),
+            thread: options.thread.clone(),
+            debug_ids: self.debug_ids.lock().clone(),
+        };
+        let sample_count = profile.active_samples();
+        let payload = sample_v2::chunk(&profile, &meta);
+        self.stats.delivered_chunks.fetch_add(1, Ordering::Relaxed);
+        self.stats.delivered_samples.fetch_add(sample_count as u64, Ordering::Relaxed);
+        (options.sink)(Chunk {
+            chunk_id: meta.chunk_id,
+            profiler_id: meta.profiler_id,
+            platform: meta.platform,
+            payload,
+            sample_count,
+            start_us: profile.start_us(),
+            end_us: profile.end_us(),
+        });
+    }
+}
+
+/// 32 lower-case hexadecimal digits.
+fn new_id() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+fn is_sampled(rate: f64) -> bool {
+    // 48 random bits of a v4 uuid, none of them fixed: below 1 for certain.
+    let bits = Uuid::new_v4().as_u128() >> 80;
+    (bits as f64) / (1u64 << 48) as f64 <= rate && rate > 0.0
+}
+
+/// A window after the other, closed by time, by quiet, by size and on demand.
+struct Chunks {
+    shared: Arc<Shared>,
+    interval_us: u32,
+    duration_us: i64,
+    quiet_us: i64,
+    /// Those the stream has not come to yet.
+    marks: VecDeque<Mark>,
+    active: bool,
+    /// There is one whenever it is active.
+    open: Option<Window>,
+    /// Since when it is not active while a chunk is open.
+    quiet_since_us: i64,
+    last_sample_us: Option<i64>,
+}
+
+impl Chunks {
+    fn new(shared: Arc<Shared>, interval_us: u32) -> Self {
+        let duration_us = shared.options.chunk_duration.as_micros() as i64;
+        let quiet_us = (shared.options.quiet.as_micros() as i64).min(duration_us);
+        Self {
+            shared,
+            interval_us,
+            duration_us,
+            quiet_us,
+            marks: VecDeque::new(),
+            active: false,
+            open: None,
+            quiet_since_us: 0,
+            last_sample_us: None,
+        }
+    }
+
+    fn open(&mut self, from_us: i64) {
+        self.open = Some(Window::new(from_us, self.interval_us, usize::MAX));
+        self.last_sample_us = None;
+    }
+
+    fn close(&mut self, to_us: i64, clock: &Clock) {
+        if let Some(window) = self.open.take() {
+            self.shared.put(window.finish(to_us, clock));
+        }
+    }
+
+    fn due_us(&self) -> Option<i64> {
+        self.open.as_ref().map(|window| window.start_us() + self.duration_us)
+    }
+
+    fn apply(&mut self, mark: Mark, clock: &Clock) {
+        match mark {
+            Mark::Active(at_us) => {
+                let too_late =
+                    at_us - self.quiet_since_us >= self.quiet_us || self.due_us().is_some_and(|due| at_us >= due);
+                if self.open.is_some() && too_late {
+                    self.close(self.quiet_since_us, clock);
+                }
+                if self.open.is_none() {
+                    self.open(at_us);
+                }
+                self.active = true;
+            }
+            Mark::Idle(at_us) => self.pause(at_us, clock),
+            Mark::Flush(at_us) => {
+                self.roll(at_us, clock);
+                let end_us = if self.active { at_us } else { self.quiet_since_us };
+                self.close(end_us, clock);
+                if self.active {
+                    self.open(at_us);
+                }
+                self.shared.flush_applied();
+            }
+            Mark::End(at_us) => {
+                self.pause(at_us, clock);
+                self.close(self.quiet_since_us, clock);
+                self.shared.flush_applied();
+            }
+        }
+    }
+
+    fn pause(&mut self, at_us: i64, clock: &Clock) {
+        if !self.active {
+            return;
+        }
+        self.roll(at_us, clock);
+        self.active = false;
+        self.quiet_since_us = at_us;
+        if let Some(window) = &mut self.open {
+            window.idle(at_us, clock);
+        }
+    }
+
+    /// Closes chunks that are full at this moment.
+    fn roll(&mut self, now_us: i64, clock: &Clock) {
+        while self.active
+            && let Some(due_us) = self.due_us()
+            && now_us >= due_us
+        {
+            self.close(due_us, clock);
+            // After a long freeze the empty chunks in between are not worth making.
+            let passed = (now_us - due_us) / self.duration_us * self.duration_us;
+            self.open(due_us + passed);
+        }
+    }
+
+    fn apply_until(&mut self, time_us: i64, clock: &Clock) {
+        while let Some(mark) = self.marks.front().copied().filter(|mark| mark.time_us() <= time_us) {
+            self.marks.pop_front();
+            self.apply(mark, clock);
+        }
+    }
+
+    fn sample(&mut self, time_us: i64, clock: &Clock) -> bool {
+        self.apply_until(time_us, clock);
+        if !self.active {
+            return false;
+        }
+        self.roll(time_us, clock);
+        let jumped = self.last_sample_us.is_some_and(|last_us| clock.jumped(last_us, time_us));
+        let full = self.open.as_ref().is_some_and(|window| window.estimated_bytes() >= MAX_CHUNK_BYTES);
+        if jumped || full {
+            let end_us = self.open.as_ref().and_then(Window::open_until_us).unwrap_or(time_us).min(time_us);
+            self.close(end_us, clock);
+            self.open(time_us);
+        }
+        self.last_sample_us = Some(time_us);
+        true
+    }
+
+    fn reading(&mut self, time_us: i64, clock: &Clock) {
+        self.apply_until(time_us, clock);
+        self.roll(time_us, clock);
+    }
+}
+
+impl Consumer for Chunks {
+    fn mark(&mut self, mark: Mark) {
+        // So many spans between two slices that their gaps hold no sample: the gap is given up, not the memory.
+        if self.marks.len() >= MAX_MARKS && matches!((self.marks.back(), mark), (Some(Mark::Idle(_)), Mark::Active(_)))
+        {
+            self.marks.pop_back();
+            return;
+        }
+        self.marks.push_back(mark);
+    }
+
+    fn input(&mut self, input: &Input<'_>) {
+        let clock = input.clock;
+        let mut merge = Merge::new(input.slice);
+        let mut merged_into = self.open.as_ref().map(Window::start_us);
+        let mut readings = input.readings.iter().peekable();
+        let samples = input.slice.samples.iter().filter(|(at, _)| (input.from_us..input.to_us).contains(at));
+        for &(time_us, stack) in samples {
+            while let Some(reading) = readings.next_if(|reading| reading.time_us <= time_us) {
+                self.reading(reading.time_us, clock);
+                if let Some(window) = &mut self.open {
+                    window.reading(reading, clock);
+                }
+            }
+            if !self.sample(time_us, clock) {
+                continue;
+            }
+            let Some(window) = &mut self.open else { continue };
+            // What was translated for one chunk means nothing in the next.
+            if merged_into.replace(window.start_us()) != Some(window.start_us()) {
+                merge = Merge::new(input.slice);
+            }
+            window.sample(time_us, stack, &mut merge, clock);
+        }
+        for reading in readings {
+            self.reading(reading.time_us, clock);
+            if let Some(window) = &mut self.open {
+                window.reading(reading, clock);
+            }
+        }
+        self.apply_until(input.to_us, clock);
+        self.roll(input.to_us, clock);
+        if !self.active && (input.last || input.to_us - self.quiet_since_us >= self.quiet_us) {
+            self.close(self.quiet_since_us, clock);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,396 @@
+//! What an isolate's thread, the ticker and the encoder share: the queue of slices, and the consumers of the stream.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use crate::capture::{self, Slice};
+use crate::clock::Clock;
+use crate::measurements::Reading;
+use crate::threads;
+use crate::v8::abi::InterruptCallback;
+use crate::v8::{Api, FinishedProfile, Isolate, Unsupported};
+
+/// How long a slice is at first, and its limits.
+const SLICE_FIRST_US: i64 = 1_000_000;
+const SLICE_MIN_US: i64 = 250_000;
+const SLICE_MAX_US: i64 = 5_000_000;
+/// A tree of this many nodes is deleted in less than half a millisecond.
+const SLICE_TARGET_NODES: i64 = 1_500;
+/// Slices that may wait for the encoder; each holds memory of V8.
+const MAX_QUEUED_SLICES: usize = 32;
+/// Readings that may wait for a slice: an hour, for an isolate that nobody wakes.
+const MAX_READINGS: usize = 36_000;
+/// A recording this many intervals long without a sample has lost V8's sampling thread.
+const STALL_INTERVALS: i64 = 50;
+
+/// Asks the host to have [`Profiler::poll`](crate::Profiler::poll) called on the isolate's thread soon. Any thread.
+pub type Waker = Arc<dyn Fn() + Send + Sync>;
+
+/// How grave a log message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What happens as it should.
+    Debug,
+    /// What costs data or needs a hand.
+    Warning,
+}
+
+/// Receives messages, from any thread.
+pub type Logger = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
+
+/// A recording of V8 that has ended.
+pub(crate) struct FinishedSlice {
+    pub(crate) profile: FinishedProfile,
+    /// The stretch it stands for: samples outside of it belong to its neighbours.
+    pub(crate) from_us: i64,
+    pub(crate) to_us: i64,
+    /// Nothing records after it.
+    pub(crate) last: bool,
+}
+
+/// What moves a consumer, in time order; the time is the monotonic clock's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// Samples are wanted from here on.
+    Active(i64),
+    /// They are not.
+    Idle(i64),
+    /// What was collected up to here is to be handed out.
+    Flush(i64),
+    /// They are not, and what was collected is to be handed out.
+    End(i64),
+}
+
+impl Mark {
+    pub(crate) fn time_us(self) -> i64 {
+        match self {
+            Self::Active(at) | Self::Idle(at) | Self::Flush(at) | Self::End(at) => at,
+        }
+    }
+}
+
+/// The stream up to `to_us`, following what the consumer has seen before.
+pub(crate) struct Input<'a> {
+    /// The samples of the stretch, and whatever else V8's recording held.
+    pub(crate) slice: &'a Slice,
+    pub(crate) from_us: i64,
+    pub(crate) to_us: i64,
+    /// Nothing records after it, for now.
+    pub(crate) last: bool,
+    /// Those before `to_us`, in time order.
+    pub(crate) readings: &'a [Reading],
+    pub(crate) clock: &'a Clock,
+}
+
+/// Takes samples from the stream, on whichever thread drains it.
+pub(crate) trait Consumer: Send {
+    fn mark(&mut self, mark: Mark);
+    fn input(&mut self, input: &Input<'_>);
+    /// Nothing more is wanted.
+    fn is_done(&self) -> bool;
+}
+
+pub(crate) enum Event {
+    Attach(u64, Box<dyn Consumer>),
+    Mark(u64, Mark),
+    Detach(u64),
+    Slice(FinishedSlice),
+    /// Time has passed up to here and nothing recorded.
+    Quiet(i64),
+    /// Every consumer is to hand out what it has.
+    EndAll(i64),
+}
+
+#[derive(Default)]
+struct Queue {
+    events: VecDeque<Event>,
+    slices: usize,
+}
+
+/// What of the host the ticker may touch; gone once the recorder is.
+struct Host {
+    isolate: Isolate,
+    wake: Option<Waker>,
+}
+
+pub(crate) struct Stream {
+    pub(crate) id: u64,
+    pub(crate) api: Arc<Api>,
+    pub(crate) clock: Clock,
+    pub(crate) interval_us: u32,
+    interrupt: InterruptCallback,
+    host: Mutex<Option<Host>>,
+    log: Option<Logger>,
+    queue: Mutex<Queue>,
+    consumers: Mutex<Vec<(u64, Box<dyn Consumer>)>>,
+    /// To be deleted on the isolate's thread.
+    captured: Mutex<VecDeque<FinishedProfile>>,
+    readings: Mutex<VecDeque<Reading>>,
+    heap_bytes: AtomicU64,
+    /// How long the next slice should be.
+    slice_us: AtomicI64,
+    slice_max_us: AtomicI64,
+    /// When the isolate's thread is needed next.
+    pub(crate) due_us: AtomicI64,
+    pub(crate) interrupt_pending: AtomicBool,
+    scheduled: AtomicBool,
+    /// V8's sampling thread spins without sampling: all recordings must be stopped once.
+    pub(crate) stalled: AtomicBool,
+    stalls: AtomicU64,
+    broken: OnceLock<Unsupported>,
+    /// Samples of slices that were dropped because the encoder did not keep up.
+    pub(crate) dropped_slices: AtomicU64,
+}
+
+impl Stream {
+    pub(crate) fn new(
+        api: Arc<Api>,
+        isolate: Isolate,
+        interval_us: u32,
+        interrupt: InterruptCallback,
+        wake: Option<Waker>,
+        log: Option<Logger>,
+    ) -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            api,
+            clock: Clock::new(),
+            interval_us,
+            interrupt,
+            host: Mutex::new(Some(Host { isolate, wake })),
+            log,
+            queue: Mutex::default(),
+            consumers: Mutex::default(),
+            captured: Mutex::default(),
+            readings: Mutex::default(),
+            heap_bytes: AtomicU64::new(0),
+            slice_us: AtomicI64::new(SLICE_FIRST_US),
+            slice_max_us: AtomicI64::new(SLICE_MAX_US),
+            due_us: AtomicI64::new(i64::MAX),
+            interrupt_pending: AtomicBool::new(false),
+            scheduled: AtomicBool::new(false),
+            stalled: AtomicBool::new(false),
+            stalls: AtomicU64::new(0),
+            broken: OnceLock::new(),
+            dropped_slices: AtomicU64::new(0),
+        }
+    }
+
+    /// Nothing of the host is touched any more; waits for a tick that is under way.
+    pub(crate) fn detach_host(&self) {
+        self.host.lock().take();
+    }
+
+    pub(crate) fn log(&self, level: LogLevel, message: &str) {
+        if let Some(log) = &self.log {
+            log(level, message);
+        }
+    }
+
+    /// What the first slice showed to be wrong with this V8.
+    pub(crate) fn broken(&self) -> Option<&Unsupported> {
+        self.broken.get()
+    }
+
+    pub(crate) fn slice_us(&self) -> i64 {
+        self.slice_us.load(Ordering::Relaxed).min(self.slice_max_us.load(Ordering::Relaxed))
+    }
+
+    /// A chunk can only be handed out where a slice ends, so slices are short beside it.
+    pub(crate) fn limit_slice_us(&self, max_us: i64) {
+        self.slice_max_us.fetch_min(max_us.max(SLICE_MIN_US), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_heap_bytes(&self, bytes: u64) {
+        self.heap_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// A reading of the heap alone, where a stream begins.
+    pub(crate) fn read_heap(&self, time_us: i64) {
+        let heap_bytes = Some(self.heap_bytes.load(Ordering::Relaxed));
+        self.push_reading(Reading { time_us, cpu_usage: None, heap_bytes });
+    }
+
+    fn push_reading(&self, reading: Reading) {
+        let mut readings = self.readings.lock();
+        if readings.len() == MAX_READINGS {
+            readings.pop_front();
+        }
+        readings.push_back(reading);
+    }
+
+    pub(crate) fn push(&self, event: Event) {
+        let mut queue = self.queue.lock();
+        if let Event::Slice(_) = event {
+            queue.slices += 1;
+            if queue.slices > MAX_QUEUED_SLICES {
+                self.drop_oldest_slice(&mut queue);
+            }
+        }
+        queue.events.push_back(event);
+    }
+
+    fn drop_oldest_slice(&self, queue: &mut Queue) {
+        let oldest = queue.events.iter_mut().find(|event| matches!(event, Event::Slice(_)));
+        if let Some(event) = oldest {
+            let Event::Slice(slice) = std::mem::replace(event, Event::Quiet(0)) else { return };
+            *event = Event::Quiet(slice.to_us);
+            queue.slices -= 1;
+            self.captured.lock().push_back(slice.profile);
+            self.dropped_slices.fetch_add(1, Ordering::Relaxed);
+            self.log(LogLevel::Warning, "the encoder does not keep up: a slice of the profile is dropped");
+        }
+    }
+
+    /// Has the encoder thread drain the queue.
+    pub(crate) fn schedule(self: &Arc<Self>) {
+        if !self.scheduled.swap(true, Ordering::AcqRel) {
+            let stream = self.clone();
+            threads::submit(Box::new(move || {
+                stream.scheduled.store(false, Ordering::Release);
+                stream.drain();
+            }));
+        }
+    }
+
+    /// Feeds what is queued to the consumers. Any thread; only one at a time gets on.
+    pub(crate) fn drain(&self) {
+        let mut consumers = self.consumers.lock();
+        loop {
+            let event = {
+                let mut queue = self.queue.lock();
+                let event = queue.events.pop_front();
+                if let Some(Event::Slice(_)) = event {
+                    queue.slices -= 1;
+                }
+                event
+            };
+            let Some(event) = event else { return };
+            match event {
+                Event::Attach(id, consumer) => consumers.push((id, consumer)),
+                Event::Detach(id) => consumers.retain(|(other, _)| *other != id),
+                Event::Mark(id, mark) => {
+                    if let Some((_, consumer)) = consumers.iter_mut().find(|(other, _)| *other == id) {
+                        consumer.mark(mark);
+                    }
+                }
+                Event::Slice(slice) => {
+                    let captured = self.capture(&slice);
+                    self.captured.lock().push_back(slice.profile);
+                    self.feed(&mut consumers, &captured, slice.from_us, slice.to_us, slice.last);
+                }
+                Event::Quiet(to_us) => self.feed(&mut consumers, &Slice::default(), to_us, to_us, false),
+                Event::EndAll(at_us) => {
+                    consumers.iter_mut().for_each(|(_, consumer)| consumer.mark(Mark::End(at_us)));
+                    self.feed(&mut consumers, &Slice::default(), at_us, at_us, true);
+                }
+            }
+        }
+    }
+
+    fn feed(&self, consumers: &mut Vec<(u64, Box<dyn Consumer>)>, slice: &Slice, from_us: i64, to_us: i64, last: bool) {
+        let readings: Vec<Reading> = {
+            let mut readings = self.readings.lock();
+            let count = readings.partition_point(|reading| reading.time_us < to_us);
+            readings.drain(..count).collect()
+        };
+        let input = Input { slice, from_us, to_us, last, readings: &readings, clock: &self.clock };
+        for (_, consumer) in consumers.iter_mut() {
+            consumer.input(&input);
+        }
+        consumers.retain(|(_, consumer)| !consumer.is_done());
+    }
+
+    fn capture(&self, slice: &FinishedSlice) -> Slice {
+        let captured = match catch_unwind(AssertUnwindSafe(|| capture::capture(&slice.profile))) {
+            Ok(Ok(captured)) => captured,
+            Ok(Err(canary)) => {
+                self.break_down(canary);
+                return Slice::default();
+            }
+            Err(panic) => {
+                self.break_down(format!("reading it panicked: {}", panic_message(&*panic)));
+                return Slice::default();
+            }
+        };
+        let length_us = slice.to_us - slice.from_us;
+        self.adapt(captured.nodes() as i64, length_us);
+        self.watch(captured.samples.len(), length_us);
+        captured
+    }
+
+    /// Never wrong data: what makes no sense turns profiling off, and is said once.
+    fn break_down(&self, canary: String) {
+        let unsupported = Unsupported { version: Some(self.api.version()), missing: vec![], canary: Some(canary) };
+        if self.broken.set(unsupported.clone()).is_ok() {
+            self.log(LogLevel::Warning, &unsupported.to_string());
+        }
+    }
+
+    /// The next slice is as long as a tree of the target's size takes, at most twice as long as this one.
+    fn adapt(&self, nodes: i64, length_us: i64) {
+        let wanted = length_us.saturating_mul(SLICE_TARGET_NODES) / nodes.max(1);
+        let next = wanted.min(length_us.saturating_mul(2).max(SLICE_FIRST_US)).clamp(SLICE_MIN_US, SLICE_MAX_US);
+        // A slice that was cut short says little about long ones.
+        if length_us >= SLICE_MIN_US {
+            self.slice_us.store(next, Ordering::Relaxed);
+        }
+    }
+
+    /// V8's processing thread can spin and deliver empty profiles; stopping all recordings once cures it. An isolate that
+    /// is not entered gives no samples either, so the cure is tried less and less often.
+    fn watch(&self, samples: usize, length_us: i64) {
+        if length_us < STALL_INTERVALS * i64::from(self.interval_us) {
+            return;
+        }
+        if samples > 1 {
+            self.stalls.store(0, Ordering::Relaxed);
+        } else if (self.stalls.fetch_add(1, Ordering::Relaxed) + 1).is_power_of_two() {
+            self.stalled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A finished profile that everything was copied out of.
+    pub(crate) fn take_captured(&self) -> Option<FinishedProfile> {
+        self.captured.lock().pop_front()
+    }
+
+    pub(crate) fn has_captured(&self) -> bool {
+        !self.captured.lock().is_empty()
+    }
+
+    /// Each 100 ms while something records, on the ticker's thread.
+    pub(crate) fn tick(self: &Arc<Self>, now_us: i64, cpu_usage: Option<f64>) {
+        self.clock.observe();
+        let heap_bytes = Some(self.heap_bytes.load(Ordering::Relaxed));
+        self.push_reading(Reading { time_us: now_us, cpu_usage, heap_bytes });
+        if !self.queue.lock().events.is_empty() {
+            self.schedule();
+        }
+        let host = self.host.lock();
+        let Some(host) = &*host else { return };
+        if !self.interrupt_pending.swap(true, Ordering::AcqRel) {
+            // SAFETY: the isolate is alive: its recorder takes the host away, under this lock, before it lets go of it. The
+            // callback takes the data for a number, and ignores one that is not known on the thread where it is called.
+            unsafe { host.isolate.request_interrupt(&self.api, self.interrupt, self.id as *mut c_void) };
+        } else if now_us >= self.due_us.load(Ordering::Relaxed)
+            && let Some(wake) = &host.wake
+        {
+            // The last interrupt was not served: no JavaScript runs.
+            wake();
+        }
+    }
+}
+
+/// The text of a caught panic.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

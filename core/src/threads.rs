@@ -1,0 +1,194 @@
+//! The two threads of the process: the ticker, while something records, and the encoder, from the first finished slice.
+//! Both end with the last recorder. This rendezvous is the library's only global state.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::clock;
+use crate::measurements::CpuUsage;
+use crate::stream::Stream;
+
+/// Between two readings of CPU and memory.
+pub(crate) const TICK: Duration = Duration::from_millis(100);
+/// The ticker outlives the last recording a little, since short recordings come in bursts.
+const TICKER_LINGERS: Duration = Duration::from_secs(5);
+/// Neither thread recurses.
+const STACK_BYTES: usize = 256 * 1024;
+
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+static TICKER: Ticker = Ticker {
+    state: Mutex::new(TickerState { streams: vec![], thread: None, running: false, quit: false }),
+    changed: Condvar::new(),
+};
+static ENCODER: Encoder = Encoder {
+    state: Mutex::new(EncoderState { jobs: VecDeque::new(), thread: None, quit: false }),
+    changed: Condvar::new(),
+};
+/// Recorders alive; locked across the start and the end of the threads.
+static RECORDERS: Mutex<usize> = Mutex::new(0);
+
+struct Ticker {
+    state: Mutex<TickerState>,
+    changed: Condvar,
+}
+
+struct TickerState {
+    streams: Vec<Arc<Stream>>,
+    thread: Option<JoinHandle<()>>,
+    running: bool,
+    quit: bool,
+}
+
+struct Encoder {
+    state: Mutex<EncoderState>,
+    changed: Condvar,
+}
+
+struct EncoderState {
+    jobs: VecDeque<Job>,
+    thread: Option<JoinHandle<()>>,
+    quit: bool,
+}
+
+/// A recorder was made: the threads may start from now on.
+pub(crate) fn enter() {
+    *RECORDERS.lock() += 1;
+}
+
+/// A recorder is gone; with the last one both threads end, which this waits for.
+pub(crate) fn leave() {
+    let mut recorders = RECORDERS.lock();
+    *recorders -= 1;
+    if *recorders > 0 {
+        return;
+    }
+    let ticker = {
+        let mut state = TICKER.state.lock();
+        state.quit = true;
+        state.thread.take()
+    };
+    TICKER.changed.notify_all();
+    let encoder = {
+        let mut state = ENCODER.state.lock();
+        state.quit = true;
+        state.thread.take()
+    };
+    ENCODER.changed.notify_all();
+    for thread in [ticker, encoder].into_iter().flatten() {
+        // Its jobs catch their panics, so there is nothing to hear.
+        let _ = thread.join();
+    }
+    TICKER.state.lock().quit = false;
+    ENCODER.state.lock().quit = false;
+}
+
+/// Ticks a stream each 100 ms until [`unregister`].
+pub(crate) fn register(stream: &Arc<Stream>) -> std::io::Result<()> {
+    let mut state = TICKER.state.lock();
+    if !state.running {
+        // A thread that lingered in vain before has returned by now, or is about to.
+        state.thread = Some(spawn("sentry-ticker", tick)?);
+        state.running = true;
+    }
+    state.streams.push(stream.clone());
+    TICKER.changed.notify_all();
+    Ok(())
+}
+
+/// No tick begins after this; one may still be under way.
+pub(crate) fn unregister(stream: &Arc<Stream>) {
+    TICKER.state.lock().streams.retain(|other| !Arc::ptr_eq(other, stream));
+}
+
+/// Runs a job on the encoder thread, after those before it.
+pub(crate) fn submit(job: Job) {
+    let mut state = ENCODER.state.lock();
+    if state.thread.is_none() {
+        match spawn("sentry-encoder", encode) {
+            Ok(thread) => state.thread = Some(thread),
+            Err(_) => {
+                // Without a thread the work is done here: late is better than never.
+                drop(state);
+                job();
+                return;
+            }
+        }
+    }
+    state.jobs.push_back(job);
+    ENCODER.changed.notify_all();
+}
+
+fn spawn(name: &str, run: fn()) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(move || {
+        block_signals();
+        run();
+    })
+}
+
+/// Signals are the host's: none is delivered to our threads.
+fn block_signals() {
+    #[cfg(unix)]
+    // SAFETY: both sets are ours; the mask is this thread's own.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &all, std::ptr::null_mut());
+    }
+}
+
+fn tick() {
+    let mut cpu = CpuUsage::new();
+    let mut next = Instant::now();
+    loop {
+        let streams = {
+            let mut state = TICKER.state.lock();
+            if state.streams.is_empty() {
+                TICKER.changed.wait_for(&mut state, TICKER_LINGERS);
+                if state.streams.is_empty() {
+                    state.running = false;
+                    return;
+                }
+                cpu = CpuUsage::new();
+                next = Instant::now();
+            }
+            next = (next + TICK).max(Instant::now());
+            while !state.quit && Instant::now() < next {
+                TICKER.changed.wait_until(&mut state, next);
+            }
+            if state.quit {
+                state.running = false;
+                return;
+            }
+            state.streams.clone()
+        };
+        let now = clock::monotonic_us();
+        let usage = cpu.read();
+        for stream in streams {
+            // A host's callback may panic; the other streams go on.
+            let _ = catch_unwind(AssertUnwindSafe(|| stream.tick(now, usage)));
+        }
+    }
+}
+
+fn encode() {
+    loop {
+        let job = {
+            let mut state = ENCODER.state.lock();
+            loop {
+                match state.jobs.pop_front() {
+                    Some(job) => break job,
+                    None if state.quit => return,
+                    None => ENCODER.changed.wait(&mut state),
+                }
+            }
+        };
+        // A host's callback may panic; the next job goes on.
+        let _ = catch_unwind(AssertUnwindSafe(job));
+    }
+}
