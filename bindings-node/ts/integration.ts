@@ -16,19 +16,14 @@ export interface ProfilingIntegration {
 
 /** Figures that few need to change. */
 export interface ProfilingTuning {
-  /** Length of a chunk, milliseconds. Default 60,000, which is also the most that Sentry is sure to accept. */
+  /** Length of a chunk, milliseconds: 100 to 60,000, the default and the most that Sentry is sure to accept. */
   chunkDurationMs?: number;
-  /** Time between two samples, microseconds. Default 10,101: 99 Hz. */
-  samplingIntervalUs?: number;
   /** How long an open chunk waits for the next span after the last has ended, milliseconds. Default 1,000. */
   quietMs?: number;
 }
 
 /** How long `Sentry.flush()` and `close()` may wait for a chunk to be encoded. It takes milliseconds. */
 const ENCODE_TIMEOUT_MS = 2_000;
-
-/** The core's name for the reason why a chunk with fewer than two samples is dropped. */
-const TOO_FEW_SAMPLES = 'too-few-samples';
 
 /** By these a span finds the samples of its thread. */
 interface ThreadData {
@@ -120,6 +115,13 @@ function attach(client: SentryClient, tuning: ProfilingTuning): Profiler {
   }
 }
 
+/** What to say about data that is dropped. */
+const DROPPED = {
+  tooShort: 'Profile chunks dropped that have fewer than two samples',
+  overflow: 'Profile chunks dropped because too many waited to be sent',
+  slices: 'Slices of a profile dropped because too many waited to be encoded',
+};
+
 /** What to say about a call that came at the wrong time. */
 const NO_OPS: Partial<Record<Outcome, string>> = {
   'already-running': 'No-op: the profiler is already running.',
@@ -140,7 +142,7 @@ class SessionProfiler implements Profiler {
   /** The spans that the session was told of: it must hear the end of these, and of no others. */
   #spans = new WeakSet<Span>();
   #spanCount = 0;
-  #dropped: Record<string, number> = {};
+  readonly #dropped = { tooShort: 0, overflow: 0, slices: 0 };
 
   constructor(client: SentryClient, options: ProfilingTuning & Pick<SessionOptions, 'lifecycle' | 'sampleRate'>) {
     const { release, environment, stackParser } = client.getOptions();
@@ -275,20 +277,19 @@ class SessionProfiler implements Profiler {
     this.#reportDropped();
   }
 
-  /** Tells the user, and Sentry by the SDK's client reports, of chunks that the core had to drop. */
+  /** Tells the user of what the core had to drop, and Sentry, by the SDK's client reports, of chunks that would have been worth sending. */
   #reportDropped(): void {
-    const dropped = this.#call(session => session.stats())?.dropped ?? {};
-    for (const [reason, count] of Object.entries(dropped)) {
-      const news = count - (this.#dropped[reason] ?? 0);
+    const dropped = this.#call(session => session.stats())?.dropped;
+    for (const reason of ['tooShort', 'overflow', 'slices'] as const) {
+      const news = (dropped?.[reason] ?? 0) - this.#dropped[reason];
       if (news > 0) {
-        debugLog(this.#client, `Dropped ${news} profile chunk(s): ${reason}.`);
-        // A chunk with hardly a sample has nothing to tell, so nothing is lost.
-        if (reason !== TOO_FEW_SAMPLES) {
+        this.#dropped[reason] += news;
+        debugLog(this.#client, `${DROPPED[reason]}: ${news}.`);
+        if (reason === 'overflow') {
           this.#client.recordDroppedEvent('queue_overflow', 'profile', news);
         }
       }
     }
-    this.#dropped = dropped;
   }
 
   #say(outcome: Outcome | undefined): void {

@@ -90,7 +90,6 @@ export interface SessionOptions {
   sampleRate: number;
   chunkDurationMs?: number | undefined;
   quietMs?: number | undefined;
-  samplingIntervalUs?: number | undefined;
   threadId: string;
   threadName: string;
   sdkName?: string | undefined;
@@ -117,7 +116,13 @@ export interface Session {
   finish(): Chunk[];
   /** As `finish`, for good. */
   close(): Chunk[];
-  stats(): { delivered: number; dropped: Record<string, number>; samples: number };
+  stats(): {
+    /** Chunks, and the samples in them. */
+    delivered: number;
+    samples: number;
+    /** Chunks with fewer than two samples; chunks, and slices of V8's stream, of which too many waited. */
+    dropped: { tooShort: number; overflow: number; slices: number };
+  };
 }
 
 /** @internal What the native file exports. */
