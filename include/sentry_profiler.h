@@ -713,7 +713,7 @@ void sentry_profile_free(sentry_profile_t *profile);
 
 /**
  * Makes the profiler of an isolate. Make it early and keep it, one for each isolate: with eager logging V8 walks the heap
- * here, 8 to 25 ms when it is small. `options` may be NULL, for the defaults.
+ * here, 8 to 25 ms when it is small, and functions that it had optimized before may be missing from stacks. `options` may be NULL, for the defaults.
  *
  * Returns OK, NULL_ARGUMENT, UNSUPPORTED_V8, WRONG_THREAD when the isolate is not entered on this thread, IN_CALLBACK,
  * START_REFUSED, or PANIC. The caller owns `*out`, for `sentry_profiler_free`, which must come before `Isolate::Dispose`;

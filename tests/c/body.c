@@ -12,11 +12,6 @@
 /* Only in libraries that were built with the feature `test-panic`. */
 sentry_profiler_status_t sentry_profiler_test_panic(sentry_profiler_t *profiler);
 
-/* `hot` burns CPU for so many milliseconds. */
-#define HOT                                                                                                            \
-    "function hot(ms) { const end = Date.now() + ms; let x = 0;"                                                       \
-    " while (Date.now() < end) { for (let i = 0; i < 1e4; i++) x += i % 7; } return x; }\n"
-
 #define TEXT(text) (text), strlen(text)
 
 static atomic_int checks;
@@ -165,10 +160,23 @@ static int on_write(const char *data, size_t len, void *user_data) {
     return seen->stop_after && atomic_load(&seen->pieces) >= seen->stop_after;
 }
 
+/* `hot` burns CPU for so many milliseconds. A new one for each test: code that V8 optimized before a profiler was made may be
+ * unknown to it. */
+static void define_hot(const body_host_t *host) {
+    static atomic_int count;
+    char script[512];
+    snprintf(script, sizeof script,
+             "/* %d */ function hot(ms) { const end = Date.now() + ms; let x = 0;"
+             " while (Date.now() < end) { for (let i = 0; i < 1e4; i++) x += i %% 7; } return x; }",
+             atomic_fetch_add(&count, 1));
+    host->run(script, host->context);
+}
+
 static void begin(const body_host_t *host, seen_t *seen) {
     memset(seen, 0, sizeof *seen);
     seen->host = host;
     seen->isolate_thread = pthread_self();
+    define_hot(host);
 }
 
 static void hot(const body_host_t *host, int ms) {
@@ -457,10 +465,12 @@ static void recordings(const body_host_t *host) {
     IS(OK, sentry_profiler_start_profiling(profiler, TEXT("again")));
     hot(host, 300);
     IS(OK, sentry_profiler_start_profiling(profiler, TEXT("again")));
-    hot(host, 100);
+    hot(host, 200);
     IS(OK, sentry_profiler_stop_profiling(profiler, TEXT("again"), &inner));
     IS(OK, sentry_profile_info(inner, &part));
-    CHECK(part.sample_count >= 2 && part.end_us - part.start_us >= 90000 && part.start_us > whole.end_us + 290000);
+    CHECK(part.sample_count >= 2);
+    CHECK(part.end_us - part.start_us >= 150000);
+    CHECK(part.start_us > whole.end_us + 250000);
     sentry_profile_free(inner);
 
     /* V8 itself records a hundred at once. */
@@ -824,7 +834,6 @@ static void a_panic_poisons_the_handle(const body_host_t *host) {
 }
 
 int body(const body_host_t *host) {
-    host->run(HOT, host->context);
     versions();
     v8_is_supported(host);
     null_is_a_status(host);
