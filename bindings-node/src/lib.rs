@@ -23,6 +23,21 @@ pub struct Support {
     pub reason: Option<String>,
 }
 
+/// How long the profiler has kept this environment's thread.
+#[napi(object, object_from_js = false)]
+pub struct IsolateTime {
+    /// How often.
+    pub count: f64,
+    /// Altogether.
+    pub total_ms: f64,
+    /// At most at a time.
+    pub longest_ms: f64,
+    /// Half of the times it was no longer.
+    pub median_ms: f64,
+    /// In 99 of 100 times it was no longer.
+    pub p99_ms: f64,
+}
+
 /// Runs once for each environment: the main thread and each worker that loads the add-on.
 #[napi(module_exports)]
 pub fn init(mut exports: Object<'_>, env: Env) -> Result<()> {
@@ -40,4 +55,19 @@ pub fn support(env: Env) -> Result<Support> {
     };
     let reason = environment.profiler().err().map(|error| error.reason.clone());
     Ok(Support { supported: reason.is_none(), v8_version, missing, reason })
+}
+
+/// How long the profiler has kept this environment's thread so far, loading the add-on aside.
+#[napi(catch_unwind)]
+pub fn isolate_time(env: Env) -> Result<IsolateTime, &'static str> {
+    let environment = Environment::of(&env).map_err(|e| environment::error(e.reason))?;
+    let time = environment.profiler()?.isolate_time();
+    let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
+    Ok(IsolateTime {
+        count: time.count as f64,
+        total_ms: ms(time.total),
+        longest_ms: ms(time.longest),
+        median_ms: ms(time.median),
+        p99_ms: ms(time.p99),
+    })
 }

@@ -29,6 +29,25 @@ impl Slice {
     }
 }
 
+#[cfg(test)]
+impl Slice {
+    /// One function, sampled at these times.
+    pub(crate) fn of(times_us: impl IntoIterator<Item = i64>) -> Self {
+        let frame = Frame {
+            function: "work".into(),
+            file: "/app/work.js".into(),
+            line: 1,
+            column: 1,
+            kind: crate::profile::FrameKind::Script,
+        };
+        Self {
+            frames: vec![frame],
+            stacks: vec![Stack { parent: None, frame: 0 }],
+            samples: times_us.into_iter().map(|time_us| (time_us, 0)).collect(),
+        }
+    }
+}
+
 /// Copies everything out of a finished profile.
 ///
 /// # Errors

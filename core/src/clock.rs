@@ -50,6 +50,12 @@ impl Clock {
         Self { anchors: Mutex::new(VecDeque::from([reading()])) }
     }
 
+    /// With these (monotonic time, wall − monotonic).
+    #[cfg(test)]
+    pub(crate) fn with_anchors(anchors: &[(i64, i64)]) -> Self {
+        Self { anchors: Mutex::new(anchors.iter().copied().collect()) }
+    }
+
     /// Compares the clocks; to be called each 100 ms while something records, and where a window opens or closes.
     pub(crate) fn observe(&self) {
         self.observe_at(reading());
@@ -108,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_step_holds_from_where_it_was_seen() {
-        let clock = Clock { anchors: Mutex::new(VecDeque::from([(1_000, 5_000_000)])) };
+        let clock = Clock::with_anchors(&[(1_000, 5_000_000)]);
         clock.observe_at((2_000, 5_000_500));
         assert_eq!(clock.wall(2_000), 5_002_000, "a jitter is no step");
         clock.observe_at((3_000, 65_000_000));

@@ -11,6 +11,7 @@ mod capture;
 mod clock;
 pub mod encode;
 mod error;
+mod isolate_time;
 mod measurements;
 pub mod profile;
 mod profiler;
@@ -22,6 +23,7 @@ pub mod v8;
 mod window;
 
 pub use error::Error;
+pub use isolate_time::IsolateTime;
 pub use profile::{Frame, FrameKind, Hotspot, Measurements, Point, Profile, ProfileBuilder, Sample, Stack, StackTotal};
 pub use profiler::{
     DEFAULT_MAX_SAMPLES, DEFAULT_SAMPLING_INTERVAL_US, Profiler, ProfilerOptions, SAMPLING_INTERVAL_RANGE_US,

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use crate::capture::Merge;
 use crate::clock::monotonic_us;
 use crate::error::Error;
+use crate::isolate_time::IsolateTime;
 use crate::profile::Profile;
 use crate::recorder::{Recorder, RecorderOptions};
 use crate::session::{Session, SessionOptions};
@@ -169,6 +170,11 @@ impl Profiler {
     /// How many recordings run.
     pub fn recordings(&self) -> usize {
         self.recordings.borrow().len()
+    }
+
+    /// How long the profiler has kept the isolate's thread so far, making the profiler itself aside.
+    pub fn isolate_time(&self) -> IsolateTime {
+        self.recorder.busy.read()
     }
 
     /// Does what is due on the isolate's thread. To be called there when [`ProfilerOptions::wake`] asks for it; harmless

@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 
 use crate::clock::monotonic_us;
 use crate::error::Error;
+use crate::isolate_time::Stopwatch;
 use crate::stream::{Consumer, Event, FinishedSlice, LogLevel, Logger, Mark, Stream, Waker};
 use crate::threads;
 use crate::v8::abi::{self, Api};
@@ -32,6 +33,7 @@ pub(crate) struct Recorder {
     isolate: Isolate,
     max_samples: u32,
     next_consumer: Cell<u64>,
+    pub(crate) busy: Stopwatch,
     state: RefCell<State>,
 }
 
@@ -84,6 +86,7 @@ impl Recorder {
             isolate,
             max_samples: options.max_samples,
             next_consumer: Cell::new(1),
+            busy: Stopwatch::new(),
             state: RefCell::new(State { v8, ..State::default() }),
         });
         RECORDERS.with_borrow_mut(|recorders| recorders.insert(recorder.stream.id, Rc::downgrade(&recorder)));
@@ -122,6 +125,7 @@ impl Recorder {
 
     /// Keeps the stream running until [`Recorder::release`]; answers since when there are samples for the caller.
     pub(crate) fn hold(&self) -> Result<i64, Error> {
+        let _busy = self.busy.lap();
         self.check()?;
         let mut state = self.state.borrow_mut();
         let from_us = monotonic_us();
@@ -134,6 +138,7 @@ impl Recorder {
 
     /// Takes a [`Recorder::hold`] back; without any the stream lives on for `linger_us`.
     pub(crate) fn release(&self, now_us: i64, linger_us: i64) {
+        let _busy = self.busy.lap();
         let mut state = self.state.borrow_mut();
         state.holds = state.holds.saturating_sub(1);
         state.linger_until_us = state.linger_until_us.max(now_us + linger_us);
@@ -149,6 +154,7 @@ impl Recorder {
 
     /// Stops the stream unless it is held: what keeps it alive for the next span has been handed out.
     pub(crate) fn end_linger(&self) {
+        let _busy = self.busy.lap();
         let mut state = self.state.borrow_mut();
         state.linger_until_us = 0;
         if state.holds == 0 && state.running.is_some() {
@@ -158,6 +164,7 @@ impl Recorder {
 
     /// Ends the slice now, so that everything up to now can be handed out; the stream goes on in the next one.
     pub(crate) fn cut_now(&self) {
+        let _busy = self.busy.lap();
         let mut state = self.state.borrow_mut();
         if state.running.is_none() {
             self.stream.push(Event::Quiet(monotonic_us()));
@@ -173,6 +180,7 @@ impl Recorder {
     pub(crate) fn maintain(&self) {
         // An interrupt may come in the middle of a call of ours that runs JavaScript: the next one will do.
         let Ok(mut state) = self.state.try_borrow_mut() else { return };
+        let _busy = self.busy.lap();
         if state.v8.is_none() || Isolate::current(&self.stream.api) != Some(self.isolate) {
             return;
         }

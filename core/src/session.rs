@@ -688,3 +688,244 @@ impl Consumer for Chunks {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::Slice;
+    use crate::measurements::Reading;
+
+    const INTERVAL_US: i64 = 10_000;
+    const SECOND_US: i64 = 1_000_000;
+    const WALL_US: i64 = 1_700_000_000_000_000;
+
+    /// A consumer with one-second chunks, fed by hand, and what it hands out.
+    struct Fixture {
+        chunks: Chunks,
+        clock: Clock,
+        fed_us: i64,
+        delivered: Arc<Mutex<Vec<Chunk>>>,
+    }
+
+    /// What a chunk says: (milliseconds since the fixture's beginning, whether anything ran).
+    type Samples = Vec<(i64, bool)>;
+
+    impl Fixture {
+        fn new() -> Self {
+            Self::with_clock(Clock::with_anchors(&[(0, WALL_US)]))
+        }
+
+        fn with_clock(clock: Clock) -> Self {
+            let delivered = Arc::new(Mutex::new(vec![]));
+            let sink = delivered.clone();
+            let mut options = SessionOptions::new(Arc::new(move |chunk| sink.lock().push(chunk)));
+            options.chunk_duration = Duration::from_secs(1);
+            options.quiet = Duration::from_millis(500);
+            Self { chunks: Chunks::new(shared(options), INTERVAL_US as u32), clock, fed_us: 0, delivered }
+        }
+
+        /// The stream goes on to a moment, with a sample each interval.
+        fn feed(&mut self, to_us: i64) {
+            let times = (self.fed_us / INTERVAL_US..).map(|at| at * INTERVAL_US + 1).take_while(|at| *at < to_us);
+            let samples: Vec<_> = times.filter(|at| *at >= self.fed_us).collect();
+            self.feed_samples(samples, to_us, false);
+        }
+
+        fn feed_samples(&mut self, samples: Vec<i64>, to_us: i64, last: bool) {
+            let readings: Vec<_> = (self.fed_us / 100_000 + 1..=to_us / 100_000)
+                .map(|at| Reading { time_us: at * 100_000 - 1, cpu_usage: Some(1.0), heap_bytes: Some(2) })
+                .collect();
+            self.chunks.input(&Input {
+                slice: &Slice::of(samples),
+                from_us: self.fed_us,
+                to_us,
+                last,
+                readings: &readings,
+                clock: &self.clock,
+            });
+            self.fed_us = to_us;
+        }
+
+        fn json(&self) -> Vec<serde_json::Value> {
+            assert!(self.chunks.shared.wait(Duration::from_secs(10)));
+            self.delivered.lock().iter().map(|chunk| serde_json::from_slice(&chunk.payload).unwrap()).collect()
+        }
+
+        fn delivered(&self) -> Vec<Samples> {
+            let sample = |chunk: &serde_json::Value, sample: &serde_json::Value| {
+                let time_us = (sample["timestamp"].as_f64().unwrap() * 1e6).round() as i64 - WALL_US;
+                let stack = &chunk["profile"]["stacks"][sample["stack_id"].as_u64().unwrap() as usize];
+                (time_us.div_euclid(1_000), !stack.as_array().unwrap().is_empty())
+            };
+            let chunks = self.json();
+            chunks
+                .iter()
+                .map(|chunk| chunk["profile"]["samples"].as_array().unwrap().iter().map(|s| sample(chunk, s)).collect())
+                .collect()
+        }
+    }
+
+    fn shared(options: SessionOptions) -> Arc<Shared> {
+        Arc::new(Shared {
+            options,
+            profiler_id: new_id(),
+            sampled: true,
+            debug_ids: Mutex::default(),
+            output: Mutex::default(),
+            delivered: Condvar::new(),
+            stats: Stats::default(),
+        })
+    }
+
+    #[test]
+    fn chunks_follow_each_other_without_loss() {
+        let mut fixture = Fixture::new();
+        fixture.chunks.mark(Mark::Active(0));
+        for slice in 1..=8 {
+            fixture.feed(slice * 310_000);
+        }
+        fixture.chunks.mark(Mark::End(2_480_000));
+        fixture.feed(2_600_000);
+        let delivered = fixture.delivered();
+        assert_eq!(delivered.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 48 + 1]);
+        assert_eq!(delivered[2].last(), Some(&(2_480, false)), "the end is closed by an idle sample");
+        let times: Vec<_> = delivered.concat().into_iter().filter(|s| s.1).map(|s| s.0).collect();
+        assert_eq!(times, (0..248).map(|at| at * 10).collect::<Vec<_>>());
+        let readings: Vec<_> =
+            fixture.json().iter().map(|c| c["measurements"]["cpu_usage"]["values"].as_array().unwrap().len()).collect();
+        assert_eq!(readings, [10, 10, 4]);
+    }
+
+    #[test]
+    fn short_spans_share_a_chunk_and_their_gaps_are_cut_out() {
+        let mut fixture = Fixture::new();
+        for span in 0..4 {
+            fixture.chunks.mark(Mark::Active(span * 100_000));
+            fixture.chunks.mark(Mark::Idle(span * 100_000 + 25_000));
+        }
+        fixture.feed(450_000);
+        assert_eq!(fixture.delivered().len(), 0, "it may go on");
+        fixture.feed(900_000);
+        let spans = [0, 100, 200, 300];
+        let expected = spans.map(|at| [(at, true), (at + 10, true), (at + 20, true), (at + 25, false)]).concat();
+        assert_eq!(fixture.delivered(), [expected]);
+    }
+
+    #[test]
+    fn quiet_closes_a_chunk_and_the_end_of_the_stream_does_at_once() {
+        let mut fixture = Fixture::new();
+        fixture.chunks.mark(Mark::Active(0));
+        fixture.chunks.mark(Mark::Idle(50_000));
+        fixture.chunks.mark(Mark::Active(700_000));
+        fixture.chunks.mark(Mark::Idle(750_000));
+        fixture.feed(800_000);
+        assert_eq!(fixture.delivered().len(), 1);
+        fixture.feed_samples(vec![], 800_001, true);
+        let delivered = fixture.delivered();
+        assert_eq!(delivered.len(), 2);
+        assert_eq!(delivered[1].first().unwrap().0, 700);
+    }
+
+    #[test]
+    fn a_flush_hands_out_what_there_is_and_goes_on() {
+        let mut fixture = Fixture::new();
+        fixture.chunks.shared.output.lock().flushes_asked = 1;
+        fixture.chunks.mark(Mark::Active(0));
+        fixture.chunks.mark(Mark::Flush(105_000));
+        fixture.feed(200_000);
+        assert_eq!(fixture.delivered(), [(0..11).map(|at| (at * 10, true)).collect::<Vec<_>>()]);
+        fixture.chunks.mark(Mark::End(200_000));
+        fixture.feed(210_000);
+        assert_eq!(fixture.delivered()[1].len(), 9 + 1);
+    }
+
+    #[test]
+    fn a_chunk_of_one_sample_is_dropped_and_counted() {
+        let mut fixture = Fixture::new();
+        fixture.chunks.mark(Mark::Active(0));
+        fixture.chunks.mark(Mark::End(5_000));
+        fixture.feed(100_000);
+        assert_eq!(fixture.delivered().len(), 0);
+        assert_eq!(fixture.chunks.shared.stats.dropped_too_short.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_freeze_is_a_gap_and_splits_the_chunk() {
+        let mut fixture = Fixture::new();
+        fixture.chunks.mark(Mark::Active(0));
+        // 0 to 100 ms, nothing for 600 ms, then nothing for an hour.
+        let hour = 3_600 * SECOND_US;
+        let mut samples: Vec<_> = (0..10).map(|at| at * INTERVAL_US).collect();
+        samples.extend((0..10).map(|at| 700_000 + at * INTERVAL_US));
+        samples.extend((0..10).map(|at| hour + at * INTERVAL_US));
+        fixture.chunks.mark(Mark::End(hour + 100_000));
+        fixture.feed_samples(samples, hour + 100_000, true);
+        let delivered = fixture.delivered();
+        assert_eq!(delivered.len(), 2);
+        assert_eq!(delivered[0][9..12], [(90, true), (100, false), (700, true)]);
+        assert_eq!(delivered[1].first(), Some(&(3_600_000, true)));
+        assert_eq!(delivered[1].len(), 10 + 1);
+    }
+
+    #[test]
+    fn a_stepped_clock_splits_the_chunk_and_every_sample_keeps_its_wall_time() {
+        // At 305 ms the wall clock goes an hour back.
+        let hour = 3_600 * SECOND_US;
+        let mut fixture = Fixture::with_clock(Clock::with_anchors(&[(0, WALL_US), (305_000, WALL_US - hour)]));
+        fixture.chunks.mark(Mark::Active(0));
+        fixture.feed(600_000);
+        fixture.chunks.mark(Mark::End(600_000));
+        fixture.feed(610_000);
+        let delivered = fixture.delivered();
+        assert_eq!(delivered.len(), 2);
+        assert_eq!(delivered[0].last(), Some(&(300, true)));
+        assert_eq!(delivered[1][0], (310 - 3_600_000, true));
+    }
+
+    #[test]
+    fn more_spans_than_fit_lose_their_gaps_and_nothing_else() {
+        let mut fixture = Fixture::new();
+        for span in 0..MAX_MARKS as i64 {
+            fixture.chunks.mark(Mark::Active(span * 20));
+            fixture.chunks.mark(Mark::Idle(span * 20 + 10));
+        }
+        assert!(fixture.chunks.marks.len() <= MAX_MARKS + 1);
+        fixture.chunks.mark(Mark::End(SECOND_US / 2));
+        fixture.feed(SECOND_US / 2 + 1);
+        assert!(fixture.delivered()[0].iter().filter(|s| s.1).count() >= 16);
+    }
+
+    #[test]
+    fn when_the_encoder_is_stuck_the_oldest_chunk_goes() {
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let wait = Mutex::new(wait);
+        let options = SessionOptions::new(Arc::new(move |_| {
+            let _ = wait.lock().recv();
+        }));
+        let shared = shared(options);
+        let profile = || {
+            let mut window = Window::new(0, 10, 10);
+            let slice = Slice::of([1, 2, 3]);
+            let clock = Clock::with_anchors(&[(0, WALL_US)]);
+            let mut merge = Merge::new(&slice);
+            slice.samples.iter().for_each(|&(at, stack)| window.sample(at, stack, &mut merge, &clock));
+            window.finish(10, &clock)
+        };
+        let count = MAX_QUEUED_CHUNKS as u64 + 5;
+        (0..count).for_each(|_| shared.put(profile()));
+        assert!(!shared.wait(Duration::from_millis(50)), "it is stuck");
+        drop(release);
+        assert!(shared.wait(Duration::from_secs(10)));
+        let delivered = shared.stats.delivered_chunks.load(Ordering::Relaxed);
+        let dropped = shared.stats.dropped_overflow.load(Ordering::Relaxed);
+        assert_eq!(delivered + dropped, count);
+        assert!(dropped >= 4, "{dropped}");
+    }
+
+    #[test]
+    fn the_rate_decides() {
+        assert!((0..100).all(|_| is_sampled(1.0) && !is_sampled(0.0)));
+        let half = (0..1_000).filter(|_| is_sampled(0.5)).count();
+        assert!((300..700).contains(&half), "{half}");
+    }
+}

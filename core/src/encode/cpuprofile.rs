@@ -47,15 +47,20 @@ const FIRST: u32 = 3;
 /// The call tree of the sampled stacks: a root, an idle node, then a node for each stack that was sampled or called one that was.
 struct Tree<'a> {
     profile: &'a Profile,
+    call_frames: Vec<CallFrame<'a>>,
     /// The stacks that have nodes, in order of their ids.
     stacks: Vec<u32>,
     /// By stack; `None` when it has no node.
     ids: Vec<Option<u32>>,
-    /// By stack, then the idle node's.
+    /// By stack; last the idle node's.
     hits: Vec<u32>,
-    children: FxHashMap<u32, Vec<u32>>,
-    scripts: FxHashMap<&'a str, u32>,
+    /// By node id; [`NONE`] ends a list.
+    first_child: Vec<u32>,
+    next_sibling: Vec<u32>,
 }
+
+/// No node has this id.
+const NONE: u32 = 0;
 
 impl<'a> Tree<'a> {
     fn new(profile: &'a Profile) -> Self {
@@ -79,52 +84,67 @@ impl<'a> Tree<'a> {
         }
         let stacks: Vec<u32> = (0..count as u32).filter(|&stack| used[stack as usize]).collect();
         let mut ids = vec![None; count];
-        let mut children: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
-        let mut scripts = FxHashMap::default();
-        children.insert(ROOT, vec![IDLE]);
-        for (id, &at) in (FIRST..).zip(&stacks) {
-            let stack = profile.stacks()[at as usize];
-            ids[at as usize] = Some(id);
-            let parent = stack.parent.map_or(Some(ROOT), |parent| ids[parent as usize]);
-            children.entry(parent.expect("ancestors of nodes are nodes")).or_default().push(id);
-            let file = &*profile.frames()[stack.frame as usize].file;
-            let next = scripts.len() as u32 + 1;
-            if !file.is_empty() {
-                scripts.entry(file).or_insert(next);
-            }
+        for (id, &stack) in (FIRST..).zip(&stacks) {
+            ids[stack as usize] = Some(id);
         }
-        Self { profile, stacks, ids, hits, children, scripts }
+        let nodes = FIRST as usize + stacks.len();
+        let (mut first_child, mut next_sibling) = (vec![NONE; nodes], vec![NONE; nodes]);
+        // From the end, because each child is put before those that its parent has.
+        for &stack in stacks.iter().rev() {
+            let id = ids[stack as usize].expect("it has a node");
+            let parent = profile.stacks()[stack as usize].parent;
+            let parent = parent.map_or(ROOT, |parent| ids[parent as usize].expect("ancestors of nodes are nodes"));
+            next_sibling[id as usize] = first_child[parent as usize];
+            first_child[parent as usize] = id;
+        }
+        next_sibling[IDLE as usize] = first_child[ROOT as usize];
+        first_child[ROOT as usize] = IDLE;
+        let mut scripts = FxHashMap::default();
+        let call_frames = profile.frames().iter().map(|frame| {
+            let next = scripts.len() + 1;
+            let script = if frame.file.is_empty() { 0 } else { *scripts.entry(&*frame.file).or_insert(next) };
+            CallFrame::of(frame, script)
+        });
+        let call_frames = call_frames.collect();
+        Self { profile, call_frames, stacks, ids, hits, first_child, next_sibling }
     }
 
     fn node_of(&self, stack: Option<u32>) -> u32 {
         stack.filter(|_| !self.profile.is_idle(stack)).and_then(|stack| self.ids[stack as usize]).unwrap_or(IDLE)
     }
 
-    fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
+    fn children(&self, id: u32) -> impl Iterator<Item = u32> {
+        let listed = |id: u32| (id != NONE).then_some(id);
+        std::iter::successors(listed(self.first_child[id as usize]), move |&id| listed(self.next_sibling[id as usize]))
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = impl Serialize> {
+        static ROOT_FRAME: CallFrame<'_> = CallFrame::named("(root)");
+        static IDLE_FRAME: CallFrame<'_> = CallFrame::named("(idle)");
+
         let idle_hits = self.hits[self.profile.stacks().len()];
-        let own = [(ROOT, CallFrame::named("(root)"), 0), (IDLE, CallFrame::named("(idle)"), idle_hits)];
-        let sampled = (FIRST..).zip(&self.stacks).map(|(id, &at)| {
-            let frame = &self.profile.frames()[self.profile.stacks()[at as usize].frame as usize];
-            let script = self.scripts.get(&*frame.file).copied().unwrap_or(0);
-            (id, CallFrame::of(frame, script), self.hits[at as usize])
+        let own = [(ROOT, &ROOT_FRAME, 0), (IDLE, &IDLE_FRAME, idle_hits)];
+        let sampled = (FIRST..).zip(&self.stacks).map(|(id, &stack)| {
+            let frame = self.profile.stacks()[stack as usize].frame;
+            (id, &self.call_frames[frame as usize], self.hits[stack as usize])
         });
-        own.into_iter().chain(sampled).map(|(id, call_frame, hit_count)| Node {
+        own.into_iter().chain(sampled).map(move |(id, call_frame, hit_count)| Node {
             id,
             call_frame,
             hit_count,
-            children: self.children.get(&id).map_or(&[], Vec::as_slice),
+            children: self.children(id).next().map(|_| Seq(move || self.children(id))),
         })
     }
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Node<'a> {
+struct Node<'a, C> {
     id: u32,
-    call_frame: CallFrame<'a>,
+    call_frame: &'a CallFrame<'a>,
     hit_count: u32,
-    #[serde(skip_serializing_if = "<[u32]>::is_empty")]
-    children: &'a [u32],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    children: Option<C>,
 }
 
 /// Lines and columns from 0, -1 when unknown.
@@ -132,21 +152,27 @@ struct Node<'a> {
 #[serde(rename_all = "camelCase")]
 struct CallFrame<'a> {
     function_name: &'a str,
-    script_id: String,
+    script_id: Cow<'a, str>,
     url: Cow<'a, str>,
     line_number: i64,
     column_number: i64,
 }
 
 impl<'a> CallFrame<'a> {
-    fn named(function_name: &'a str) -> Self {
-        Self { function_name, script_id: "0".into(), url: "".into(), line_number: -1, column_number: -1 }
+    const fn named(function_name: &'a str) -> Self {
+        Self {
+            function_name,
+            script_id: Cow::Borrowed("0"),
+            url: Cow::Borrowed(""),
+            line_number: -1,
+            column_number: -1,
+        }
     }
 
-    fn of(frame: &'a Frame, script: u32) -> Self {
+    fn of(frame: &'a Frame, script: usize) -> Self {
         Self {
             function_name: &frame.function,
-            script_id: script.to_string(),
+            script_id: script.to_string().into(),
             url: url_of(&frame.file),
             line_number: i64::from(frame.line) - 1,
             column_number: i64::from(frame.column) - 1,

@@ -5,15 +5,14 @@ use inferno::flamegraph::{Options, from_lines};
 use super::folded;
 use crate::Profile;
 
-/// An SVG in which widths are time, tooltips give milliseconds, and frames can be clicked and searched.
+/// An SVG in which widths are time, tooltips give microseconds, and frames can be clicked and searched.
 ///
 /// A profile in which nothing ran gives an SVG that says so.
 pub fn encode(profile: &Profile) -> Vec<u8> {
     let lines = folded::lines(profile, |total| total.time_us);
     let mut options = Options::default();
     options.title = "CPU time".to_owned();
-    options.count_name = "ms".to_owned();
-    options.factor = 1e-3;
+    options.count_name = "µs".to_owned();
     // The same profile gives the same bytes.
     options.deterministic = true;
     let mut svg = Vec::new();

@@ -10,6 +10,8 @@ pub mod pprof;
 mod sample;
 pub mod sample_v1;
 pub mod sample_v2;
+#[cfg(test)]
+mod tests;
 
 pub use sample::RawOptions;
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost::Message;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{Frame, Profile};
 
@@ -19,34 +19,34 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
 }
 
 fn proto(profile: &Profile) -> proto::Profile {
+    let totals = profile.stack_totals();
+    let sampled: FxHashSet<u32> = totals.iter().flat_map(|total| profile.frames_of(total.stack)).collect();
+    let frames = || (0..).zip(profile.frames()).filter(|(frame, _)| sampled.contains(frame));
     let mut strings = Strings::default();
     let samples = proto::ValueType { r#type: strings.id("samples"), unit: strings.id("count") };
     let cpu = proto::ValueType { r#type: strings.id("cpu"), unit: strings.id("nanoseconds") };
-    // A function and the one place in it that is known, its definition, have the same id.
-    let ids = 1_u64..;
-    let function = |(id, frame): (u64, &Frame)| proto::Function {
-        id,
+    let function = |(frame_id, frame): (u32, &Frame)| proto::Function {
+        id: id(frame_id),
         name: strings.id(&frame.function),
         system_name: strings.id(&frame.function),
         filename: strings.id(&frame.file),
         start_line: frame.line.into(),
     };
-    let functions = ids.clone().zip(profile.frames()).map(function).collect();
-    let location = |(id, frame): (u64, &Frame)| proto::Location {
-        id,
-        line: vec![proto::Line { function_id: id, line: frame.line.into(), column: frame.column.into() }],
+    let functions = frames().map(function).collect();
+    let location = |(frame_id, frame): (u32, &Frame)| proto::Location {
+        id: id(frame_id),
+        line: vec![proto::Line { function_id: id(frame_id), line: frame.line.into(), column: frame.column.into() }],
     };
     proto::Profile {
         sample_type: vec![samples, cpu],
-        sample: profile
-            .stack_totals()
+        sample: totals
             .iter()
             .map(|total| proto::Sample {
-                location_id: profile.frames_of(total.stack).map(|frame| u64::from(frame) + 1).collect(),
+                location_id: profile.frames_of(total.stack).map(id).collect(),
                 value: vec![total.samples as i64, nanoseconds(total.time_us as i64)],
             })
             .collect(),
-        location: ids.zip(profile.frames()).map(location).collect(),
+        location: frames().map(location).collect(),
         function: functions,
         time_nanos: nanoseconds(profile.start_us()),
         duration_nanos: nanoseconds(profile.end_us().saturating_sub(profile.start_us())),
@@ -55,6 +55,11 @@ fn proto(profile: &Profile) -> proto::Profile {
         default_sample_type: cpu.r#type,
         string_table: strings.table,
     }
+}
+
+/// The id of a function, and of the one place in it that is known, its definition; 0 would mean none.
+fn id(frame: u32) -> u64 {
+    u64::from(frame) + 1
 }
 
 fn nanoseconds(us: i64) -> i64 {
