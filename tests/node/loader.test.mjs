@@ -1,7 +1,7 @@
 // Which native file is loaded, and what is said when none can be.
 
 import assert from 'node:assert/strict';
-import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import test from 'node:test';
 import { ADDON, PACKAGE, SDK } from './support/environment.mjs';
@@ -130,7 +130,7 @@ test("the old package's own binary under its name", { skip: noPeer }, async t =>
 /** A project in which our package is a copy that a test may break. */
 function projectWithCopy(t, files) {
   const dir = project(t, files);
-  rmSync(join(dir, 'node_modules'));
+  unlinkSync(join(dir, 'node_modules'));
   mkdirSync(join(dir, 'node_modules'));
   cpSync(PACKAGE, join(dir, 'node_modules/sentry-profiler-node'), { recursive: true });
   return dir;
