@@ -55,6 +55,27 @@ test("the package's own file", async t => {
   assertLoaded(await load(t, { env: () => ({}) }));
 });
 
+test('SENTRY_PROFILER_LOGGING_MODE: eager, lazy, and a warning at anything else', async t => {
+  const dir = project(t, {
+    'mode.cjs': `
+const { startProfiling, stopProfiling } = require('sentry-profiler-node');
+for (const title of ['first', 'second']) {
+  startProfiling(title);
+  console.log(stopProfiling(title).profiler_logging_mode);
+}
+`,
+  });
+  const warning = '[Sentry] [Profiling] SENTRY_PROFILER_LOGGING_MODE must be eager or lazy, got Lazy. The mode is eager.\n';
+  for (const [mode, expected] of [
+    ['eager', { stdout: 'eager\neager\n', stderr: '' }],
+    ['lazy', { stdout: 'lazy\nlazy\n', stderr: '' }],
+    ['Lazy', { stdout: 'eager\neager\n', stderr: warning }],
+  ]) {
+    const { stdout, stderr } = await run(join(dir, 'mode.cjs'), { env: { SENTRY_PROFILER_LOGGING_MODE: mode } });
+    assert.deepEqual({ stdout, stderr }, expected);
+  }
+});
+
 test('SENTRY_PROFILER_BINARY_PATH: that file, whatever its name', async t => {
   assertLoaded(
     await load(t, {
