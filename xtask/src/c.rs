@@ -9,7 +9,6 @@ use anyhow::{Context, Result, bail, ensure};
 use sentry_profiler::v8::abi::SYMBOLS;
 use serde_json::Value;
 
-use crate::process::Background;
 use crate::{addon, nodes, process, tree};
 
 /// The number in the shared library's name: `SENTRY_PROFILER_ABI_VERSION`.
@@ -229,7 +228,9 @@ fn interface(folder: &Path, exported: &BTreeSet<String>) -> Result<PathBuf> {
     for part in header.split("*/").skip(1) {
         let Some((declaration, _)) = part.split_once(");") else { continue };
         let declaration = declaration.trim();
-        let Some(name) = declaration.split('(').next().and_then(|head| head.rsplit([' ', '*']).next()) else { continue };
+        let Some(name) = declaration.split('(').next().and_then(|head| head.rsplit([' ', '*']).next()) else {
+            continue;
+        };
         if declaration.contains(['{', '#', ';']) || declaration.starts_with("typedef") {
             continue;
         }
@@ -580,6 +581,10 @@ fn embed(program: &Path) -> Result<()> {
     has_function(&out.join("profile.cpuprofile"), "fibonacci")?;
     validate(&out)?;
     let received = ingest.received();
+    ensure!(received.errors.is_empty(), "the ingest refused a request: {:?}", received.errors);
+    ensure!(received.chunks().count() == 1, "the ingest got {} chunks", received.chunks().count());
+    let broken: Vec<_> = received.chunks().flat_map(|chunk| chunk.violations.iter().flatten()).collect();
+    ensure!(broken.is_empty(), "the ingest got an invalid chunk: {broken:?}");
     Ok(())
 }
 
