@@ -126,6 +126,7 @@ for (const [name, format] of [
       assert.ok(values.length >= 2, `${values.length} values in 700 ms`);
       for (const { value, timestamp, elapsed_since_start_ns: elapsed } of values) {
         assert.ok(Number.isFinite(value));
+        assert.equal(typeof (timestamp ?? elapsed), 'number');
         if (format === CHUNK) {
           assert.ok(timestamp * 1000 >= before - 50 && timestamp * 1000 <= after + 50, `timestamp ${timestamp}`);
         } else {
