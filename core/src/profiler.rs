@@ -159,7 +159,7 @@ impl Profiler {
         self.recorder.release(end_us, 0);
         self.recorder.cut_now();
         self.recorder.stream.drain();
-        self.recorder.delete_captured(1);
+        self.recorder.delete_captured(usize::MAX);
         if let Some(unsupported) = self.recorder.stream.broken() {
             return Err(unsupported.clone().into());
         }

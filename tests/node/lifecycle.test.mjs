@@ -228,6 +228,26 @@ main();
     assert.equal(lines.filter(line => line === 'Profiling is off: the session is not sampled.').length, 2);
   });
 
+  test('a figure that is out of its range turns profiling off with a warning', async t => {
+    const ingest = await startIngest(t);
+    const result = await runService(
+      t,
+      `${SERVICE}
+for (const chunkDurationMs of [5, 60_001, NaN, -1]) {
+  Sentry.init({ integrations: [nodeProfilingIntegration({ chunkDurationMs })], profileSessionSampleRate: 1 });
+  Sentry.profiler.startProfiler();
+}
+Sentry.close();
+`,
+      { ingest },
+    );
+    assert.equal(warnings(result).length, 4, result.stderr);
+    for (const warning of warnings(result)) {
+      assert.match(warning, /chunk.?duration.* must be .*\. Profiling is off\.$/i);
+    }
+    assert.deepEqual(await ingest.chunks(), []);
+  });
+
   test('without a DSN nothing is profiled and nothing fails', async t => {
     const result = await runService(
       t,

@@ -1,7 +1,7 @@
 // Which native file is loaded, and what is said when none can be.
 
 import assert from 'node:assert/strict';
-import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import test from 'node:test';
 import { ADDON, PACKAGE, SDK } from './support/environment.mjs';
@@ -53,6 +53,27 @@ function assertLoaded({ error, support }) {
 
 test("the package's own file", async t => {
   assertLoaded(await load(t, { env: () => ({}) }));
+});
+
+test('SENTRY_PROFILER_LOGGING_MODE: eager, lazy, and a warning at anything else', async t => {
+  const dir = project(t, {
+    'mode.cjs': `
+const { startProfiling, stopProfiling } = require('sentry-profiler-node');
+for (const title of ['first', 'second']) {
+  startProfiling(title);
+  console.log(stopProfiling(title).profiler_logging_mode);
+}
+`,
+  });
+  const warning = '[Sentry] [Profiling] SENTRY_PROFILER_LOGGING_MODE must be eager or lazy, got Lazy. The mode is eager.\n';
+  for (const [mode, expected] of [
+    ['eager', { stdout: 'eager\neager\n', stderr: '' }],
+    ['lazy', { stdout: 'lazy\nlazy\n', stderr: '' }],
+    ['Lazy', { stdout: 'eager\neager\n', stderr: warning }],
+  ]) {
+    const { stdout, stderr } = await run(join(dir, 'mode.cjs'), { env: { SENTRY_PROFILER_LOGGING_MODE: mode } });
+    assert.deepEqual({ stdout, stderr }, expected);
+  }
 });
 
 test('SENTRY_PROFILER_BINARY_PATH: that file, whatever its name', async t => {
@@ -130,7 +151,7 @@ test("the old package's own binary under its name", { skip: noPeer }, async t =>
 /** A project in which our package is a copy that a test may break. */
 function projectWithCopy(t, files) {
   const dir = project(t, files);
-  rmSync(join(dir, 'node_modules'));
+  unlinkSync(join(dir, 'node_modules'));
   mkdirSync(join(dir, 'node_modules'));
   cpSync(PACKAGE, join(dir, 'node_modules/sentry-profiler-node'), { recursive: true });
   return dir;

@@ -9,7 +9,7 @@ import test from 'node:test';
 import { pathToFileURL } from 'node:url';
 import vm from 'node:vm';
 import { ADDON } from './support/environment.mjs';
-import { BURN, hottest, lineOf, samplesIn, stackOf } from './support/profile.mjs';
+import { hottest, lineOf, samplesIn, stackOf, work } from './support/profile.mjs';
 import { run } from './support/service.mjs';
 
 const require = createRequire(import.meta.url);
@@ -20,14 +20,7 @@ const CHUNK = 1;
 
 const SOURCE = `'use strict';
 // The function below begins on a line and at a column that the profile must name.
-/* indented */ exports.hot = function hotFunction(ms) {
-  const end = performance.now() + ms;
-  let sum = 0;
-  do {
-    for (let i = 1; i < 200_000; i++) sum += Math.sqrt(i) % 7;
-  } while (performance.now() < end);
-  return sum;
-};
+/* indented */ exports.hot = ${work('hotFunction')};
 exports.deep = function deep(depth, ms) {
   return depth === 0 ? exports.hot(ms) : deep(depth - 1, ms) + 1;
 };
@@ -196,7 +189,7 @@ test('stacks keep their root up to the depth that V8 records', t => {
 });
 
 test('an ES module has a plain path and a module name', async t => {
-  const [file] = scripts(t, { 'hot module.mjs': `${BURN}\nexport { burn };\n` });
+  const [file] = scripts(t, { 'hot module.mjs': `${work('burn')}\nexport { burn };\n` });
   const { burn } = await import(pathToFileURL(file));
   const [{ frame }] = hottest(record(CHUNK, () => burn(300)));
   assert.equal(frame.function, 'burn');
@@ -206,8 +199,8 @@ test('an ES module has a plain path and a module name', async t => {
 });
 
 test('a script may be named x', t => {
-  const inContext = new vm.Script(`${BURN}; burn`, { filename: 'x' }).runInThisContext();
-  const [file] = scripts(t, { x: `${BURN}\nexports.burn = burn;\n` });
+  const inContext = new vm.Script(`${work('burn')}; burn`, { filename: 'x' }).runInThisContext();
+  const [file] = scripts(t, { x: `${work('burn')}\nexports.burn = burn;\n` });
   const fromFile = require(file).burn;
   for (const [burn, path] of [
     [inContext, 'x'],

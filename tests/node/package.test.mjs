@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import test from 'node:test';
 import { ADDON, PACKAGE, requireTool, SDKS } from './support/environment.mjs';
 import { startIngest } from './support/ingest.mjs';
-import { BURN, hottest } from './support/profile.mjs';
+import { hottest, work } from './support/profile.mjs';
 import { project, run } from './support/service.mjs';
 
 test('it is small and needs nothing else', () => {
@@ -61,7 +61,7 @@ test('profiles without Sentry', async t => {
   const dir = project(t, {
     'profile.mjs': `
 import { startProfiling, stopProfiling, getFrameModule } from 'sentry-profiler-node';
-${BURN}
+${work('burn')}
 const results = {};
 const record = (name, ...args) => {
   startProfiling('title');
@@ -167,7 +167,7 @@ const BUNDLED = `
 import * as Sentry from '@sentry/node';
 import { nodeProfilingIntegration } from 'sentry-profiler-node';
 Sentry.init({ integrations: [nodeProfilingIntegration()], profileSessionSampleRate: 1 });
-${BURN}
+${work('burn')}
 Sentry.profiler.startProfiler();
 burn(200);
 Sentry.close();

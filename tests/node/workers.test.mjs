@@ -39,7 +39,7 @@ main();
       for (const { profile } of own) {
         assert.ok(profile.samples.every(({ thread_id }) => thread_id === id));
       }
-      assert.ok(own.some(({ profile }) => samplesIn(profile, `work${id}`).length > 5));
+      assert.ok(own.some(({ profile }) => samplesIn(profile, `work${id}`).length > 0));
     }
     assert.equal(new Set(chunks.map(({ profiler_id }) => profiler_id)).size, 3, 'a session for each thread');
   });

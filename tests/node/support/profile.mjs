@@ -32,17 +32,16 @@ export function samplesIn(profile, name) {
   return profile.samples.filter(sample => stackOf(profile, sample).some(frame => frame.function === name));
 }
 
-/** Keeps this thread busy in a function of the caller's script, for about so long. */
-export const BURN = `
-function burn(ms) {
+/** A function of that name that keeps its thread busy for so long, and works enough to be sampled however busy the machine is. */
+export const work = name => `function ${name}(ms) {
   const end = performance.now() + ms;
+  let blocks = 0;
   let sum = 0;
   do {
-    for (let i = 1; i < 200_000; i++) sum += Math.sqrt(i) % 7;
-  } while (performance.now() < end);
+    for (let i = 1; i < 50_000; i++) sum += Math.sqrt(i) % 7;
+  } while (++blocks < ms || performance.now() < end);
   return sum;
-}
-`;
+}`;
 
 /** At 99 Hz, seconds. */
 export const SAMPLING_INTERVAL_S = 0.010101;

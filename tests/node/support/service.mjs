@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { SDK } from './environment.mjs';
+import { work } from './profile.mjs';
 
 /** A folder with the given files in which `sdk`'s packages and ours are installed, removed after the test. */
 export function project(t, files, sdk = SDK) {
@@ -19,20 +20,12 @@ export function project(t, files, sdk = SDK) {
   return dir;
 }
 
-/** How the services of tests begin; `work` functions of their own tell what was recorded when. */
+/** How the services of tests begin. `busy('name')(ms)` works in a function of that name, which tells what was recorded when. */
 export const SERVICE = `
 const Sentry = require('@sentry/node');
 const { nodeProfilingIntegration } = require('sentry-profiler-node');
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
-/** A function of that name that keeps the thread busy for about so many milliseconds. */
-const busy = name => new Function(\`return function \${name}(ms) {
-  const end = performance.now() + ms;
-  let sum = 0;
-  do {
-    for (let i = 1; i < 200_000; i++) sum += Math.sqrt(i) % 7;
-  } while (performance.now() < end);
-  return sum;
-}\`)();
+const busy = name => new Function('return ' + ${JSON.stringify(work('NAME'))}.replace('NAME', name))();
 `;
 
 const TIMEOUT_MS = 30_000;
