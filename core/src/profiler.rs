@@ -102,7 +102,6 @@ impl Profiler {
         let options = RecorderOptions {
             logging: options.logging,
             interval_us: options.sampling_interval_us,
-            max_samples,
             wake: options.wake,
             log: options.log,
         };
