@@ -198,6 +198,18 @@ impl Profiler {
         Session::new(self.recorder.clone(), options)
     }
 
+    /// Ends all sampling, because the process is about to end: V8's sampling thread must not outlive the platform that the
+    /// host tears down. Recordings can still be stopped and sessions flushed, with what they have; nothing starts any more
+    /// ([`Error::Closed`]).
+    ///
+    /// # Errors
+    /// [`Error::WrongThread`], [`Error::Closed`].
+    pub fn suspend(&self) -> Result<(), Error> {
+        self.recorder.check()?;
+        self.recorder.suspend();
+        Ok(())
+    }
+
     /// Stops everything and frees V8's profiler. Open sessions hand out what they have; later calls, theirs too, answer
     /// [`Error::Closed`].
     pub fn dispose(&self) {

@@ -50,6 +50,8 @@ struct State {
     holds: usize,
     /// The stream lives on until then without any.
     linger_until_us: i64,
+    /// The process is about to end: nothing starts any more.
+    suspended: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -128,6 +130,9 @@ impl Recorder {
         let _busy = self.busy.lap();
         self.check()?;
         let mut state = self.state.borrow_mut();
+        if state.suspended {
+            return Err(Error::Closed);
+        }
         let from_us = monotonic_us();
         if state.running.is_none() {
             self.begin(&mut state, from_us)?;
@@ -158,6 +163,16 @@ impl Recorder {
         let mut state = self.state.borrow_mut();
         state.linger_until_us = 0;
         if state.holds == 0 && state.running.is_some() {
+            self.end(&mut state);
+        }
+    }
+
+    /// Ends V8's sampling thread for good. What was recorded can still be handed out.
+    pub(crate) fn suspend(&self) {
+        let _busy = self.busy.lap();
+        let mut state = self.state.borrow_mut();
+        state.suspended = true;
+        if state.running.is_some() {
             self.end(&mut state);
         }
     }

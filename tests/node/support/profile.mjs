@@ -42,3 +42,22 @@ export const work = name => `function ${name}(ms) {
   } while (++blocks < ms || performance.now() < end);
   return sum;
 }`;
+
+/** At 99 Hz, seconds. */
+export const SAMPLING_INTERVAL_S = 0.010101;
+
+/** Whether a sample says that nothing ran. */
+export function isIdle(profile, sample) {
+  return profile.stacks[sample.stack_id].length === 0;
+}
+
+/** A session's chunks in the order of their times. */
+export function inOrder(chunks) {
+  return [...chunks].sort((a, b) => a.profile.samples[0].timestamp - b.profile.samples[0].timestamp);
+}
+
+/** Seconds between the last sample of each chunk and the first of the next. */
+export function joints(chunks) {
+  const profiles = inOrder(chunks).map(({ profile }) => profile);
+  return profiles.slice(1).map((profile, i) => profile.samples[0].timestamp - profiles[i].samples.at(-1).timestamp);
+}
