@@ -18,8 +18,6 @@ const PRIVATE_LIBS: [&str; 7] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm"
 /// Debian's packages with a V8 to embed, and the release of Node whose headers fit it.
 const LIBNODE: &[&str] = &["libnode108", "libc-ares2"];
 const LIBNODE_HEADERS: &str = "18.20.8";
-/// One Node for each major that has its own V8.
-const NODES: &[&str] = &["18", "20", "22.9.0", "22", "24", "26"];
 /// Where valgrind and the sanitizers find that a program went wrong.
 const FOUND: i32 = 99;
 
@@ -112,6 +110,7 @@ pub const STEPS: &[Step] = &[
     ("c-static", "the C tests, linked statically, also where V8's functions are hidden", linked_statically),
     ("c-nodes", "the C tests as an add-on of Node", on_node),
     ("c-examples", "the examples, with CMake and pkg-config", examples),
+    ("c-semantics", "the same scenarios come to the same through C, Rust and Node", semantics),
 ];
 
 /// Where tests are built.
@@ -291,7 +290,7 @@ fn test_library() -> Result<PathBuf> {
 /// How the embedder of the tests is put together.
 struct Host<'a> {
     name: &'a str,
-    /// The C source with the body, and what it needs.
+    /// The source with the body, and what it needs.
     body: &'a [PathBuf],
     flags: &'a [&'a str],
     /// What comes after the objects: our library, and V8.
@@ -304,7 +303,8 @@ impl Host<'_> {
         let mut objects = Vec::new();
         for (at, source) in self.body.iter().enumerate() {
             let object = folder.join(format!("body-{at}.o"));
-            let mut command = compiler("gcc", "c11");
+            let c = source.extension().is_some_and(|extension| extension == "c");
+            let mut command = if c { compiler("gcc", "c11") } else { compiler("g++", "c++17") };
             command.args(["-g", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-c"]).args(self.flags);
             process::output(command.arg(source).arg("-o").arg(&object))?;
             objects.push(object);
@@ -373,8 +373,11 @@ fn body() -> Vec<PathBuf> {
 fn shared() -> Result<String> {
     let (lib, libnode) = (test_library()?, libnode()?);
     let libraries = shared_with(&lib, &libnode);
-    let host = Host { name: "shared", body: &body(), flags: &[], libraries }.build(&libnode)?;
-    run_body(&mut Command::new(&host), &host.with_file_name("chunks"))
+    let host = Host { name: "shared", body: &body(), flags: &[], libraries: libraries.clone() }.build(&libnode)?;
+    let c = run_body(&mut Command::new(&host), &host.with_file_name("chunks"))?;
+    let cpp = Host { name: "raii", body: &[sources().join("raii.cc")], flags: &[], libraries }.build(&libnode)?;
+    let cpp = process::output(&mut Command::new(&cpp))?;
+    Ok(format!("C: {c}; C++: {}", cpp.trim()))
 }
 
 fn sanitizers() -> Result<String> {
@@ -499,8 +502,8 @@ fn hidden_v8(libnode: &Libnode, host: &Path) -> Result<PathBuf> {
 fn on_node() -> Result<String> {
     let lib = test_library()?;
     let mut remarks = Vec::new();
-    for release in NODES {
-        let node = nodes::fetch(release)?;
+    for release in nodes::RELEASES.iter().filter(|release| release.unavailable().is_none()) {
+        let node = nodes::fetch(release.version)?;
         let folder = scratch(&format!("node-{}", node.version))?;
         let (object, file) = (folder.join("body.o"), folder.join("body.node"));
         let mut command = compiler("gcc", "c11");
@@ -512,8 +515,8 @@ fn on_node() -> Result<String> {
         process::output(command.args(["-lsentry_profiler", "-lpthread"]))?;
 
         let mut command = node.command();
-        if node.version.starts_with("22.") {
-            // Node 22.0.0 to 22.23.2 can hang without it (see bindings-c/README.md).
+        if matches!(release.major(), "22" | "23") {
+            // Their V8 can hang without it (see bindings-c/README.md).
             command.arg("--no-compact-code-space");
         }
         let script = "process.exitCode = require(process.argv[1]).run(process.argv[2]) ? 1 : 0";
@@ -585,6 +588,74 @@ fn embed(program: &Path) -> Result<()> {
     let broken: Vec<_> = received.chunks().flat_map(|chunk| chunk.violations.iter().flatten()).collect();
     ensure!(broken.is_empty(), "the ingest got an invalid chunk: {broken:?}");
     Ok(())
+}
+
+/// What the steps of each scenario came to.
+type Results = Vec<Vec<Option<String>>>;
+
+fn semantics() -> Result<String> {
+    let (lib, libnode, folder) = (test_library()?, libnode()?, scratch("semantics")?);
+    let source = tree::root().join("tests/semantics");
+    let (runner, table) = (source.join("runner.js"), source.join("scenarios.json"));
+    let packages = ["--package", "sentry-profiler-semantics", "--package", "sentry-profiler-node"];
+    process::run(tree::cargo().arg("build").args(packages))?;
+    let built = tree::target()?.join("debug");
+
+    let build = |name: &str, surface: &[PathBuf], libraries: Vec<String>| -> Result<PathBuf> {
+        let program = folder.join(name);
+        let mut command = compiler("g++", "c++17");
+        command.args(["-O1", "-Wall", "-Wextra", "-Werror", "-fno-rtti", "-isystem"]).arg(&libnode.include);
+        command.arg(source.join("host.cc")).args(surface).arg("-o").arg(&program).args(libraries);
+        command.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", libnode.folder.display()));
+        process::output(&mut command).map(|_| program)
+    };
+    let c = build("c", &[source.join("surface.cc")], shared_with(&lib, &libnode))?;
+    let archive = built.join("libsentry_profiler_semantics.a").display().to_string();
+    let mut libraries = vec![archive];
+    libraries.extend(libnode.libraries.iter().map(|library| library.display().to_string()));
+    libraries.extend(PRIVATE_LIBS.map(str::to_owned));
+    let rust = build("rust", &[], libraries)?;
+    let addon = folder.join("sentry_profiler.node");
+    copy(&built.join("libsentry_profiler_node.so"), &addon)?;
+
+    let run = |command: &mut Command| -> Result<Results> {
+        let said = process::output(command.arg(&runner).arg(&table))?;
+        let results: Value = serde_json::from_str(&said).with_context(|| format!("no results:\n{said}"))?;
+        results.as_array().context("no scenarios")?.iter().map(scenario).collect()
+    };
+    // The embedders' V8 is that of Node 18.
+    let mut node = nodes::fetch(LIBNODE_HEADERS)?.command();
+    node.env_remove("NODE_OPTIONS").arg(source.join("node.mjs")).arg(&addon);
+    let surfaces =
+        [("C", run(&mut Command::new(c))?), ("Rust", run(&mut Command::new(rust))?), ("Node", run(&mut node)?)];
+
+    let table: Vec<Value> = serde_json::from_str(&fs::read_to_string(&table)?)?;
+    let mut wrong = Vec::new();
+    let mut compared = 0;
+    for (at, scenario) in table.iter().enumerate() {
+        let steps = scenario["steps"].as_array().context("a scenario has steps")?;
+        for (step, described) in steps.iter().enumerate() {
+            // What a step of work comes to is nothing.
+            let Some(expected) = described.as_array().and_then(|words| words.last()).and_then(Value::as_str) else {
+                continue;
+            };
+            compared += 1;
+            let results = surfaces.each_ref().map(|(name, results)| {
+                (*name, results.get(at).and_then(|steps| steps.get(step).cloned()).flatten().unwrap_or_default())
+            });
+            if results.iter().any(|(_, result)| result != expected) {
+                wrong.push(format!("{}: {described}: {results:?}", scenario["name"]));
+            }
+        }
+    }
+    ensure!(compared > 0, "there is nothing in the table");
+    ensure!(wrong.is_empty(), "not as the table says:\n{}", wrong.join("\n"));
+    Ok(format!("{} scenarios, {compared} results, three times", table.len()))
+}
+
+fn scenario(value: &Value) -> Result<Vec<Option<String>>> {
+    let results = value["results"].as_array().context("a scenario has results")?;
+    Ok(results.iter().map(|result| result.as_str().map(str::to_owned)).collect())
 }
 
 /// A `.cpuprofile` in which the function has been seen.
