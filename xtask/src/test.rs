@@ -97,7 +97,7 @@ struct Context {
 
 impl Context {
     fn package(&self) -> Result<&Package> {
-        once(&self.package, dist::build).context("building the package")
+        once(&self.package, || dist::build(&dist::Arguments::default())).context("building the package")
     }
 
     /// The ingest as a program, for tests that are not written in Rust.
