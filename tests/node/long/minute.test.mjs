@@ -37,7 +37,7 @@ main();
       { ingest, timeout: 120_000 },
     );
     const [{ profile, measurements }, ...others] = inOrder(await ingest.chunks());
-    assert.equal(others.length, 1, 'and one of what is left after a minute');
+    assert.ok(others.length >= 1, 'and what is left after a minute');
     const times = profile.samples.map(({ timestamp }) => timestamp);
     const length = times.at(-1) - times[0];
     assert.ok(length > 59 && length <= 60.1, `it lasts ${length} s`);
