@@ -80,7 +80,18 @@ fn steps() -> Vec<Step> {
     steps.extend(c::STEPS.iter().map(|&(name, about, run)| Step::new(name, about, c_step(run))));
     for release in RELEASES {
         let about = format!("the Node tests on {}: {}", release.version, release.why);
-        steps.push(Step::new(format!("node-{}", release.version), about, |context| node_tests(context, release)));
+        steps.push(Step::new(format!("node-{}", release.version), about, |context| {
+            node_tests(context, release, "tests/node")
+        }));
+    }
+    steps.push(Step::new("long", "the Node tests that take minutes, on one release", |context| {
+        node_tests(context, release("24"), "tests/node/long")
+    }));
+    for major in ["22", "24"] {
+        let about = format!("a function under AWS's own runtime client, which Node {major} runs on Lambda");
+        steps.push(Step::new(format!("lambda-{major}"), about, move |context| {
+            node_tests(context, release(major), "tests/lambda")
+        }));
     }
     steps.push(Step::new("demo", "cargo xtask demo", |context| {
         demo::show(&demo::Arguments::default(), context.package()?).map(Outcome::from)
@@ -176,8 +187,13 @@ fn summary(ran: &[Ran]) -> String {
     summary + &format!("\n{passed} passed, {failed} failed")
 }
 
-/// The tests in tests/node on one release of Node.
-fn node_tests(context: &Context, release: &Release) -> Result<Outcome> {
+/// The last release of a major.
+fn release(major: &str) -> &'static Release {
+    RELEASES.iter().rev().find(|release| release.major() == major).expect("a major that is in the list")
+}
+
+/// The tests of a folder on one release of Node.
+fn node_tests(context: &Context, release: &Release, folder: &str) -> Result<Outcome> {
     if let Some(reason) = release.unavailable() {
         return Ok(Outcome::Skipped(reason));
     }
@@ -185,13 +201,14 @@ fn node_tests(context: &Context, release: &Release) -> Result<Outcome> {
     let ingest = context.ingest()?;
     let node = nodes::fetch(release.version)?;
 
-    let folder = tree::root().join("tests/node");
+    let name = folder.replace('/', "-");
+    let folder = tree::root().join(folder);
     let mut files: Vec<_> = fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     files.retain(|file| file.to_string_lossy().ends_with(".test.mjs"));
     files.sort();
     ensure!(!files.is_empty(), "there is no *.test.mjs in {}", folder.display());
 
-    let log = tree::target()?.join(format!("node-tests-{}.tap", node.version));
+    let log = tree::target()?.join(format!("{name}-{}.tap", node.version));
     tree::remove(&log)?;
     let mut command = node.command();
     command
@@ -202,6 +219,7 @@ fn node_tests(context: &Context, release: &Release) -> Result<Outcome> {
         .args(&files)
         .env("SENTRY_PROFILER_TEST_PACKAGE", &package.dir)
         .env("SENTRY_PROFILER_TEST_INGEST", ingest)
+        .env("SENTRY_PROFILER_TEST_LAMBDA", tree::target()?.join("lambda"))
         .env_remove("NODE_OPTIONS");
     for major in sdk::MAJORS {
         command.env(format!("SENTRY_PROFILER_TEST_SDK{major}"), sdk::install(major, package)?);
