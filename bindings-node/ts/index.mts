@@ -1,0 +1,10 @@
+// ES modules get the CommonJS build, so that a process has one profiler however many ways it imports this package.
+export {
+  ProfilerUnavailableError,
+  getFrameModule,
+  nodeProfilingIntegration,
+  profilerSupport,
+  startProfiling,
+  stopProfiling,
+} from './index.js';
+export type * from './index.js';

@@ -1,0 +1,89 @@
+import { loadAddon } from './loader';
+import type { ChunkProfile, ProfileFormat, ProfilerSupport, ThreadProfile } from './loader';
+import { currentThread } from './thread';
+
+export { nodeProfilingIntegration } from './integration';
+export type { ProfilingIntegration, ProfilingTuning } from './integration';
+export { ProfilerUnavailableError } from './loader';
+export type {
+  ChunkProfile,
+  ChunkSample,
+  Frame,
+  Measurement,
+  ProfileFormat,
+  ProfilerSupport,
+  ThreadProfile,
+  ThreadSample,
+  UnavailableCode,
+} from './loader';
+
+/** How {@link stopProfiling} hands the profile out. */
+export interface StopProfilingOptions {
+  /**
+   * `'chunk'` (the default): samples carry Unix time in seconds, as in Sentry's sample format V2.
+   * `'thread'`: samples carry the nanoseconds since the start, as in sample format V1.
+   */
+  format?: 'chunk' | 'thread';
+  /** The thread that the samples are said to be of. Default: the current one, 0 on the main thread. */
+  threadId?: number;
+  /** Whether `resources` lists the files that the frames are of. Default: false, `resources` is empty. */
+  collectResources?: boolean;
+}
+
+/**
+ * Starts a recording named `title`. Recordings may overlap, in any number. Starting a title that already records drops the old
+ * recording and begins a new one.
+ *
+ * @throws an error with code `NAPI_ERROR` when `title` is not a string or is empty; {@link ProfilerUnavailableError}
+ */
+export function startProfiling(title: string): void {
+  loadAddon().startProfiling(title);
+}
+
+/**
+ * Ends the recording named `title` and returns its profile, or `null` when no recording has that name.
+ *
+ * It takes options, or the arguments of the native function, which are those of `@sentry/node-cpu-profiler`:
+ * `stopProfiling(title, format, threadId, collectResources)` with format 0 (thread) or 1 (chunk).
+ *
+ * @throws an error with code `NAPI_ERROR` when an argument has the wrong type; {@link ProfilerUnavailableError}
+ */
+export function stopProfiling(title: string, options: StopProfilingOptions & { format: 'thread' }): ThreadProfile | null;
+export function stopProfiling(title: string, options?: StopProfilingOptions & { format?: 'chunk' }): ChunkProfile | null;
+export function stopProfiling(title: string, format: 0, threadId?: number, collectResources?: boolean): ThreadProfile | null;
+export function stopProfiling(title: string, format: 1, threadId?: number, collectResources?: boolean): ChunkProfile | null;
+export function stopProfiling(
+  title: string,
+  options: StopProfilingOptions | ProfileFormat = {},
+  threadId?: number,
+  collectResources = false,
+): ThreadProfile | ChunkProfile | null {
+  const addon = loadAddon();
+  if (typeof options !== 'object' || options === null) {
+    return addon.stopProfiling(title, options, threadId ?? currentThread().id, collectResources);
+  }
+  const formats: Record<string, ProfileFormat> = { thread: 0, chunk: 1 };
+  // What is no format goes to the native function as it is, which rejects it in its own words.
+  const format = formats[options.format ?? 'chunk'] ?? (options.format as unknown as ProfileFormat);
+  return addon.stopProfiling(title, format, options.threadId ?? currentThread().id, options.collectResources ?? false);
+}
+
+/**
+ * The module name that Sentry groups a file's functions by: `/app/lib/db.js` is `app.lib:db`,
+ * `/app/node_modules/pg/lib/client.js` is `pg.lib:client`, `node:fs` stays.
+ *
+ * @throws {@link ProfilerUnavailableError}
+ */
+export function getFrameModule(path: string): string {
+  return loadAddon().getFrameModule(path);
+}
+
+/** Whether this process can be profiled, and if not, why. Never throws. */
+export function profilerSupport(): ProfilerSupport {
+  try {
+    return loadAddon().support();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { supported: false, v8Version: process.versions.v8 ?? null, missing: [], reason };
+  }
+}

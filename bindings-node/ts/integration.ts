@@ -1,0 +1,336 @@
+import { DebugIds } from './debug-ids';
+import { loadAddon } from './loader';
+import type { Chunk, Outcome, Session, SessionOptions } from './loader';
+import { chunkEnvelope, debugLog, warnOnce } from './sentry';
+import type { SentryClient, SentryEvent, Span, StreamedSpan } from './sentry';
+import { currentThread } from './thread';
+
+/** An integration of the Sentry SDK (10 and 11) that profiles the thread it is set up on. */
+export interface ProfilingIntegration {
+  name: 'ProfilingIntegration';
+  /** Called by the SDK. */
+  setup(client: object): void;
+  /** What `Sentry.profiler.startProfiler()` and `stopProfiler()` call. */
+  _profiler: { start(): void; stop(): void };
+}
+
+/** Figures that few need to change. */
+export interface ProfilingTuning {
+  /** Length of a chunk, milliseconds: 100 to 60,000, the default and the most that Sentry is sure to accept. */
+  chunkDurationMs?: number;
+  /** How long an open chunk waits for the next span after the last has ended, milliseconds. Default 1,000. */
+  quietMs?: number;
+}
+
+/** How long `Sentry.flush()` and `close()` may wait for a chunk to be encoded. It takes milliseconds. */
+const ENCODE_TIMEOUT_MS = 2_000;
+
+/** By these a span finds the samples of its thread. */
+interface ThreadData {
+  'thread.id': string;
+  'thread.name': string;
+}
+
+/**
+ * Profiles the service and sends the profiles to Sentry.
+ *
+ * It obeys the options of `Sentry.init`: `profileSessionSampleRate` (0..1, default 0), decided once, and `profileLifecycle`:
+ * `'manual'` (default), between `Sentry.profiler.startProfiler()` and `stopProfiler()`, or `'trace'`, while a sampled span is active.
+ */
+export function nodeProfilingIntegration(tuning: ProfilingTuning = {}): ProfilingIntegration {
+  let profiler: Profiler | undefined;
+  return {
+    name: 'ProfilingIntegration',
+    setup(client) {
+      profiler = attach(client as SentryClient, tuning);
+    },
+    _profiler: {
+      start: () => profiler?.start(),
+      stop: () => profiler?.stop(),
+    },
+  };
+}
+
+interface Profiler {
+  start(): void;
+  stop(): void;
+}
+
+/** What the SDK calls when this client profiles nothing. */
+function off(client: SentryClient, why: string): Profiler {
+  debugLog(client, `Profiling is off: ${why}.`);
+  const noop = () => debugLog(client, `No-op: profiling is off, ${why}.`);
+  return { start: noop, stop: noop };
+}
+
+/** The one profiler of this thread that may record. */
+let active: SessionProfiler | undefined;
+
+/** One listener for all profilers that come and go; it is registered while there is an active one. */
+const onBeforeExit = () => active?.finish();
+
+function attach(client: SentryClient, tuning: ProfilingTuning): Profiler {
+  // A second `Sentry.init`: two sessions would profile the same code twice.
+  active?.close();
+  const options = client.getOptions();
+  if (options.profilesSampleRate !== undefined || options.profilesSampler !== undefined) {
+    warnOnce(
+      'The options profilesSampleRate and profilesSampler belong to transaction profiling, which is retired, and are ignored. ' +
+        "Use profileSessionSampleRate with profileLifecycle: 'trace' instead.",
+    );
+  }
+  const lifecycle = options.profileLifecycle ?? 'manual';
+  if (lifecycle !== 'manual' && lifecycle !== 'trace') {
+    warnOnce(`profileLifecycle must be 'manual' or 'trace', got ${show(lifecycle)}. Profiling is off.`);
+    return off(client, 'profileLifecycle is unknown');
+  }
+  const sampleRate = options.profileSessionSampleRate ?? 0;
+  if (typeof sampleRate !== 'number' || !(sampleRate >= 0 && sampleRate <= 1)) {
+    warnOnce(`profileSessionSampleRate must be a number from 0 to 1, got ${show(sampleRate)}. Profiling is off.`);
+    return off(client, 'profileSessionSampleRate is invalid');
+  }
+  // V8's profiler takes 10 to 20 ms to create: only those pay who may need it.
+  if (sampleRate === 0) {
+    return off(client, 'profileSessionSampleRate is 0, so the session is not sampled');
+  }
+  if (!client.getTransport()) {
+    return off(client, 'the client has no transport, which takes a DSN');
+  }
+  try {
+    const { supported, reason } = loadAddon().support();
+    if (!supported) {
+      warnOnce(`This process cannot be profiled: ${reason}. Profiling is off.`);
+      return off(client, 'V8 cannot be profiled here');
+    }
+    const profiler = new SessionProfiler(client, { ...tuning, lifecycle, sampleRate });
+    if (!profiler.sampled) {
+      profiler.close();
+      return off(client, 'the session is not sampled');
+    }
+    profiler.attach();
+    return profiler;
+  } catch (error) {
+    warnOnce(`${error instanceof Error ? error.message : String(error)} Profiling is off.`);
+    return off(client, 'the profiler is unavailable');
+  }
+}
+
+/** What to say about data that is dropped. */
+const DROPPED = {
+  tooShort: 'Profile chunks dropped that have fewer than two samples',
+  overflow: 'Profile chunks dropped because too many waited to be sent',
+  slices: 'Slices of a profile dropped because too many waited to be encoded',
+};
+
+/** What to say about a call that came at the wrong time. */
+const NO_OPS: Partial<Record<Outcome, string>> = {
+  'already-running': 'No-op: the profiler is already running.',
+  'not-running': 'No-op: the profiler is not running.',
+  'trace-lifecycle':
+    "No-op: with profileLifecycle: 'trace', spans start and stop the profiler; manual calls are ignored.",
+  closed: 'No-op: this client is closed, or another one profiles now.',
+};
+
+/** Ties one native session to one client: the SDK's hooks go in, chunks go out. */
+class SessionProfiler implements Profiler {
+  readonly #client: SentryClient;
+  readonly #session: Session;
+  readonly #lifecycle: 'manual' | 'trace';
+  readonly #threadData: ThreadData;
+  readonly #debugIds: DebugIds | undefined;
+  readonly #unsubscribes: Array<() => void> = [];
+  /** The spans that the session was told of: it must hear the end of these, and of no others. */
+  #spans = new WeakSet<Span>();
+  #spanCount = 0;
+  readonly #dropped = { tooShort: 0, overflow: 0, slices: 0 };
+
+  constructor(client: SentryClient, options: ProfilingTuning & Pick<SessionOptions, 'lifecycle' | 'sampleRate'>) {
+    const { release, environment, stackParser } = client.getOptions();
+    const sdk = client.getSdkMetadata()?.sdk;
+    const thread = currentThread();
+    this.#client = client;
+    this.#threadData = { 'thread.id': String(thread.id), 'thread.name': thread.name };
+    this.#lifecycle = options.lifecycle;
+    this.#debugIds = stackParser && new DebugIds(stackParser);
+    const { Session } = loadAddon();
+    this.#session = new Session(
+      {
+        ...options,
+        threadId: this.#threadData['thread.id'],
+        threadName: this.#threadData['thread.name'],
+        sdkName: sdk?.name,
+        sdkVersion: sdk?.version,
+        release,
+        // As the SDK's events when the user sets none, so that both are found under the same filter.
+        environment: environment || 'production',
+      },
+      () => this.#deliver(session => session.poll()),
+    );
+  }
+
+  get sampled(): boolean {
+    return this.#session.sampled;
+  }
+
+  /** Takes the client's hooks and becomes the active profiler. */
+  attach(): void {
+    active = this;
+    process.on('beforeExit', onBeforeExit);
+    const client = this.#client;
+    const { profilerId } = this.#session;
+    this.#unsubscribes.push(
+      () => process.off('beforeExit', onBeforeExit),
+      client.on('preprocessEvent', event => linkEvent(event, profilerId)),
+      client.on('beforeSendEvent', event => nameThread(event, this.#threadData)),
+      client.on('processSpan', span => linkStreamedSpan(span, { 'sentry.profiler_id': profilerId, ...this.#threadData })),
+      client.on('flush', () => this.#deliver(session => session.flush(ENCODE_TIMEOUT_MS))),
+      client.on('close', () => this.close()),
+    );
+    if (this.#lifecycle === 'trace') {
+      this.#unsubscribes.push(
+        client.on('spanStart', span => this.#spanStarted(span)),
+        client.on('spanEnd', span => this.#spanEnded(span)),
+      );
+    }
+    // A client that is disposed of emits no `close`.
+    client.registerCleanup?.(() => this.close());
+    this.#refreshDebugIds();
+    debugLog(client, `Profiling is ready, lifecycle ${this.#lifecycle}, profiler ${profilerId}.`);
+  }
+
+  start(): void {
+    this.#refreshDebugIds();
+    this.#say(this.#call(session => session.start()));
+  }
+
+  stop(): void {
+    this.#refreshDebugIds();
+    this.#say(this.#call(session => session.stop()));
+  }
+
+  /** The process is about to end: sends what records now. Should it live on, the next span or start records again. */
+  finish(): void {
+    this.#forgetSpans();
+    this.#deliver(session => session.finish());
+  }
+
+  /** Sends what records now, for good. */
+  close(): void {
+    this.#detach();
+    this.#deliver(session => session.close());
+  }
+
+  #detach(): void {
+    for (const unsubscribe of this.#unsubscribes.splice(0)) {
+      unsubscribe();
+    }
+    if (active === this) {
+      active = undefined;
+    }
+    this.#forgetSpans();
+  }
+
+  #spanStarted(span: Span): void {
+    // Of spans that are not sampled (the SDK's own requests are among them) nothing is sent, and some never say that they end.
+    if (!span.isRecording()) {
+      return;
+    }
+    if (this.#spanCount === 0) {
+      this.#refreshDebugIds();
+    }
+    this.#spans.add(span);
+    this.#spanCount += 1;
+    this.#call(session => session.spanStarted());
+  }
+
+  #spanEnded(span: Span): void {
+    if (this.#spans.delete(span)) {
+      this.#spanCount -= 1;
+      this.#call(session => session.spanEnded());
+    }
+  }
+
+  #forgetSpans(): void {
+    this.#spans = new WeakSet();
+    this.#spanCount = 0;
+  }
+
+  #refreshDebugIds(): void {
+    const ids = this.#debugIds?.changes();
+    if (ids) {
+      this.#call(session => session.setDebugIds(ids));
+    }
+  }
+
+  /** Takes finished chunks and hands them to the transport, at once: `Sentry.flush()` waits for what the transport holds by then. */
+  #deliver(take: (session: Session) => Chunk[]): void {
+    // Files that came since: their ids belong in the chunk that is about to be encoded.
+    this.#refreshDebugIds();
+    const client = this.#client;
+    for (const { chunkId, payload, sampleCount } of this.#call(take) ?? []) {
+      debugLog(client, `Sending profile chunk ${chunkId}: ${sampleCount} samples, ${payload.byteLength} bytes.`);
+      client
+        .getTransport()
+        ?.send(chunkEnvelope(client, chunkId, payload))
+        .then(undefined, error => debugLog(client, `Profile chunk ${chunkId} could not be sent: ${error}`));
+    }
+    this.#reportDropped();
+  }
+
+  /** Tells the user of what the core had to drop, and Sentry, by the SDK's client reports, of chunks that would have been worth sending. */
+  #reportDropped(): void {
+    const dropped = this.#call(session => session.stats())?.dropped;
+    for (const reason of ['tooShort', 'overflow', 'slices'] as const) {
+      const news = (dropped?.[reason] ?? 0) - this.#dropped[reason];
+      if (news > 0) {
+        this.#dropped[reason] += news;
+        debugLog(this.#client, `${DROPPED[reason]}: ${news}.`);
+        if (reason === 'overflow') {
+          this.#client.recordDroppedEvent('queue_overflow', 'profile', news);
+        }
+      }
+    }
+  }
+
+  #say(outcome: Outcome | undefined): void {
+    if (outcome !== undefined) {
+      debugLog(this.#client, NO_OPS[outcome] ?? `The profiler has ${outcome}.`);
+    }
+  }
+
+  /** Calls the session. Whatever goes wrong there must not reach the service, whose spans and flushes lead here. */
+  #call<T>(call: (session: Session) => T): T | undefined {
+    try {
+      return call(this.#session);
+    } catch (error) {
+      this.#detach();
+      warnOnce(`The profiler failed and is off now: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    }
+  }
+}
+
+/** Links an event to the profile of its time. */
+function linkEvent(event: SentryEvent, profilerId: string): void {
+  event.contexts = { ...event.contexts, profile: { profiler_id: profilerId, ...event.contexts?.profile } };
+}
+
+/** Says which thread's samples belong to an event, and to each span of a transaction. */
+function nameThread(event: SentryEvent, threadData: ThreadData): void {
+  const { contexts } = event;
+  if (contexts?.profile) {
+    contexts.trace = { ...contexts.trace, data: { ...contexts.trace?.data, ...threadData } };
+    for (const span of event.spans ?? []) {
+      span.data = { ...span.data, ...threadData };
+    }
+  }
+}
+
+/** The same for a span that is sent on its own. */
+function linkStreamedSpan(span: StreamedSpan, link: ThreadData & { 'sentry.profiler_id': string }): void {
+  span.attributes = { ...link, ...span.attributes };
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : String(value);
+}

@@ -1,0 +1,104 @@
+// What the integration needs of the Sentry SDK, described here rather than imported: the same in SDK 10 and 11, so one build
+// serves both, and loading this package loads no SDK.
+
+/** @internal The SDK's client. */
+export interface SentryClient {
+  getOptions(): SentryOptions;
+  getSdkMetadata(): { sdk?: { name?: string; version?: string } } | undefined;
+  getDsn(): Dsn | undefined;
+  getTransport(): Transport | undefined;
+  /** Counts what never reached Sentry, for the SDK's client reports. */
+  recordDroppedEvent(reason: string, category: string, count?: number): void;
+  /** Registers a hook and returns what removes it. */
+  on(hook: 'spanStart' | 'spanEnd', callback: (span: Span) => void): () => void;
+  on(hook: 'preprocessEvent' | 'beforeSendEvent', callback: (event: SentryEvent) => void): () => void;
+  on(hook: 'processSpan', callback: (span: StreamedSpan) => void): () => void;
+  on(hook: 'flush' | 'close', callback: () => void): () => void;
+  /** Registers what to do in `dispose()`; newer SDKs only. */
+  registerCleanup?(callback: () => void): void;
+}
+
+/** @internal The options of `Sentry.init` that matter here. Users write them, so they may be anything. */
+export interface SentryOptions {
+  profileSessionSampleRate?: unknown;
+  profileLifecycle?: unknown;
+  /** Options of transaction profiling, which SDK 10 still had. */
+  profilesSampleRate?: unknown;
+  profilesSampler?: unknown;
+  debug?: boolean;
+  release?: string;
+  environment?: string;
+  tunnel?: string;
+  stackParser?: StackParser;
+}
+
+/** @internal */
+export type StackParser = (stack: string) => Array<{ filename?: string }>;
+
+/** @internal */
+export interface Span {
+  isRecording(): boolean;
+}
+
+/** @internal A span that is sent on its own (SDK 11's default). */
+export interface StreamedSpan {
+  attributes?: Record<string, unknown>;
+}
+
+/** @internal An event or a transaction. */
+export interface SentryEvent {
+  contexts?: {
+    profile?: { profiler_id?: string };
+    trace?: { data?: Record<string, unknown> };
+  };
+  /** A transaction's children. */
+  spans?: Array<{ data?: Record<string, unknown> }>;
+}
+
+interface Dsn {
+  protocol: string;
+  publicKey?: string;
+  host: string;
+  port?: string;
+  path?: string;
+  projectId: string;
+}
+
+interface Transport {
+  send(envelope: unknown): PromiseLike<unknown>;
+}
+
+/** @internal The envelope of a chunk. Its payload is bytes, which the SDK's serializer passes through untouched. */
+export function chunkEnvelope(client: SentryClient, chunkId: string, payload: Uint8Array): unknown {
+  const sdk = client.getSdkMetadata()?.sdk;
+  const dsn = client.getOptions().tunnel ? client.getDsn() : undefined;
+  const header = {
+    event_id: chunkId,
+    sent_at: new Date().toISOString(),
+    ...(sdk && { sdk: { name: sdk.name, version: sdk.version } }),
+    // A tunnel learns from it where to send the envelope on to.
+    ...(dsn && { dsn: dsnToString(dsn) }),
+  };
+  return [header, [[{ type: 'profile_chunk', platform: 'node' }, payload]]];
+}
+
+function dsnToString({ protocol, publicKey, host, port, path, projectId }: Dsn): string {
+  return `${protocol}://${publicKey}@${host}${port ? `:${port}` : ''}/${path ? `${path}/` : ''}${projectId}`;
+}
+
+/** @internal Says what the profiler does, to those who set `debug: true`, in the form of the SDK's own lines. */
+export function debugLog(client: SentryClient, message: string): void {
+  if (client.getOptions().debug) {
+    console.log(`Sentry Logger [log]: [Profiling] ${message}`);
+  }
+}
+
+const warned = new Set<string>();
+
+/** @internal Says once what is wrong and what to do about it. */
+export function warnOnce(message: string): void {
+  if (!warned.has(message)) {
+    warned.add(message);
+    console.warn(`[Sentry] [Profiling] ${message}`);
+  }
+}

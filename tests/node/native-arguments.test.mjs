@@ -1,0 +1,174 @@
+// What the native functions make of every kind of argument. The process must live on: a crash fails the whole file.
+
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import test from 'node:test';
+import { ADDON } from './support/environment.mjs';
+
+const { startProfiling, stopProfiling, getFrameModule } = createRequire(import.meta.url)(ADDON);
+
+const NOT_STRINGS = [undefined, null, 0, 1n, true, {}, ['title'], Symbol('title'), () => 'title', new String('title')];
+
+/** A call throws this message in the way that `@sentry/node-cpu-profiler` does. */
+function throwsNative(call, message) {
+  assert.throws(call, { name: 'Error', message, code: 'NAPI_ERROR' });
+}
+
+test('startProfiling wants a string', () => {
+  const message = 'TypeError: StartProfiling expects a string as first argument.';
+  throwsNative(() => startProfiling(), message);
+  for (const title of NOT_STRINGS) {
+    throwsNative(() => startProfiling(title), message);
+  }
+});
+
+test('startProfiling wants a title that is not empty', () => {
+  throwsNative(
+    () => startProfiling(''),
+    'StartProfiling expects a non-empty string as first argument, got an empty string.',
+  );
+});
+
+test('stopProfiling wants three arguments', () => {
+  for (const args of [[], ['title'], ['title', 1]]) {
+    throwsNative(() => stopProfiling(...args), 'StopProfiling expects at least three arguments.');
+  }
+});
+
+test('stopProfiling wants a title, a format and a thread id', () => {
+  for (const title of NOT_STRINGS) {
+    throwsNative(() => stopProfiling(title, 1, 0), 'StopProfiling expects a string as first argument.');
+  }
+  throwsNative(() => stopProfiling('', 1, 0), 'StopProfiling expects a non empty string as first argument.');
+  for (const format of [undefined, null, '1', 1n, true, {}]) {
+    throwsNative(
+      () => stopProfiling('title', format, 0),
+      'StopProfiling expects a format type as second argument.',
+    );
+  }
+  for (const threadId of [undefined, null, '0', 0n, true, {}]) {
+    throwsNative(
+      () => stopProfiling('title', 1, threadId),
+      'StopProfiling expects a thread_id integer as third argument.',
+    );
+  }
+});
+
+test('a format that does not exist is an error, and the title can be used again', () => {
+  for (const format of [2, -1, 7]) {
+    startProfiling('format');
+    throwsNative(
+      () => stopProfiling('format', format, 0),
+      'StopProfiling expects a valid format type as second argument.',
+    );
+    startProfiling('format');
+    assert.ok(stopProfiling('format', 1, 0));
+  }
+});
+
+test('a title that does not record has no profile', () => {
+  assert.equal(stopProfiling('never started', 1, 0), null);
+  startProfiling('once');
+  assert.ok(stopProfiling('once', 1, 0));
+  assert.equal(stopProfiling('once', 1, 0), null);
+});
+
+test('startProfiling returns null or nothing', () => {
+  assert.ok(startProfiling('result') == null);
+  stopProfiling('result', 1, 0);
+});
+
+test('any text is a title', () => {
+  const titles = [
+    'x',
+    ' ',
+    'ä',
+    'プロファイル',
+    '🔥'.repeat(1000),
+    'line\nbreak',
+    'zero\0inside',
+    '\0',
+    '"quotes" and \\',
+    'constructor',
+    '__proto__',
+    'x'.repeat(1 << 20),
+    'ö'.repeat(1 << 20),
+  ];
+  for (const title of titles) {
+    startProfiling(title);
+    const profile = stopProfiling(title, 1, 0);
+    assert.ok(profile, `no profile for ${JSON.stringify(title.slice(0, 20))}, ${title.length} long`);
+    assert.ok(profile.samples.length > 0);
+  }
+});
+
+test('titles that differ after a NUL are two titles', () => {
+  startProfiling('same\0one');
+  startProfiling('same\0two');
+  assert.equal(stopProfiling('same', 1, 0), null);
+  assert.ok(stopProfiling('same\0one', 1, 0));
+  assert.ok(stopProfiling('same\0two', 1, 0));
+});
+
+test('an unpaired surrogate is text like any other', () => {
+  for (const title of ['\ud83d', 'before \udd25 after', '\udd25\ud83d']) {
+    startProfiling(title);
+    assert.ok(stopProfiling(title, 1, 0));
+  }
+});
+
+test('thread ids are any integer', () => {
+  for (const threadId of [0, 1, 4_294_967_295]) {
+    startProfiling('thread');
+    const { samples } = stopProfiling('thread', 1, threadId);
+    assert.ok(samples.every(({ thread_id }) => thread_id === String(threadId)));
+  }
+});
+
+test('resources are listed only on request', () => {
+  for (const [args, listed] of [
+    [[], false],
+    [[false], false],
+    [[undefined], false],
+    [[true], true],
+  ]) {
+    startProfiling('resources');
+    const { resources } = stopProfiling('resources', 1, 0, ...args);
+    assert.ok(Array.isArray(resources));
+    assert.equal(resources.length > 0, listed, `collectResources ${args}`);
+  }
+});
+
+test('getFrameModule wants a string', () => {
+  assert.throws(() => getFrameModule(), { code: 'NAPI_ERROR' });
+  for (const path of NOT_STRINGS) {
+    assert.throws(() => getFrameModule(path), { code: 'NAPI_ERROR' });
+  }
+});
+
+test('getFrameModule names modules as the SDK does', () => {
+  const modules = {
+    '': '',
+    x: 'x',
+    ab: 'ab',
+    'x.js': 'x',
+    '/x': ':x',
+    '/x.js': ':x',
+    '/app/index.js': 'app:index',
+    '/home/user/app/lib/server.js': 'home.user.app.lib:server',
+    '/app/node_modules/pg/lib/client.js': 'pg.lib:client',
+    '/app/node_modules/a/node_modules/@scope/b/index.js': '@scope.b:index',
+    'relative/dir/file.js': 'relative.dir:file',
+    '/app/über/файл.js': 'app.über:файл',
+    'node:fs': 'node:fs',
+    'node:internal/modules/cjs/loader': 'node:internal.modules.cjs:loader',
+    '/app/index.mjs': 'app:index',
+    '/app/index.cjs': 'app:index',
+    '/app/index.ts': 'app:index',
+    'file:///app/index.mjs': 'app:index',
+    'file:///app/with%20space/index.mjs': 'app.with space:index',
+    'file:///app/node_modules/pg/esm/index.mjs': 'pg.esm:index',
+  };
+  const named = Object.fromEntries(Object.keys(modules).map(path => [path, getFrameModule(path)]));
+  assert.deepEqual(named, modules);
+});

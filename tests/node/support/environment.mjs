@@ -1,0 +1,45 @@
+// What the tests run on: the built package, an ingest, and two majors of the Sentry SDK. `cargo xtask test` sets it up.
+
+import { readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+function variable(name) {
+  const value = process.env[name];
+  if (!value) {
+    throw new Error(`${name} is not set. Run these tests with \`cargo xtask test\`, which builds and sets all they need.`);
+  }
+  return value;
+}
+
+/** Folder of the package as it would be published. */
+export const PACKAGE = variable('SENTRY_PROFILER_TEST_PACKAGE');
+
+/** Program that takes envelopes and checks every chunk. */
+export const INGEST = variable('SENTRY_PROFILER_TEST_INGEST');
+
+const [NODE_MAJOR, NODE_MINOR] = process.versions.node.split('.').map(Number);
+const runsSdk11 = NODE_MAJOR > 23 || NODE_MINOR >= { 20: 19, 22: 12, 23: 2 }[NODE_MAJOR];
+
+/** The majors of the SDK, each with the folder that has it and the reason why it cannot run here, if there is one. */
+export const SDKS = [
+  { major: 10, dir: variable('SENTRY_PROFILER_TEST_SDK10'), skip: false },
+  {
+    major: 11,
+    dir: variable('SENTRY_PROFILER_TEST_SDK11'),
+    skip: runsSdk11 ? false : `SDK 11 does not support Node ${process.versions.node}`,
+  },
+];
+
+/** The newest SDK that runs on this Node, for what does not depend on the SDK. */
+export const SDK = SDKS.filter(sdk => !sdk.skip).at(-1);
+
+/** The package's native file for this platform. */
+export const ADDON = join(
+  PACKAGE,
+  readdirSync(PACKAGE).find(name => name.endsWith('.node')) ?? 'there is no .node file in SENTRY_PROFILER_TEST_PACKAGE',
+);
+
+/** The package's development dependencies: the bundler and the TypeScript compiler. */
+export const requireTool = createRequire(fileURLToPath(new URL('../../../bindings-node/package.json', import.meta.url)));

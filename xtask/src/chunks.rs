@@ -1,0 +1,149 @@
+//! Profile chunks as they were received, turned back into a profile that can be looked at.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result};
+use sentry_profiler::{Frame, FrameKind, Profile, ProfileBuilder};
+use serde::Deserialize;
+
+/// The part of a `profile_chunk` (sample format V2) that says what ran.
+#[derive(Deserialize)]
+struct Chunk {
+    profile: Samples,
+}
+
+#[derive(Deserialize)]
+struct Samples {
+    samples: Vec<Sample>,
+    stacks: Vec<Vec<usize>>,
+    frames: Vec<ChunkFrame>,
+}
+
+#[derive(Deserialize)]
+struct Sample {
+    timestamp: f64,
+    stack_id: usize,
+    thread_id: String,
+}
+
+#[derive(Deserialize)]
+struct ChunkFrame {
+    #[serde(default)]
+    function: String,
+    abs_path: Option<String>,
+    filename: Option<String>,
+    #[serde(default)]
+    lineno: u32,
+    #[serde(default)]
+    colno: u32,
+}
+
+impl ChunkFrame {
+    /// The format does not say what kind of code a frame is: a file makes it a script, a name like `(idle)` a state of V8.
+    fn to_frame(&self) -> Frame {
+        let file = self.abs_path.as_deref().or(self.filename.as_deref()).unwrap_or_default();
+        let kind = match file {
+            "" if self.function.starts_with('(') => FrameKind::Internal,
+            "" => FrameKind::Builtin,
+            _ => FrameKind::Script,
+        };
+        Frame {
+            function: self.function.as_str().into(),
+            file: file.into(),
+            line: self.lineno,
+            column: self.colno,
+            kind,
+        }
+    }
+}
+
+/// One profile of all the chunks' samples of one thread.
+///
+/// As Sentry's processor weighs it, a chunk's last sample lasts for no time: what ran until the next chunk is unknown.
+pub fn profile<'a>(payloads: impl IntoIterator<Item = &'a serde_json::Value>, thread: &str) -> Result<Profile> {
+    let mut builder = ProfileBuilder::new();
+    for payload in payloads {
+        let Samples { samples, stacks, frames } = Chunk::deserialize(payload).context("not a profile chunk")?.profile;
+        let frames: Vec<_> = frames.iter().map(|frame| builder.frame(&frame.to_frame())).collect();
+        let mut ids = HashMap::new();
+        let mut last_us = None;
+        for Sample { timestamp, stack_id, thread_id } in samples {
+            if thread_id != thread {
+                continue;
+            }
+            let stack = match ids.get(&stack_id) {
+                Some(stack) => *stack,
+                None => {
+                    let mut stack = None;
+                    // A chunk's stacks begin with the leaf, the builder's with the root.
+                    for &frame in stacks.get(stack_id).context("a stack out of range")?.iter().rev() {
+                        stack = Some(builder.stack(stack, *frames.get(frame).context("a frame out of range")?));
+                    }
+                    ids.insert(stack_id, stack);
+                    stack
+                }
+            };
+            let time_us = (timestamp * 1e6).round() as i64;
+            last_us = last_us.max(Some(time_us));
+            builder.sample(time_us, stack);
+        }
+        if let Some(time_us) = last_us {
+            builder.sample(time_us, None);
+        }
+    }
+    let times = builder.samples().iter().map(|sample| sample.time_us);
+    let (start, end) = (times.clone().min().unwrap_or_default(), times.max().unwrap_or_default());
+    let interval = (end - start) / (builder.samples().len() as i64 - 1).max(1);
+    Ok(builder.finish(start, end, interval.try_into().unwrap_or(u32::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn chunks_become_one_profile() {
+        let chunk = |at: f64, leaf: usize| {
+            json!({"profile": {
+                "frames": [
+                    {"function": "main", "abs_path": "/app/a.js", "lineno": 1, "colno": 2, "in_app": true},
+                    {"function": "work", "abs_path": "/app/b.js", "lineno": 3, "colno": 4, "in_app": true},
+                    {"function": "(garbage collector)", "in_app": false},
+                ],
+                "stacks": [[0], [leaf, 0]],
+                "samples": [
+                    {"timestamp": at, "stack_id": 1, "thread_id": "0"},
+                    {"timestamp": at, "stack_id": 1, "thread_id": "7"},
+                    {"timestamp": at + 0.25, "stack_id": 1, "thread_id": "0"},
+                ],
+            }})
+        };
+        let profile = profile(&[chunk(10.0, 1), chunk(20.0, 2)], "0").unwrap();
+        assert_eq!(profile.active_samples(), 4, "the other thread's samples are not in it");
+        assert_eq!((profile.start_us(), profile.end_us()), (10_000_000, 20_250_000));
+        let hottest: Vec<_> = profile
+            .hottest(9)
+            .iter()
+            .map(|spot| (spot.frame.function.to_string(), spot.self_us, spot.total_us))
+            .collect();
+        assert_eq!(
+            hottest,
+            [
+                ("work".into(), 250_000, 250_000),
+                ("(garbage collector)".into(), 250_000, 250_000),
+                ("main".into(), 0, 500_000)
+            ]
+        );
+    }
+
+    #[test]
+    fn indices_are_checked() {
+        let sample = json!([{"timestamp": 1.0, "stack_id": 0, "thread_id": "0"}]);
+        for stacks in [json!([]), json!([[3]])] {
+            let chunk = json!({"profile": {"frames": [], "stacks": stacks, "samples": sample}});
+            assert!(profile([&chunk], "0").is_err());
+        }
+    }
+}

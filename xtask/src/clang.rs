@@ -1,0 +1,46 @@
+//! libclang, which bindgen loads when it runs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::process;
+
+/// The Debian package: with clang's own headers, which the libclang packages of other places lack.
+const PACKAGE: &str = "libclang-19-dev";
+
+/// The folder of libclang.so; installs it where that can be done without asking, else says how.
+pub fn libclang() -> Result<PathBuf> {
+    if let Some(dir) = find() {
+        return Ok(dir);
+    }
+    if rustix::process::geteuid().is_root() && Path::new("/usr/bin/apt-get").exists() {
+        eprintln!("installing {PACKAGE}");
+        let apt = |arguments: &[&str]| {
+            process::output(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(arguments))
+        };
+        apt(&["update", "-q"])?;
+        apt(&["install", "-q", "-y", "--no-install-recommends", PACKAGE])?;
+    }
+    match find() {
+        Some(dir) => Ok(dir),
+        None => bail!(
+            "there is no libclang, which reads V8's headers: install it (Debian, Ubuntu: `sudo apt-get install {PACKAGE}`), \
+             or set LIBCLANG_PATH to the folder of libclang.so of LLVM 16 or newer"
+        ),
+    }
+}
+
+fn find() -> Option<PathBuf> {
+    if let Some(dir) = std::env::var_os("LIBCLANG_PATH") {
+        return Some(dir.into());
+    }
+    // V8's newest headers need C++20: LLVM 16 at least. The newest first.
+    (16..=24).rev().map(|version| PathBuf::from(format!("/usr/lib/llvm-{version}/lib"))).find(|dir| is_libclang(dir))
+}
+
+fn is_libclang(dir: &Path) -> bool {
+    // Without the headers of its compiler it cannot read any.
+    dir.join("libclang.so").exists() && dir.join("clang").is_dir()
+}

@@ -1,0 +1,161 @@
+//! `cargo xtask build`: the npm package as it would be published.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use flate2::read::GzDecoder;
+use serde_json::Value;
+
+use crate::{addon, nodes, npm, process, tree};
+
+/// The package, ready to install.
+#[derive(Clone, Debug)]
+pub struct Package {
+    /// Unpacked.
+    pub dir: PathBuf,
+    /// As npm would upload it.
+    pub tarball: PathBuf,
+}
+
+/// Builds the add-on and the package, checks both, and tells what came out.
+pub fn build() -> Result<Package> {
+    let addon = build_addon()?;
+    build_scripts()?;
+    let package = assemble(&addon)?;
+    check(&package)?;
+    Ok(package)
+}
+
+fn build_addon() -> Result<PathBuf> {
+    process::run(tree::cargo().args(["build", "--release", "--package", "sentry-profiler-node"]))?;
+    let file = tree::target()?.join("release/libsentry_profiler_node.so");
+    let linkage = addon::linkage(&file)?;
+    addon::check(&linkage)?;
+    println!(
+        "add-on: {}, needs {}, glibc {}, {} names of V8 all weak",
+        kilobytes(fs::metadata(&file)?.len()),
+        linkage.needed.join(", "),
+        linkage.glibc.as_ref().map_or("of any version".to_owned(), |version| format!("{version} or newer")),
+        addon::v8_names(&linkage.weak).count(),
+    );
+    Ok(file)
+}
+
+fn build_scripts() -> Result<()> {
+    let package = source();
+    let inputs = |names: &[&str]| names.iter().map(|name| package.join(name)).collect::<Vec<_>>();
+    tree::when_changed("npm-ci", &inputs(&["package-lock.json"]), &package.join("node_modules"), || {
+        eprintln!("installing what the package is built with");
+        npm::ci(&package)
+    })?;
+    let inputs = inputs(&["package.json", "package-lock.json", "tsconfig.json", "ts"]);
+    tree::when_changed("npm-build", &inputs, &package.join("dist"), || {
+        eprintln!("compiling the package's TypeScript");
+        // What an older state of the sources left there must not be published.
+        tree::remove(&package.join("dist"))?;
+        process::output(npm::npm(&package).args(["run", "--silent", "build"])).map(drop)
+    })
+}
+
+fn source() -> PathBuf {
+    tree::root().join("bindings-node")
+}
+
+/// Lets npm choose the files, from a copy with the binary in it, and unpacks what it would upload.
+fn assemble(addon: &Path) -> Result<Package> {
+    let dist = tree::target()?.join("dist");
+    let staged = dist.join("staged");
+    tree::remove(&staged)?;
+    fs::create_dir_all(&staged)?;
+    tree::copy(&source().join("dist"), &staged.join("dist"))?;
+    for file in [source().join("package.json"), tree::root().join("README.md"), tree::root().join("LICENSE")] {
+        let name = file.file_name().expect("a file has a name");
+        fs::copy(&file, staged.join(name)).with_context(|| format!("copying {}", file.display()))?;
+    }
+    fs::copy(addon, staged.join(binary_name()))?;
+
+    for entry in fs::read_dir(&dist)? {
+        let old = entry?.path();
+        if old.extension().is_some_and(|extension| extension == "tgz") {
+            tree::remove(&old)?;
+        }
+    }
+    process::output(npm::npm(&staged).args(["pack", "--ignore-scripts", "--pack-destination"]).arg(&dist))?;
+    let manifest = manifest(&staged)?;
+    let [name, version] = ["name", "version"].map(|key| manifest[key].as_str().unwrap_or_default());
+    let package = Package { dir: dist.join("node"), tarball: dist.join(format!("{name}-{version}.tgz")) };
+
+    // Unpacked beside its place: the folder is never there by half.
+    let unpacked = dist.join("unpacked");
+    tree::remove(&unpacked)?;
+    let tarball =
+        fs::File::open(&package.tarball).with_context(|| format!("npm left no {}", package.tarball.display()))?;
+    tar::Archive::new(GzDecoder::new(tarball)).unpack(&unpacked)?;
+    tree::remove(&package.dir)?;
+    fs::rename(unpacked.join("package"), &package.dir)?;
+    tree::remove(&unpacked)?;
+    tree::remove(&staged)?;
+    Ok(package)
+}
+
+/// The name under which the package's loader looks for the file.
+fn binary_name() -> String {
+    let libc = if cfg!(target_env = "musl") { "musl" } else { "glibc" };
+    format!("sentry_profiler-{}-{}-{libc}.node", std::env::consts::OS, nodes::node_arch())
+}
+
+fn manifest(dir: &Path) -> Result<Value> {
+    let file = dir.join("package.json");
+    let text = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", file.display()))
+}
+
+/// What users were promised: every entry is there, nothing runs at installation, nothing else is installed.
+fn check(package: &Package) -> Result<()> {
+    let manifest = manifest(&package.dir)?;
+    let entries = files_in(&[&manifest["main"], &manifest["types"], &manifest["exports"]]);
+    ensure!(!entries.is_empty(), "the package has no entry");
+    let binary = binary_name();
+    for entry in entries.into_iter().chain([&*binary, "README.md", "LICENSE"]) {
+        ensure!(package.dir.join(entry).is_file(), "the package lacks {entry}");
+    }
+    for script in ["preinstall", "install", "postinstall", "prepare"] {
+        ensure!(manifest["scripts"][script].is_null(), "the package has a script {script}");
+    }
+    if let Some(dependencies) = manifest["dependencies"].as_object().filter(|map| !map.is_empty()) {
+        bail!("the package has dependencies: {dependencies:?}");
+    }
+    let (files, bytes) = size(&package.dir)?;
+    println!("package: {files} files, {}, in {}", kilobytes(bytes), tree::show(&package.dir));
+    Ok(())
+}
+
+/// All the strings in these values: paths, where they are a package's entries.
+fn files_in<'a>(values: &[&'a Value]) -> Vec<&'a str> {
+    let mut files = Vec::new();
+    for value in values {
+        match value {
+            Value::String(file) => files.push(file.as_str()),
+            Value::Object(map) => files.extend(files_in(&map.values().collect::<Vec<_>>())),
+            _ => {}
+        }
+    }
+    files
+}
+
+/// Number of files and sum of their bytes.
+fn size(dir: &Path) -> Result<(usize, u64)> {
+    let mut sum = (0, 0);
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let (files, bytes) =
+            if entry.file_type()?.is_dir() { size(&entry.path())? } else { (1, entry.metadata()?.len()) };
+        sum = (sum.0 + files, sum.1 + bytes);
+    }
+    Ok(sum)
+}
+
+fn kilobytes(bytes: u64) -> String {
+    format!("{} kB", bytes.div_ceil(1000))
+}

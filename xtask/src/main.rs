@@ -1,0 +1,57 @@
+//! The project's commands. `cargo xtask` lists them.
+
+mod abi;
+mod addon;
+mod chunks;
+mod clang;
+mod demo;
+mod dist;
+mod nodes;
+mod npm;
+mod process;
+mod sdk;
+mod test;
+mod tree;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's commands: what they need beyond Rust, Node, npm and a C++ compiler they fetch themselves and keep in target/.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", arg_required_else_help = true, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Profile a real HTTP service and show what came out of it
+    Demo(demo::Arguments),
+    /// Run every check: formatting, lints, Rust and Node tests on every Node, the demo
+    Test(test::Arguments),
+    /// Build the add-on and leave the npm package, as it would be published, in target/dist/node
+    Build,
+    /// Compare the core's table of V8 functions with the headers of Node 18, 20, 22, 24 and 26
+    V8Abi,
+    /// Fetch the Node releases that the tests run on into target/nodes
+    Nodes(nodes::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Build => dist::build().map(|_| ExitCode::SUCCESS),
+        Command::V8Abi => abi::run().map(|()| ExitCode::SUCCESS),
+        Command::Nodes(arguments) => nodes::run(&arguments).map(|()| ExitCode::SUCCESS),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The Node releases that the project is tested on, from npm's `node-<platform>-<arch>` packages.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{npm, process, tree};
+
+/// Fetch the Node releases that the tests run on into target/nodes
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Majors (22) or versions (22.9.0); all that the tests use when none is given
+    releases: Vec<String>,
+}
+
+/// A release that the tests run on.
+pub struct Release {
+    /// Its exact version: tests that move by themselves prove nothing.
+    pub version: &'static str,
+    /// Why it is in the list.
+    pub why: &'static str,
+    /// Whether npm has it for Linux on arm64 too.
+    arm64: bool,
+}
+
+/// Every release that the tests run on. A major stands for its last one here.
+pub const RELEASES: &[Release] = &[
+    Release { version: "18.20.8", why: "the oldest supported", arm64: true },
+    Release { version: "20.20.2", why: "long-term support", arm64: true },
+    Release {
+        version: "22.9.0",
+        why: "its V8 can hang when garbage collection meets a logged code event",
+        arm64: false,
+    },
+    Release { version: "22.23.3", why: "long-term support", arm64: true },
+    Release { version: "23.11.1", why: "an odd major", arm64: false },
+    Release { version: "24.21.0", why: "long-term support", arm64: true },
+    Release { version: "25.9.0", why: "an odd major", arm64: false },
+    Release { version: "26.10.0", why: "the newest", arm64: true },
+];
+
+impl Release {
+    /// Why it cannot be had on this machine, if so.
+    pub fn unavailable(&self) -> Option<String> {
+        (cfg!(target_arch = "aarch64") && !self.arm64).then(|| format!("npm has no {}@{}", package(), self.version))
+    }
+
+    pub fn major(&self) -> &'static str {
+        self.version.split('.').next().expect("a version begins with its major")
+    }
+}
+
+/// A release on this machine.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub version: String,
+    dir: PathBuf,
+}
+
+impl Node {
+    pub fn program(&self) -> PathBuf {
+        self.dir.join("bin/node")
+    }
+
+    /// Where `v8.h` and `node_api.h` are.
+    pub fn include(&self) -> PathBuf {
+        self.dir.join("include/node")
+    }
+
+    pub fn command(&self) -> Command {
+        Command::new(self.program())
+    }
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let asked: Vec<&str> = if arguments.releases.is_empty() {
+        RELEASES.iter().filter(|release| release.unavailable().is_none()).map(|release| release.version).collect()
+    } else {
+        arguments.releases.iter().map(String::as_str).collect()
+    };
+    for release in asked {
+        let node = fetch(release)?;
+        println!("{:8}  {}", node.version, tree::show(&node.program()));
+    }
+    Ok(())
+}
+
+/// The release with this version, or the last one of this major; fetched unless it is there from an earlier time.
+pub fn fetch(release: &str) -> Result<Node> {
+    let version = version_of(release)?;
+    let cache = tree::target()?.join("nodes");
+    let node = Node { dir: cache.join(&version), version };
+    if !node.program().is_file() {
+        eprintln!("fetching Node {}", node.version);
+        download(&cache, &node).with_context(|| format!("fetching {}@{}", package(), node.version))?;
+    }
+    Ok(node)
+}
+
+fn version_of(release: &str) -> Result<String> {
+    if release.split('.').count() == 3 {
+        return Ok(release.to_owned());
+    }
+    let pinned = RELEASES.iter().rev().find(|pinned| pinned.major() == release);
+    let pinned = pinned.with_context(|| {
+        let mut majors: Vec<_> = RELEASES.iter().map(Release::major).collect();
+        majors.dedup();
+        format!("no release of Node {release} is pinned: give a whole version, or one of {}", majors.join(", "))
+    })?;
+    Ok(pinned.version.to_owned())
+}
+
+fn package() -> String {
+    let platform = if cfg!(target_os = "macos") { "darwin" } else { std::env::consts::OS };
+    format!("node-{platform}-{}", node_arch())
+}
+
+fn download(cache: &Path, node: &Node) -> Result<()> {
+    // Beside its place and moved there at the end: whoever sees the folder sees all of it.
+    let temporary = cache.join(format!(".{}-{}", node.version, std::process::id()));
+    fs::create_dir_all(&temporary)?;
+    let done = install(&temporary, node).and_then(|unpacked| match fs::rename(&unpacked, &node.dir) {
+        // Another process may have been faster.
+        Err(error) if !node.program().is_file() => {
+            Err(error).with_context(|| format!("moving it to {}", node.dir.display()))
+        }
+        _ => Ok(()),
+    });
+    tree::remove(&temporary)?;
+    done
+}
+
+/// Lets npm unpack the release's package below `dir` and checks that its program runs.
+fn install(dir: &Path, node: &Node) -> Result<PathBuf> {
+    let package = package();
+    let options =
+        ["install", "--prefix", ".", "--no-save", "--no-package-lock", "--ignore-scripts", "--prefer-offline"];
+    process::output(npm::npm(dir).args(options).arg(format!("{package}@{}", node.version)))?;
+    let unpacked = dir.join("node_modules").join(package);
+    // Manuals, which nobody reads here.
+    for part in ["share", "CHANGELOG.md"] {
+        tree::remove(&unpacked.join(part))?;
+    }
+    let version = process::output(Command::new(unpacked.join("bin/node")).arg("--version"))?;
+    if version.trim() != format!("v{}", node.version) {
+        bail!("the package's program says that it is {}", version.trim());
+    }
+    Ok(unpacked)
+}
+
+/// The architecture this runs on, as Node calls it.
+pub fn node_arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}

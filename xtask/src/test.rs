@@ -1,0 +1,284 @@
+//! `cargo xtask test`: every check, one after the other, and at the end what became of each.
+
+use std::cell::OnceCell;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+
+use crate::dist::{self, Package};
+use crate::nodes::{RELEASES, Release};
+use crate::{abi, demo, nodes, process, sdk, tree};
+
+/// Run every check: formatting, lints, Rust and Node tests on every Node, the demo
+///
+/// A step that fails does not keep the others from running. The last line says how many passed and failed.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Run only these steps; a name's beginning stands for all that begin so, such as `node` or `node-22`
+    #[arg(long, value_name = "STEP", num_args = 1..)]
+    only: Vec<String>,
+    /// List the steps and run none
+    #[arg(long)]
+    list: bool,
+}
+
+/// One check.
+struct Step {
+    name: String,
+    about: String,
+    run: Box<Check>,
+}
+
+type Check = dyn Fn(&Context) -> Result<Outcome>;
+
+impl Step {
+    fn new(
+        name: impl Into<String>,
+        about: impl Into<String>,
+        run: impl Fn(&Context) -> Result<Outcome> + 'static,
+    ) -> Self {
+        Self { name: name.into(), about: about.into(), run: Box::new(run) }
+    }
+}
+
+/// What became of a check that did not fail.
+enum Outcome {
+    /// With what there is to say about it, such as how many tests ran.
+    Passed(String),
+    /// With the reason.
+    Skipped(String),
+}
+
+impl From<()> for Outcome {
+    fn from((): ()) -> Self {
+        Self::Passed(String::new())
+    }
+}
+
+/// All checks, in the order in which they run: what is quick and often wrong comes first.
+fn steps() -> Vec<Step> {
+    let cargo = |arguments: &'static [&'static str]| {
+        move |_: &Context| process::run(tree::cargo().args(arguments)).map(Outcome::from)
+    };
+    let mut steps = vec![
+        Step::new("fmt", "the Rust sources are formatted", cargo(&["fmt", "--all", "--check"])),
+        Step::new(
+            "clippy",
+            "no lint speaks up",
+            cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+        ),
+        Step::new("rust", "the Rust tests", cargo(&["test", "--workspace"])),
+        Step::new("v8-abi", "V8's headers agree with the table of its functions", |_| abi::run().map(Outcome::from)),
+        Step::new("build", "the add-on and the package keep their promises", |context| {
+            context.package().map(|_| Outcome::from(()))
+        }),
+    ];
+    for release in RELEASES {
+        let about = format!("the Node tests on {}: {}", release.version, release.why);
+        steps.push(Step::new(format!("node-{}", release.version), about, |context| node_tests(context, release)));
+    }
+    steps.push(Step::new("demo", "cargo xtask demo", |context| {
+        demo::show(&demo::Arguments::default(), context.package()?).map(Outcome::from)
+    }));
+    steps
+}
+
+/// What several steps need, made once, by the first that asks.
+#[derive(Default)]
+struct Context {
+    package: OnceCell<Result<Package, String>>,
+    ingest: OnceCell<Result<PathBuf, String>>,
+}
+
+impl Context {
+    fn package(&self) -> Result<&Package> {
+        once(&self.package, dist::build).context("building the package")
+    }
+
+    /// The ingest as a program, for tests that are not written in Rust.
+    fn ingest(&self) -> Result<&PathBuf> {
+        once(&self.ingest, || {
+            process::run(tree::cargo().args(["build", "--quiet", "--package", "sentry-profiler-ingest"]))?;
+            Ok(tree::target()?.join("debug/ingest"))
+        })
+        .context("building the ingest")
+    }
+}
+
+/// What failed once is not tried again by every step after it.
+fn once<T>(cell: &OnceCell<Result<T, String>>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
+    let made = cell.get_or_init(|| make().map_err(|error| format!("{error:#}")));
+    made.as_ref().map_err(|error| anyhow!(error.clone()))
+}
+
+/// A step's name, what became of it, and how long it took.
+type Ran = (String, Result<Outcome>, Duration);
+
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let steps = steps();
+    if arguments.list {
+        let width = steps.iter().map(|step| step.name.len()).max().unwrap_or(0);
+        steps.iter().for_each(|step| println!("{:width$}  {}", step.name, step.about));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let chosen = choose(steps, &arguments.only)?;
+    let context = Context::default();
+    let ran: Vec<Ran> = chosen
+        .into_iter()
+        .map(|step| {
+            println!("\n=== {}: {}", step.name, step.about);
+            let begin = Instant::now();
+            let outcome = (step.run)(&context);
+            if let Err(error) = &outcome {
+                println!("{} failed: {error:#}", step.name);
+            }
+            (step.name, outcome, begin.elapsed())
+        })
+        .collect();
+    println!("\n{}", summary(&ran));
+    let failed = ran.iter().any(|(_, outcome, _)| outcome.is_err());
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn choose(steps: Vec<Step>, only: &[String]) -> Result<Vec<Step>> {
+    let matches = |step: &Step, wanted: &String| {
+        step.name.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
+    };
+    if let Some(unknown) = only.iter().find(|wanted| !steps.iter().any(|step| matches(step, wanted))) {
+        bail!("there is no step {unknown}: `cargo xtask test --list` shows them");
+    }
+    Ok(steps.into_iter().filter(|step| only.is_empty() || only.iter().any(|wanted| matches(step, wanted))).collect())
+}
+
+/// The table at the end. Its last line is for programs: `N passed, N failed`.
+fn summary(ran: &[Ran]) -> String {
+    let width = ran.iter().map(|(name, ..)| name.len()).max().unwrap_or(0).max("step".len());
+    let mut summary = format!("{:width$}  result   seconds\n", "step");
+    let (mut passed, mut failed) = (0, 0);
+    for (name, outcome, time) in ran {
+        let (result, remark) = match outcome {
+            Ok(Outcome::Passed(remark)) => ("passed", remark.clone()),
+            Ok(Outcome::Skipped(reason)) => ("skipped", reason.clone()),
+            // Its first line: all of it was printed where it happened.
+            Err(error) => ("FAILED", format!("{error:#}").lines().next().unwrap_or_default().to_owned()),
+        };
+        passed += usize::from(result == "passed");
+        failed += usize::from(result == "FAILED");
+        let line = format!("{name:width$}  {result:7}  {:7.1}  {remark}", time.as_secs_f64());
+        summary += line.trim_end();
+        summary.push('\n');
+    }
+    summary + &format!("\n{passed} passed, {failed} failed")
+}
+
+/// The tests in tests/node on one release of Node.
+fn node_tests(context: &Context, release: &Release) -> Result<Outcome> {
+    if let Some(reason) = release.unavailable() {
+        return Ok(Outcome::Skipped(reason));
+    }
+    let package = context.package()?;
+    let ingest = context.ingest()?;
+    let node = nodes::fetch(release.version)?;
+
+    let folder = tree::root().join("tests/node");
+    let mut files: Vec<_> = fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    files.retain(|file| file.to_string_lossy().ends_with(".test.mjs"));
+    files.sort();
+    ensure!(!files.is_empty(), "there is no *.test.mjs in {}", folder.display());
+
+    let log = tree::target()?.join(format!("node-tests-{}.tap", node.version));
+    tree::remove(&log)?;
+    let mut command = node.command();
+    command
+        .current_dir(tree::root())
+        // One report for people, one to count by.
+        .args(["--test", "--test-reporter=spec", "--test-reporter-destination=stdout"])
+        .args(["--test-reporter=tap", &format!("--test-reporter-destination={}", log.display())])
+        .args(&files)
+        .env("SENTRY_PROFILER_TEST_PACKAGE", &package.dir)
+        .env("SENTRY_PROFILER_TEST_INGEST", ingest)
+        .env_remove("NODE_OPTIONS");
+    for major in sdk::MAJORS {
+        command.env(format!("SENTRY_PROFILER_TEST_SDK{major}"), sdk::install(major, package)?);
+    }
+    process::run(&mut command)?;
+    let report = fs::read_to_string(&log).with_context(|| format!("Node left no {}", log.display()))?;
+    judge(&report).map(Outcome::Passed)
+}
+
+/// What a report in the Test Anything Protocol adds up to; an error unless at least one test passed and none failed.
+fn judge(report: &str) -> Result<String> {
+    let count = |what: &str| -> Result<usize> {
+        // The last one is that of the whole run.
+        let line = report.lines().rev().find_map(|line| line.strip_prefix("# ")?.strip_prefix(what)?.strip_prefix(' '));
+        line.with_context(|| format!("the report has no number of {what}"))?.parse().context("not a number")
+    };
+    let (passed, failed, cancelled, skipped) = (count("pass")?, count("fail")?, count("cancelled")?, count("skipped")?);
+    ensure!(failed + cancelled == 0, "{failed} tests failed, {cancelled} were cancelled");
+    ensure!(passed > 0, "no test ran");
+    let mut reasons: Vec<_> =
+        report.lines().filter_map(|line| Some(line.split_once("# SKIP")?.1.trim())).filter(|r| !r.is_empty()).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    Ok(match skipped {
+        0 => format!("{passed} tests"),
+        _ => format!("{passed} tests, {skipped} skipped: {}", reasons.join("; ")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_judged() {
+        let report = |pass, fail, cancelled, skipped| {
+            format!(
+                "TAP version 13\n    ok 1 - a # SKIP too old\nok 1 - b\n# tests 9\n# pass {pass}\n# fail {fail}\n\
+                 # cancelled {cancelled}\n# skipped {skipped}\n# todo 0\n"
+            )
+        };
+        assert_eq!(judge(&report(3, 0, 0, 0)).unwrap(), "3 tests");
+        assert_eq!(judge(&report(3, 0, 0, 1)).unwrap(), "3 tests, 1 skipped: too old");
+        for bad in [report(0, 0, 0, 2), report(3, 1, 0, 0), report(3, 0, 1, 0), "TAP version 13\n".to_owned()] {
+            assert!(judge(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_summary_ends_with_the_counts() {
+        let second = Duration::from_secs(1);
+        let ran = [
+            ("fmt".to_owned(), Ok(().into()), second),
+            ("node-22".to_owned(), Ok(Outcome::Skipped("not packaged".to_owned())), second),
+            ("rust".to_owned(), Err(anyhow!("one\ntwo")), second),
+        ];
+        let summary = summary(&ran);
+        assert_eq!(
+            summary.lines().collect::<Vec<_>>(),
+            [
+                "step     result   seconds",
+                "fmt      passed       1.0",
+                "node-22  skipped      1.0  not packaged",
+                "rust     FAILED       1.0  one",
+                "",
+                "1 passed, 1 failed",
+            ]
+        );
+    }
+
+    #[test]
+    fn steps_are_chosen_by_their_beginning() {
+        let chosen = |only: &str| -> Vec<String> {
+            choose(steps(), &[only.to_owned()]).unwrap().into_iter().map(|step| step.name).collect()
+        };
+        assert_eq!(chosen("fmt"), ["fmt"]);
+        assert_eq!(chosen("node-22"), ["node-22.9.0", "node-22.23.3"]);
+        assert_eq!(chosen("node").len(), RELEASES.len());
+        assert!(choose(steps(), &["nod".to_owned()]).is_err());
+        assert_eq!(choose(steps(), &[]).unwrap().len(), steps().len());
+    }
+}

@@ -1,0 +1,106 @@
+//! Where things are, and whether they changed.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
+
+use crate::process;
+
+/// The top of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository")
+}
+
+/// cargo, the one that runs us.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    // Settings that cargo makes for this package and that would make every other one look changed.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// cargo's target folder, where everything that these commands make goes too.
+pub fn target() -> Result<&'static Path> {
+    static TARGET: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(target) = TARGET.get() {
+        return Ok(target);
+    }
+    let metadata = process::output(cargo().args(["metadata", "--format-version=1", "--no-deps", "--offline"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
+    let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
+    Ok(TARGET.get_or_init(|| PathBuf::from(target)))
+}
+
+/// A path for a person: relative to where the command was called, where that is shorter.
+pub fn show(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here).unwrap_or(path).display().to_string()
+}
+
+/// Runs `make` unless it last succeeded on the same inputs, and what it made is still there.
+///
+/// Inputs are files, or folders with all that is in them; what is not there counts as empty.
+pub fn when_changed(name: &str, inputs: &[PathBuf], made: &Path, make: impl FnOnce() -> Result<()>) -> Result<()> {
+    let stamp = target()?.join("stamps").join(name);
+    let mut hasher = DefaultHasher::new();
+    for input in inputs {
+        hash(input, &mut hasher)?;
+    }
+    let now = format!("{:016x}", hasher.finish());
+    if made.exists() && fs::read_to_string(&stamp).is_ok_and(|last| last == now) {
+        return Ok(());
+    }
+    let _ = fs::remove_file(&stamp);
+    make()?;
+    fs::create_dir_all(stamp.parent().expect("a stamp lies in a folder"))?;
+    fs::write(&stamp, now).with_context(|| format!("writing {}", stamp.display()))
+}
+
+fn hash(path: &Path, hasher: &mut DefaultHasher) -> Result<()> {
+    path.hash(hasher);
+    if path.is_dir() {
+        let mut entries: Vec<_> = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+        entries.sort();
+        entries.iter().try_for_each(|entry| hash(entry, hasher))
+    } else if path.exists() {
+        fs::read(path).with_context(|| format!("reading {}", path.display()))?.hash(hasher);
+        Ok(())
+    } else {
+        Ok(())
+    }
+}
+
+/// Copies a folder with all that is in it.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target).with_context(|| format!("copying to {}", target.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a folder or file if it is there.
+pub fn remove(path: &Path) -> Result<()> {
+    match if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) } {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
