@@ -11,7 +11,7 @@ use sentry_profiler::v8::Api;
 use environment::Environment;
 
 /// Whether this process can be profiled.
-#[napi(object)]
+#[napi(object, use_nullable = true)]
 pub struct Support {
     /// Whether profiles can be recorded.
     pub supported: bool,

@@ -1,4 +1,4 @@
-import { loadAddon } from './loader';
+import { loadAddon, messageOf } from './loader';
 import type { ChunkProfile, ProfileFormat, ProfilerSupport, ThreadProfile } from './loader';
 import { currentThread } from './thread';
 
@@ -83,7 +83,6 @@ export function profilerSupport(): ProfilerSupport {
   try {
     return loadAddon().support();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return { supported: false, v8Version: process.versions.v8 ?? null, missing: [], reason };
+    return { supported: false, v8Version: process.versions.v8 ?? null, missing: [], reason: messageOf(error) };
   }
 }

@@ -1,5 +1,5 @@
 import { DebugIds } from './debug-ids';
-import { loadAddon } from './loader';
+import { loadAddon, messageOf } from './loader';
 import type { Chunk, Outcome, Session, SessionOptions } from './loader';
 import { chunkEnvelope, debugLog, warnOnce } from './sentry';
 import type { SentryClient, SentryEvent, Span, StreamedSpan } from './sentry';
@@ -99,7 +99,7 @@ function attach(client: SentryClient, tuning: ProfilingTuning): Profiler {
   try {
     const { supported, reason } = loadAddon().support();
     if (!supported) {
-      warnOnce(`This process cannot be profiled: ${reason}. Profiling is off.`);
+      warnOnce(`${sentence(`This process cannot be profiled: ${reason}`)} Profiling is off.`);
       return off(client, 'V8 cannot be profiled here');
     }
     const profiler = new SessionProfiler(client, { ...tuning, lifecycle, sampleRate });
@@ -110,7 +110,7 @@ function attach(client: SentryClient, tuning: ProfilingTuning): Profiler {
     profiler.attach();
     return profiler;
   } catch (error) {
-    warnOnce(`${error instanceof Error ? error.message : String(error)} Profiling is off.`);
+    warnOnce(`${sentence(messageOf(error))} Profiling is off.`);
     return off(client, 'the profiler is unavailable');
   }
 }
@@ -266,15 +266,20 @@ class SessionProfiler implements Profiler {
   #deliver(take: (session: Session) => Chunk[]): void {
     // Files that came since: their ids belong in the chunk that is about to be encoded.
     this.#refreshDebugIds();
-    const client = this.#client;
-    for (const { chunkId, payload, sampleCount } of this.#call(take) ?? []) {
-      debugLog(client, `Sending profile chunk ${chunkId}: ${sampleCount} samples, ${payload.byteLength} bytes.`);
-      client
-        .getTransport()
-        ?.send(chunkEnvelope(client, chunkId, payload))
-        .then(undefined, error => debugLog(client, `Profile chunk ${chunkId} could not be sent: ${error}`));
+    for (const chunk of this.#call(take) ?? []) {
+      void this.#send(chunk);
     }
     this.#reportDropped();
+  }
+
+  async #send({ chunkId, payload, sampleCount }: Chunk): Promise<void> {
+    const client = this.#client;
+    debugLog(client, `Sending profile chunk ${chunkId}: ${sampleCount} samples, ${payload.byteLength} bytes.`);
+    try {
+      await client.getTransport()?.send(chunkEnvelope(client, chunkId, payload));
+    } catch (error) {
+      debugLog(client, `Profile chunk ${chunkId} could not be sent: ${messageOf(error)}`);
+    }
   }
 
   /** Tells the user of what the core had to drop, and Sentry, by the SDK's client reports, of chunks that would have been worth sending. */
@@ -304,7 +309,12 @@ class SessionProfiler implements Profiler {
       return call(this.#session);
     } catch (error) {
       this.#detach();
-      warnOnce(`The profiler failed and is off now: ${error instanceof Error ? error.message : String(error)}`);
+      warnOnce(sentence(`The profiler failed and is off now: ${messageOf(error)}`));
+      try {
+        this.#session.close();
+      } catch {
+        // The first failure says it all.
+      }
       return undefined;
     }
   }
@@ -329,6 +339,11 @@ function nameThread(event: SentryEvent, threadData: ThreadData): void {
 /** The same for a span that is sent on its own. */
 function linkStreamedSpan(span: StreamedSpan, link: ThreadData & { 'sentry.profiler_id': string }): void {
   span.attributes = { ...link, ...span.attributes };
+}
+
+/** Ends a message with a full stop if it has none. */
+function sentence(message: string): string {
+  return message.endsWith('.') ? message : `${message}.`;
 }
 
 function show(value: unknown): string {

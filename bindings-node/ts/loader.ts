@@ -2,6 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { warnOnce } from './sentry';
 
 /** 0: sample format V1 (`thread`); 1: sample format V2 (`chunk`). */
 export type ProfileFormat = 0 | 1;
@@ -167,7 +168,14 @@ export function loadAddon(): Addon {
 }
 
 function load(): Addon {
-  const { SENTRY_PROFILER_BINARY_PATH: path, SENTRY_PROFILER_BINARY_DIR: dir } = process.env;
+  const {
+    SENTRY_PROFILER_BINARY_PATH: path,
+    SENTRY_PROFILER_BINARY_DIR: dir,
+    SENTRY_PROFILER_LOGGING_MODE: mode = 'eager',
+  } = process.env;
+  if (mode !== 'eager' && mode !== 'lazy') {
+    warnOnce(`SENTRY_PROFILER_LOGGING_MODE must be eager or lazy, got ${mode}. The mode is eager.`);
+  }
   if (path) {
     return open(resolve(path), 'SENTRY_PROFILER_BINARY_PATH');
   }
@@ -322,6 +330,7 @@ function platform(): string {
   return `${currentTarget()}, Node ${node} (ABI ${modules})`;
 }
 
-function messageOf(error: unknown): string {
+/** @internal */
+export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

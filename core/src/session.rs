@@ -827,6 +827,19 @@ mod tests {
     }
 
     #[test]
+    fn the_readings_of_a_chunk_end_where_its_last_span_does() {
+        let mut fixture = Fixture::new();
+        fixture.chunks.mark(Mark::Active(0));
+        fixture.chunks.mark(Mark::Idle(250_000));
+        fixture.feed(1_000_000);
+        let chunk = &fixture.json()[0];
+        for name in ["cpu_usage", "memory_footprint"] {
+            let values = chunk["measurements"][name]["values"].as_array().unwrap();
+            assert_eq!(values.len(), 2, "{name}: at 100 and 200 ms");
+        }
+    }
+
+    #[test]
     fn a_flush_hands_out_what_there_is_and_goes_on() {
         let mut fixture = Fixture::new();
         fixture.chunks.shared.output.lock().flushes_asked = 1;

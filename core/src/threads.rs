@@ -142,6 +142,11 @@ fn block_signals() {
     }
 }
 
+/// On a grid of ticks; one that came late moves the next at most half of a tick closer.
+fn next_tick(last: Instant, now: Instant) -> Instant {
+    (last + TICK).max(now + TICK / 2)
+}
+
 fn tick() {
     let mut cpu = CpuUsage::new();
     let mut next = Instant::now();
@@ -157,7 +162,7 @@ fn tick() {
                 cpu = CpuUsage::new();
                 next = Instant::now();
             }
-            next = (next + TICK).max(Instant::now());
+            next = next_tick(next, Instant::now());
             while !state.quit && Instant::now() < next {
                 TICKER.changed.wait_until(&mut state, next);
             }
@@ -190,5 +195,20 @@ fn encode() {
         };
         // A host's callback may panic; the next job goes on.
         let _ = catch_unwind(AssertUnwindSafe(job));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_keep_their_distance_and_their_rhythm() {
+        let begin = Instant::now();
+        let ms = Duration::from_millis;
+        assert_eq!(next_tick(begin, begin + ms(2)), begin + ms(100));
+        assert_eq!(next_tick(begin, begin + ms(40)), begin + ms(100), "the rhythm is kept");
+        assert_eq!(next_tick(begin, begin + ms(90)), begin + ms(140), "two readings are not of one moment");
+        assert_eq!(next_tick(begin, begin + ms(900)), begin + ms(950), "what was missed is not made up for");
     }
 }

@@ -87,8 +87,12 @@ impl Window {
             + self.builder.counts().0 * FRAME_BYTES
     }
 
-    pub(crate) fn finish(self, to_us: i64, clock: &Clock) -> Profile {
+    pub(crate) fn finish(mut self, to_us: i64, clock: &Clock) -> Profile {
         let (start, end) = (clock.wall(self.from_us), self.wall(to_us, clock));
+        // Readings go on while a chunk waits for the next span; it ends where its last span did.
+        let measurements = self.builder.measurements_mut();
+        measurements.cpu_usage.retain(|point| point.time_us <= end);
+        measurements.memory_footprint.retain(|point| point.time_us <= end);
         self.builder.finish(start, end, self.interval_us)
     }
 

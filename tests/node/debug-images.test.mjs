@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { SDKS } from './support/environment.mjs';
 import { startIngest } from './support/ingest.mjs';
-import { BURN } from './support/profile.mjs';
+import { work } from './support/profile.mjs';
 import { project, run } from './support/service.mjs';
 
 const MAIN_ID = '11111111-1111-4111-8111-111111111111';
@@ -39,7 +39,7 @@ for (const [i, [extension, format]] of Object.entries(FORMATS).entries()) {
       {
         [main]: `${mark(MAIN_ID)}
 ${format.load}
-${BURN}
+${work('burn')}
 Sentry.init({ integrations: [nodeProfilingIntegration()], profileSessionSampleRate: 1 });
 async function main() {
   Sentry.profiler.startProfiler();
@@ -52,7 +52,7 @@ async function main() {
 }
 main();
 `,
-        [lazy]: `${mark(LAZY_ID, '_debugIds')}\n${BURN}\n${format.exportBurn}\n`,
+        [lazy]: `${mark(LAZY_ID, '_debugIds')}\n${work('burn')}\n${format.exportBurn}\n`,
         [unused]: `${mark(UNUSED_ID)}\n`,
       },
       sdk,

@@ -62,8 +62,8 @@ describe('delivery', { concurrency: 2 }, () => {
       const { stdout } = await runService(t, recording(lifecycle, end), { ingest, args: [ingest.url] });
       assert.match(stdout, /received by then: 1\n/);
       const [first, ...others] = (await ingest.chunks()).map(({ profile }) => profile);
-      assert.ok(samplesIn(first, 'work').length > 5);
-      assert.ok(others.some(profile => samplesIn(profile, 'later').length > 5));
+      assert.ok(samplesIn(first, 'work').length > 0);
+      assert.ok(others.some(profile => samplesIn(profile, 'later').length > 0));
       assert.ok(others.every(profile => samplesIn(profile, 'work').length === 0), 'no sample is sent twice');
     });
 
@@ -82,8 +82,9 @@ describe('delivery', { concurrency: 2 }, () => {
   test('chunks are sent as they fill up', async t => {
     const ingest = await startIngest(t);
     const end = `
-  for (let i = 0; i < 20; i++) {
-    busy('rotation')(100);
+  const end = Date.now() + 2_000;
+  while (Date.now() < end) {
+    busy('rotation')(50);
     await sleep(1);
   }
   process.exit();
@@ -115,7 +116,7 @@ setTimeout(() => process.exit(), 1_500);
     );
     const chunks = await ingest.chunks();
     assert.equal(chunks.length, 1);
-    assert.ok(samplesIn(chunks[0].profile, 'work').length > 5);
+    assert.ok(samplesIn(chunks[0].profile, 'work').length > 0);
   });
 
   test('the envelope says who sends it, and with a tunnel, where to', async t => {

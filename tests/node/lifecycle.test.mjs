@@ -1,7 +1,7 @@
 // When the profiler runs and when it does not: lifecycles, sampling, options, second clients.
 
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import { describe, test } from 'node:test';
 import { SDKS } from './support/environment.mjs';
 import { startIngest } from './support/ingest.mjs';
 import { samplesIn } from './support/profile.mjs';
@@ -22,12 +22,13 @@ function warnings({ stderr }) {
   return stderr.split('\n').filter(line => line.includes('[Profiling]'));
 }
 
-for (const sdk of SDKS) {
-  test(`manual: from start to stop and nothing else, SDK ${sdk.major}`, { skip: sdk.skip }, async t => {
-    const ingest = await startIngest(t);
-    const result = await runService(
-      t,
-      `${SERVICE}
+describe('lifecycles', { concurrency: 2 }, () => {
+  for (const sdk of SDKS) {
+    test(`manual: from start to stop and nothing else, SDK ${sdk.major}`, { skip: sdk.skip }, async t => {
+      const ingest = await startIngest(t);
+      const result = await runService(
+        t,
+        `${SERVICE}
 Sentry.init({ debug: true, integrations: [nodeProfilingIntegration()], tracesSampleRate: 1, profileSessionSampleRate: 1 });
 Sentry.profiler.stopProfiler();
 busy('before')(150);
@@ -43,30 +44,30 @@ busy('third')(150);
 Sentry.profiler.stopProfiler();
 Sentry.close();
 `,
-      { ingest, sdk },
-    );
-    const chunks = await ingest.chunks();
-    assert.equal(chunks.length, 2);
-    assert.equal(new Set(chunks.map(({ chunk_id }) => chunk_id)).size, 2);
-    assert.equal(new Set(chunks.map(({ profiler_id }) => profiler_id)).size, 1, 'a session has one profiler id');
-    const one = chunks.find(chunk => recorded([chunk], ['first']).length > 0);
-    const other = chunks.find(chunk => chunk !== one);
-    const names = ['before', 'first', 'second', 'between', 'third'];
-    assert.deepEqual(recorded([one], names), ['first', 'second']);
-    assert.deepEqual(recorded([other], names), ['third']);
-    const noOps = debugLines(result).filter(line => line.startsWith('No-op'));
-    assert.deepEqual(noOps, [
-      'No-op: the profiler is not running.',
-      'No-op: the profiler is already running.',
-      'No-op: the profiler is not running.',
-    ]);
-  });
+        { ingest, sdk },
+      );
+      const chunks = await ingest.chunks();
+      assert.equal(chunks.length, 2);
+      assert.equal(new Set(chunks.map(({ chunk_id }) => chunk_id)).size, 2);
+      assert.equal(new Set(chunks.map(({ profiler_id }) => profiler_id)).size, 1, 'a session has one profiler id');
+      const one = chunks.find(chunk => recorded([chunk], ['first']).length > 0);
+      const other = chunks.find(chunk => chunk !== one);
+      const names = ['before', 'first', 'second', 'between', 'third'];
+      assert.deepEqual(recorded([one], names), ['first', 'second']);
+      assert.deepEqual(recorded([other], names), ['third']);
+      const noOps = debugLines(result).filter(line => line.startsWith('No-op'));
+      assert.deepEqual(noOps, [
+        'No-op: the profiler is not running.',
+        'No-op: the profiler is already running.',
+        'No-op: the profiler is not running.',
+      ]);
+    });
 
-  test(`trace: while a sampled span is active, SDK ${sdk.major}`, { skip: sdk.skip }, async t => {
-    const ingest = await startIngest(t);
-    const result = await runService(
-      t,
-      `${SERVICE}
+    test(`trace: while a sampled span is active, SDK ${sdk.major}`, { skip: sdk.skip }, async t => {
+      const ingest = await startIngest(t);
+      const result = await runService(
+        t,
+        `${SERVICE}
 Sentry.init({
   debug: true,
   integrations: [nodeProfilingIntegration({ quietMs: 50 })],
@@ -92,24 +93,24 @@ async function main() {
 }
 main();
 `,
-      { ingest, sdk },
-    );
-    const chunks = await ingest.chunks();
-    assert.deepEqual(recorded(chunks, ['before', 'unsampled', 'unsampledGone', 'inner', 'outer', 'after']), [
-      'inner',
-      'outer',
-    ]);
-    const noOps = debugLines(result).filter(line => line.startsWith('No-op'));
-    assert.equal(noOps.length, 3);
-    assert.ok(noOps.every(line => /profileLifecycle: 'trace'.*manual calls are ignored/.test(line)));
-  });
-}
+        { ingest, sdk },
+      );
+      const chunks = await ingest.chunks();
+      assert.deepEqual(recorded(chunks, ['before', 'unsampled', 'unsampledGone', 'inner', 'outer', 'after']), [
+        'inner',
+        'outer',
+      ]);
+      const noOps = debugLines(result).filter(line => line.startsWith('No-op'));
+      assert.equal(noOps.length, 3);
+      assert.ok(noOps.every(line => /profileLifecycle: 'trace'.*manual calls are ignored/.test(line)));
+    });
+  }
 
-test('a span that is active when the profiler comes does not count', async t => {
-  const ingest = await startIngest(t);
-  await runService(
-    t,
-    `${SERVICE}
+  test('a span that is active when the profiler comes does not count', async t => {
+    const ingest = await startIngest(t);
+    await runService(
+      t,
+      `${SERVICE}
 const options = { tracesSampleRate: 1, profileSessionSampleRate: 1, profileLifecycle: 'trace' };
 Sentry.init(options);
 Sentry.startSpanManual({ name: 'older than the profiler' }, async older => {
@@ -128,17 +129,17 @@ Sentry.startSpanManual({ name: 'older than the profiler' }, async older => {
   await Sentry.close();
 });
 `,
-    { ingest },
-  );
-  const chunks = await ingest.chunks();
-  assert.deepEqual(recorded(chunks, ['first', 'between', 'second', 'after']), ['first', 'second']);
-});
+      { ingest },
+    );
+    const chunks = await ingest.chunks();
+    assert.deepEqual(recorded(chunks, ['first', 'between', 'second', 'after']), ['first', 'second']);
+  });
 
-test('what turns profiling off says so and does nothing else', async t => {
-  const ingest = await startIngest(t);
-  const result = await runService(
-    t,
-    `${SERVICE}
+  test('what turns profiling off says so and does nothing else', async t => {
+    const ingest = await startIngest(t);
+    const result = await runService(
+      t,
+      `${SERVICE}
 const off = [
   ['rate 0', { profileSessionSampleRate: 0 }],
   ['no rate', {}],
@@ -164,42 +165,42 @@ async function main() {
 }
 main();
 `,
-    {
-      args: [ingest.dsn],
-      // Were the native part needed, this would add a warning.
-      env: { SENTRY_PROFILER_BINARY_PATH: '/there/is/no/such.node' },
-    },
-  );
-  assert.deepEqual(await ingest.chunks(), []);
-  const events = await ingest.payloads('event');
-  assert.equal(events.length, 10);
-  assert.ok(events.every(({ contexts }) => contexts.profile === undefined), 'no event points to a profile');
-  assert.deepEqual(
-    debugLines(result).map(line => line.replace(/^.*: profiling is off, /i, 'off: ').replace(/^Profiling is off: /, 'off: ')),
-    [
-      ...Array(2).fill(Array(3).fill('off: profileSessionSampleRate is 0, so the session is not sampled.')),
-      ...Array(4).fill(Array(3).fill('off: profileSessionSampleRate is invalid.')),
-      ...Array(2).fill(Array(3).fill('off: profileLifecycle is unknown.')),
-      ...Array(2).fill(Array(3).fill('off: profileSessionSampleRate is 0, so the session is not sampled.')),
-    ].flat(),
-  );
-  const retired =
-    '[Sentry] [Profiling] The options profilesSampleRate and profilesSampler belong to transaction profiling, which is retired, ' +
-    "and are ignored. Use profileSessionSampleRate with profileLifecycle: 'trace' instead.";
-  assert.deepEqual(warnings(result), [
-    '[Sentry] [Profiling] profileSessionSampleRate must be a number from 0 to 1, got 1.5. Profiling is off.',
-    "[Sentry] [Profiling] profileSessionSampleRate must be a number from 0 to 1, got '1'. Profiling is off.",
-    '[Sentry] [Profiling] profileSessionSampleRate must be a number from 0 to 1, got NaN. Profiling is off.',
-    "[Sentry] [Profiling] profileLifecycle must be 'manual' or 'trace', got 'always'. Profiling is off.",
-    retired,
-  ]);
-});
+      {
+        args: [ingest.dsn],
+        // Were the native part needed, this would add a warning.
+        env: { SENTRY_PROFILER_BINARY_PATH: '/there/is/no/such.node' },
+      },
+    );
+    assert.deepEqual(await ingest.chunks(), []);
+    const events = await ingest.payloads('event');
+    assert.equal(events.length, 10);
+    assert.ok(events.every(({ contexts }) => contexts.profile === undefined), 'no event points to a profile');
+    assert.deepEqual(
+      debugLines(result).map(line => line.replace(/^.*: profiling is off, /i, 'off: ').replace(/^Profiling is off: /, 'off: ')),
+      [
+        ...Array(2).fill(Array(3).fill('off: profileSessionSampleRate is 0, so the session is not sampled.')),
+        ...Array(4).fill(Array(3).fill('off: profileSessionSampleRate is invalid.')),
+        ...Array(2).fill(Array(3).fill('off: profileLifecycle is unknown.')),
+        ...Array(2).fill(Array(3).fill('off: profileSessionSampleRate is 0, so the session is not sampled.')),
+      ].flat(),
+    );
+    const retired =
+      '[Sentry] [Profiling] The options profilesSampleRate and profilesSampler belong to transaction profiling, which is retired, ' +
+      "and are ignored. Use profileSessionSampleRate with profileLifecycle: 'trace' instead.";
+    assert.deepEqual(warnings(result), [
+      '[Sentry] [Profiling] profileSessionSampleRate must be a number from 0 to 1, got 1.5. Profiling is off.',
+      "[Sentry] [Profiling] profileSessionSampleRate must be a number from 0 to 1, got '1'. Profiling is off.",
+      '[Sentry] [Profiling] profileSessionSampleRate must be a number from 0 to 1, got NaN. Profiling is off.',
+      "[Sentry] [Profiling] profileLifecycle must be 'manual' or 'trace', got 'always'. Profiling is off.",
+      retired,
+    ]);
+  });
 
-test('a session that is not sampled never records, in either lifecycle', async t => {
-  const ingest = await startIngest(t);
-  const result = await runService(
-    t,
-    `${SERVICE}
+  test('a session that is not sampled never records, in either lifecycle', async t => {
+    const ingest = await startIngest(t);
+    const result = await runService(
+      t,
+      `${SERVICE}
 async function main() {
   for (const profileLifecycle of ['manual', 'trace']) {
     Sentry.init({
@@ -217,20 +218,40 @@ async function main() {
 }
 main();
 `,
-    { ingest },
-  );
-  assert.deepEqual(await ingest.chunks(), []);
-  const events = await ingest.payloads('event');
-  assert.equal(events.length, 2);
-  assert.ok(events.every(({ contexts }) => contexts.profile === undefined));
-  const lines = debugLines(result);
-  assert.equal(lines.filter(line => line === 'Profiling is off: the session is not sampled.').length, 2);
-});
+      { ingest },
+    );
+    assert.deepEqual(await ingest.chunks(), []);
+    const events = await ingest.payloads('event');
+    assert.equal(events.length, 2);
+    assert.ok(events.every(({ contexts }) => contexts.profile === undefined));
+    const lines = debugLines(result);
+    assert.equal(lines.filter(line => line === 'Profiling is off: the session is not sampled.').length, 2);
+  });
 
-test('without a DSN nothing is profiled and nothing fails', async t => {
-  const result = await runService(
-    t,
-    `${SERVICE}
+  test('a figure that is out of its range turns profiling off with a warning', async t => {
+    const ingest = await startIngest(t);
+    const result = await runService(
+      t,
+      `${SERVICE}
+for (const chunkDurationMs of [5, 60_001, NaN, -1]) {
+  Sentry.init({ integrations: [nodeProfilingIntegration({ chunkDurationMs })], profileSessionSampleRate: 1 });
+  Sentry.profiler.startProfiler();
+}
+Sentry.close();
+`,
+      { ingest },
+    );
+    assert.equal(warnings(result).length, 4, result.stderr);
+    for (const warning of warnings(result)) {
+      assert.match(warning, /chunk.?duration.* must be .*\. Profiling is off\.$/i);
+    }
+    assert.deepEqual(await ingest.chunks(), []);
+  });
+
+  test('without a DSN nothing is profiled and nothing fails', async t => {
+    const result = await runService(
+      t,
+      `${SERVICE}
 async function main() {
   for (const profileLifecycle of ['manual', 'trace']) {
     Sentry.init({ integrations: [nodeProfilingIntegration()], tracesSampleRate: 1, profileSessionSampleRate: 1, profileLifecycle });
@@ -243,18 +264,18 @@ async function main() {
 }
 main();
 `,
-  );
-  assert.equal(result.stderr, '');
-  assert.equal(result.stdout, 'flushed true\nclosed true\n'.repeat(2));
-});
+    );
+    assert.equal(result.stderr, '');
+    assert.equal(result.stdout, 'flushed true\nclosed true\n'.repeat(2));
+  });
 
-for (const shared of [false, true]) {
-  const name = shared ? 'the same integration' : 'an integration of its own';
-  test(`a second Sentry.init with ${name} takes over`, async t => {
-    const [first, second] = [await startIngest(t), await startIngest(t)];
-    await runService(
-      t,
-      `${SERVICE}
+  for (const shared of [false, true]) {
+    const name = shared ? 'the same integration' : 'an integration of its own';
+    test(`a second Sentry.init with ${name} takes over`, async t => {
+      const [first, second] = [await startIngest(t), await startIngest(t)];
+      await runService(
+        t,
+        `${SERVICE}
 const shared = nodeProfilingIntegration();
 async function main() {
   for (const [dsn, work] of [[process.argv[2], 'first'], [process.argv[3], 'second']]) {
@@ -266,21 +287,21 @@ async function main() {
 }
 main();
 `,
-      { args: [first.dsn, second.dsn] },
-    );
-    const [ofFirst, ofSecond] = [await first.chunks(), await second.chunks()];
-    assert.equal(ofFirst.length, 1, 'what the first client recorded goes to its DSN');
-    assert.deepEqual(recorded(ofFirst, ['first', 'second']), ['first']);
-    assert.deepEqual(recorded(ofSecond, ['first', 'second']), ['second']);
-    assert.notEqual(ofFirst[0].profiler_id, ofSecond[0].profiler_id);
-  });
-}
+        { args: [first.dsn, second.dsn] },
+      );
+      const [ofFirst, ofSecond] = [await first.chunks(), await second.chunks()];
+      assert.equal(ofFirst.length, 1, 'what the first client recorded goes to its DSN');
+      assert.deepEqual(recorded(ofFirst, ['first', 'second']), ['first']);
+      assert.deepEqual(recorded(ofSecond, ['first', 'second']), ['second']);
+      assert.notEqual(ofFirst[0].profiler_id, ofSecond[0].profiler_id);
+    });
+  }
 
-test('a client that is closed records no more', async t => {
-  const ingest = await startIngest(t);
-  const result = await runService(
-    t,
-    `${SERVICE}
+  test('a client that is closed records no more', async t => {
+    const ingest = await startIngest(t);
+    const result = await runService(
+      t,
+      `${SERVICE}
 async function main() {
   Sentry.init({ debug: true, integrations: [nodeProfilingIntegration()], profileSessionSampleRate: 1 });
   await Sentry.close();
@@ -290,8 +311,9 @@ async function main() {
 }
 main();
 `,
-    { ingest },
-  );
-  assert.deepEqual(await ingest.chunks(), []);
-  assert.ok(debugLines(result).includes('No-op: this client is closed, or another one profiles now.'));
+      { ingest },
+    );
+    assert.deepEqual(await ingest.chunks(), []);
+    assert.ok(debugLines(result).includes('No-op: this client is closed, or another one profiles now.'));
+  });
 });

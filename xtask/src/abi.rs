@@ -1,5 +1,7 @@
 //! `cargo xtask v8-abi`.
 
+use std::process::Command;
+
 use anyhow::Result;
 
 use crate::{clang, nodes, process, tree};
@@ -11,8 +13,9 @@ pub fn run() -> Result<()> {
     let libclang = clang::libclang()?;
     let nodes = MAJORS.iter().map(|major| nodes::fetch(major)).collect::<Result<Vec<_>>>()?;
     // A program of its own: bindgen takes longer to build than everything else here together.
-    let mut command = tree::cargo();
-    command.args(["run", "--quiet", "--package", "sentry-profiler-v8-abi", "--"]).env("LIBCLANG_PATH", libclang);
+    process::run(tree::cargo().args(["build", "--quiet", "--package", "sentry-profiler-v8-abi"]))?;
+    // Not `cargo run`: cargo builds bindgen again whenever LIBCLANG_PATH is another one than last time.
+    let mut command = Command::new(tree::target()?.join("debug/sentry-profiler-v8-abi"));
     command.args(nodes.iter().map(|node| format!("{}={}", node.version, node.include().display())));
-    process::run(&mut command)
+    process::run(command.env("LIBCLANG_PATH", libclang))
 }

@@ -139,7 +139,7 @@ fn report(received: &Received, dir: &Path) -> Result<()> {
     }
     let chunks: Vec<_> = received.chunks().collect();
     println!();
-    println!("{} profile chunks received", chunks.len());
+    println!("profile chunks received: {}", chunks.len());
     for (number, chunk) in chunks.iter().enumerate().take(LISTED) {
         println!("  {}: {}", number + 1, verdict(chunk));
     }

@@ -2,6 +2,7 @@
 
 mod abi;
 mod addon;
+mod c;
 mod chunks;
 mod clang;
 mod demo;
@@ -31,8 +32,11 @@ enum Command {
     Demo(demo::Arguments),
     /// Run every check: formatting, lints, Rust and Node tests on every Node, the demo
     Test(test::Arguments),
-    /// Build the add-on and leave the npm package, as it would be published, in target/dist/node
+    /// Build the npm package, as it would be published, in target/dist/node, and the C library, as it would be installed, in
+    /// target/dist/c
     Build,
+    /// Build the C library and install it: headers, both libraries, pkg-config and CMake files
+    Install(c::Arguments),
     /// Compare the core's table of V8 functions with the headers of Node 18, 20, 22, 24 and 26
     V8Abi,
     /// Fetch the Node releases that the tests run on into target/nodes
@@ -43,7 +47,8 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
-        Command::Build => dist::build().map(|_| ExitCode::SUCCESS),
+        Command::Build => dist::build().and_then(|_| c::build()).map(|_| ExitCode::SUCCESS),
+        Command::Install(arguments) => c::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::V8Abi => abi::run().map(|()| ExitCode::SUCCESS),
         Command::Nodes(arguments) => nodes::run(&arguments).map(|()| ExitCode::SUCCESS),
     };

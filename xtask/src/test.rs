@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use crate::dist::{self, Package};
 use crate::nodes::{RELEASES, Release};
-use crate::{abi, demo, nodes, process, sdk, tree};
+use crate::{abi, c, demo, nodes, process, sdk, tree};
 
 /// Run every check: formatting, lints, Rust and Node tests on every Node, the demo
 ///
@@ -76,6 +76,8 @@ fn steps() -> Vec<Step> {
             context.package().map(|_| Outcome::from(()))
         }),
     ];
+    let c_step = |run: fn() -> Result<String>| move |_: &Context| run().map(Outcome::Passed);
+    steps.extend(c::STEPS.iter().map(|&(name, about, run)| Step::new(name, about, c_step(run))));
     for release in RELEASES {
         let about = format!("the Node tests on {}: {}", release.version, release.why);
         steps.push(Step::new(format!("node-{}", release.version), about, |context| node_tests(context, release)));
@@ -204,9 +206,13 @@ fn node_tests(context: &Context, release: &Release) -> Result<Outcome> {
     for major in sdk::MAJORS {
         command.env(format!("SENTRY_PROFILER_TEST_SDK{major}"), sdk::install(major, package)?);
     }
-    process::run(&mut command)?;
-    let report = fs::read_to_string(&log).with_context(|| format!("Node left no {}", log.display()))?;
-    judge(&report).map(Outcome::Passed)
+    let ended = process::run(&mut command);
+    let Ok(report) = fs::read_to_string(&log) else {
+        return ended.and(Err(anyhow!("Node left no {}", log.display())));
+    };
+    // How many failed says more than that some did.
+    let remark = judge(&report)?;
+    ended.map(|()| Outcome::Passed(remark))
 }
 
 /// What a report in the Test Anything Protocol adds up to; an error unless at least one test passed and none failed.

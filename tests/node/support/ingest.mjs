@@ -23,11 +23,16 @@ class Ingest {
     this.url = url;
   }
 
-  /** All items of all envelopes so far, each with its envelope's header. Every chunk among them must be valid. */
+  /**
+   * All items of all envelopes so far, each with its envelope's header and the Unix time of its arrival, milliseconds. Every
+   * chunk among them must be valid.
+   */
   async items() {
     const response = await fetch(`${this.url}/received`);
     const { envelopes } = await response.json();
-    const items = envelopes.flatMap(({ header, items }) => items.map(item => ({ ...item, envelope: header })));
+    const items = envelopes.flatMap(({ header, received_at_ms: receivedAt, items }) =>
+      items.map(item => ({ ...item, envelope: header, receivedAt })),
+    );
     for (const { header, violations } of items) {
       if (header.type === 'profile_chunk') {
         assert.deepEqual(violations, [], 'a chunk breaks the rules of the ingest');

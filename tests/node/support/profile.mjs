@@ -32,14 +32,32 @@ export function samplesIn(profile, name) {
   return profile.samples.filter(sample => stackOf(profile, sample).some(frame => frame.function === name));
 }
 
-/** Keeps this thread busy in a function of the caller's script, for about so long. */
-export const BURN = `
-function burn(ms) {
+/** A function of that name that keeps its thread busy for so long, and works enough to be sampled however busy the machine is. */
+export const work = name => `function ${name}(ms) {
   const end = performance.now() + ms;
+  let blocks = 0;
   let sum = 0;
   do {
-    for (let i = 1; i < 200_000; i++) sum += Math.sqrt(i) % 7;
-  } while (performance.now() < end);
+    for (let i = 1; i < 50_000; i++) sum += Math.sqrt(i) % 7;
+  } while (++blocks < ms || performance.now() < end);
   return sum;
+}`;
+
+/** At 99 Hz, seconds. */
+export const SAMPLING_INTERVAL_S = 0.010101;
+
+/** Whether a sample says that nothing ran. */
+export function isIdle(profile, sample) {
+  return profile.stacks[sample.stack_id].length === 0;
 }
-`;
+
+/** A session's chunks in the order of their times. */
+export function inOrder(chunks) {
+  return [...chunks].sort((a, b) => a.profile.samples[0].timestamp - b.profile.samples[0].timestamp);
+}
+
+/** Seconds between the last sample of each chunk and the first of the next. */
+export function joints(chunks) {
+  const profiles = inOrder(chunks).map(({ profile }) => profile);
+  return profiles.slice(1).map((profile, i) => profile.samples[0].timestamp - profiles[i].samples.at(-1).timestamp);
+}

@@ -5,7 +5,9 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { SDK } from './environment.mjs';
+import { work } from './profile.mjs';
 
 /** A folder with the given files in which `sdk`'s packages and ours are installed, removed after the test. */
 export function project(t, files, sdk = SDK) {
@@ -18,29 +20,24 @@ export function project(t, files, sdk = SDK) {
   return dir;
 }
 
-/** How the services of tests begin; `work` functions of their own tell what was recorded when. */
+/** How the services of tests begin. `busy('name')(ms)` works in a function of that name, which tells what was recorded when. */
 export const SERVICE = `
 const Sentry = require('@sentry/node');
 const { nodeProfilingIntegration } = require('sentry-profiler-node');
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
-/** A function of that name that keeps the thread busy for about so many milliseconds. */
-const busy = name => new Function(\`return function \${name}(ms) {
-  const end = performance.now() + ms;
-  let sum = 0;
-  do {
-    for (let i = 1; i < 200_000; i++) sum += Math.sqrt(i) % 7;
-  } while (performance.now() < end);
-  return sum;
-}\`)();
+const busy = name => new Function('return ' + ${JSON.stringify(work('NAME'))}.replace('NAME', name))();
 `;
 
 const TIMEOUT_MS = 30_000;
 
 /**
- * Runs a file with this Node until it ends and returns what it wrote. It must exit with `expected.code`, which is 0 unless said
- * otherwise; one that does not exit is killed and fails the test.
+ * Runs a file with this Node until it ends and returns what it wrote. It must exit with `code`, or be ended by `signal`; one
+ * that does not end is killed and fails the test. `meanwhile` is called with the process and the lines that it writes.
  */
-export async function run(file, { args = [], flags = [], env = {}, code = 0, cwd } = {}) {
+export async function run(
+  file,
+  { args = [], flags = [], env = {}, code = 0, signal: expected = null, cwd, timeout = TIMEOUT_MS, meanwhile } = {},
+) {
   const child = spawn(process.execPath, [...flags, file, ...args], {
     cwd,
     env: { ...cleanEnvironment(), ...(process.env.FAKE && { NODE_OPTIONS: '--require=' + process.env.FAKE }), ...env },
@@ -50,15 +47,22 @@ export async function run(file, { args = [], flags = [], env = {}, code = 0, cwd
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', text => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', text => (stderr += text));
-  const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
-  const [exitCode, signal] = await new Promise((resolve, reject) => {
+  const timer = setTimeout(() => child.kill('SIGKILL'), timeout);
+  const ended = new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (...end) => resolve(end));
   });
+  try {
+    await meanwhile?.(child, createInterface(child.stdout)[Symbol.asyncIterator]());
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
+  const [exitCode, signal] = await ended;
   clearTimeout(timer);
   const output = `--- stdout\n${stdout}\n--- stderr\n${stderr}`;
-  assert.equal(signal, null, `the process was ended by ${signal}, ${TIMEOUT_MS} ms is the limit\n${output}`);
-  assert.equal(exitCode, code, `the process exited with ${exitCode}\n${output}`);
+  assert.equal(signal, expected, `the process was ended by ${signal}, ${timeout} ms is the limit\n${output}`);
+  assert.equal(exitCode, expected ? null : code, `the process exited with ${exitCode}\n${output}`);
   return { stdout, stderr, lines: stdout.split('\n') };
 }
 

@@ -1,0 +1,134 @@
+// One chunk after the other, without a gap and on time, whatever the program does.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { startIngest } from './support/ingest.mjs';
+import { inOrder, joints, SAMPLING_INTERVAL_S, samplesIn } from './support/profile.mjs';
+import { retryOnce } from './support/retry.mjs';
+import { runService, SERVICE } from './support/service.mjs';
+
+/** A service that records chunks of a length while `work` runs, and says when it began, Unix time in seconds. */
+const recording = (chunkDurationMs, work) => `${SERVICE}
+Sentry.init({
+  integrations: [nodeProfilingIntegration({ chunkDurationMs: ${chunkDurationMs} })],
+  defaultIntegrations: false,
+  profileSessionSampleRate: 1,
+});
+async function main() {
+  console.log('began', Date.now() / 1000);
+  Sentry.profiler.startProfiler();
+  ${work}
+  Sentry.profiler.stopProfiler();
+  await Sentry.close();
+}
+main();
+`;
+
+/** Counts for so many milliseconds and returns how far it came. */
+const COUNT = `
+  const count = ms => {
+    const end = performance.now() + ms;
+    let iterations = 0;
+    for (; performance.now() < end; iterations++);
+    return iterations;
+  };
+`;
+
+const beganAt = ({ stdout }) => Number(/began (\S+)/.exec(stdout)[1]);
+
+const timesOf = ({ profile }) => profile.samples.map(({ timestamp }) => timestamp);
+
+/**
+ * No sample is missing or comes twice where a chunk ends and the next begins: no more than two sampling intervals lie between.
+ * Where the machine is too busy to sample on time inside of a chunk, a joint may fall into such a stretch.
+ */
+function assertSeamless(t, chunks) {
+  const inside = Math.max(...chunks.flatMap(chunk => timesOf(chunk).map((time, i, times) => time - times[i - 1] || 0)));
+  const limit = inside > 4 * SAMPLING_INTERVAL_S ? 2 * inside : 2 * SAMPLING_INTERVAL_S;
+  const gaps = joints(chunks);
+  const ms = seconds => `${(seconds * 1000).toFixed(1)} ms`;
+  t.diagnostic(`between chunks ${gaps.map(ms).join(', ')}; inside of them up to ${ms(inside)}, so the limit is ${ms(limit)}`);
+  for (const [i, gap] of gaps.entries()) {
+    assert.ok(gap > 0, `chunk ${i + 2} begins ${ms(-gap)} before chunk ${i + 1} ends`);
+    assert.ok(gap <= limit, `${ms(gap)} without a sample between chunks ${i + 1} and ${i + 2}`);
+  }
+  const times = chunks.flatMap(timesOf);
+  assert.equal(new Set(times).size, times.length, 'a time stamp comes twice');
+}
+
+/** The first `count` chunks each fill `seconds` of the time from `began` on. */
+function assertOnSchedule(chunks, { began, count, seconds }) {
+  for (const [i, chunk] of inOrder(chunks).slice(0, count).entries()) {
+    const times = timesOf(chunk);
+    for (const [what, time, due] of [
+      ['begins', times[0], i * seconds],
+      ['ends', times.at(-1), (i + 1) * seconds],
+    ]) {
+      const at = time - began;
+      assert.ok(Math.abs(at - due) <= 0.2 * seconds, `chunk ${i + 1} ${what} after ${at.toFixed(2)} s, not ${due} s`);
+    }
+  }
+}
+
+describe('chunks', { concurrency: 2 }, () => {
+  test('three chunks of two seconds join seamlessly around a loop that counts', t =>
+    retryOnce(t, async () => {
+      const ingest = await startIngest(t);
+      const work = `${COUNT}
+  const end = performance.now() + 6_300;
+  const before = process.cpuUsage();
+  let iterations = 0;
+  while (performance.now() < end) {
+    iterations += count(50);
+    await new Promise(setImmediate);
+  }
+  const { user, system } = process.cpuUsage(before);
+  console.log('counted to', iterations, 'and ran', (user + system) / 1e6, 'seconds');
+`;
+      const result = await runService(t, recording(2000, work), { ingest });
+      const chunks = await ingest.chunks();
+      // And one of what is left after six seconds.
+      assert.equal(chunks.length, 4);
+      assertSeamless(t, chunks);
+      assertOnSchedule(chunks, { began: beganAt(result), count: 3, seconds: 2 });
+      const counted = chunks.reduce((sum, { profile }) => sum + samplesIn(profile, 'count').length, 0);
+      const possible = Number(/ran (\S+)/.exec(result.stdout)[1]) / SAMPLING_INTERVAL_S;
+      assert.ok(counted >= 0.8 * possible, `${counted} samples in the loop, which had time for ${possible.toFixed(0)}`);
+    }));
+
+  test('a loop that does not yield for five chunks still makes five chunks', t =>
+    retryOnce(t, async () => {
+      const ingest = await startIngest(t);
+      const result = await runService(t, recording(1000, `${COUNT} count(5_200);`), { ingest });
+      const chunks = await ingest.chunks();
+      assert.equal(chunks.length, 6);
+      assertSeamless(t, chunks);
+      assertOnSchedule(chunks, { began: beganAt(result), count: 5, seconds: 1 });
+      for (const { measurements } of inOrder(chunks).slice(0, 5)) {
+        const values = measurements.cpu_usage.values.length;
+        assert.ok(values >= 8, `${values} readings of the CPU in a second of a blocked event loop`);
+      }
+    }));
+
+  for (const [service, work] of [
+    ['an idle service', 'await sleep(10_500);'],
+    ['a service of short bursts', "for (let i = 0; i < 26; i++) { busy('burst')(15); await sleep(385); }"],
+  ]) {
+    test(`the chunks of ${service} arrive on time`, t =>
+      retryOnce(t, async () => {
+        const ingest = await startIngest(t);
+        const seconds = 5;
+        const began = beganAt(await runService(t, recording(seconds * 1000, work), { ingest }));
+        const items = (await ingest.items()).filter(({ header }) => header.type === 'profile_chunk');
+        const chunks = items.map(({ payload }) => payload);
+        assert.equal(chunks.length, 3);
+        assertSeamless(t, chunks);
+        assertOnSchedule(chunks, { began, count: 2, seconds });
+        for (const [i, { receivedAt }] of items.slice(0, 2).entries()) {
+          const at = receivedAt / 1000 - began;
+          const due = (i + 1) * seconds;
+          assert.ok(Math.abs(at - due) <= 0.2 * seconds, `chunk ${i + 1} arrives after ${at.toFixed(2)} s, not ${due} s`);
+        }
+      }));
+  }
+});

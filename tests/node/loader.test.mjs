@@ -1,0 +1,204 @@
+// Which native file is loaded, and what is said when none can be.
+
+import assert from 'node:assert/strict';
+import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import test from 'node:test';
+import { ADDON, PACKAGE, SDK } from './support/environment.mjs';
+import { startIngest } from './support/ingest.mjs';
+import { project, run, runService, SERVICE } from './support/service.mjs';
+
+const OWN_NAME = basename(ADDON);
+const OLD_NAME = OWN_NAME.replace('sentry_profiler', 'sentry_cpu_profiler').replace(
+  '.node',
+  `-${process.versions.modules}.node`,
+);
+const PLATFORM = OWN_NAME.replace('sentry_profiler-', '').replace('.node', '');
+
+/** Loads the package and says what comes of it. */
+const LOAD = `
+const profiler = require('sentry-profiler-node');
+let error = null;
+try {
+  profiler.startProfiling('title');
+  profiler.stopProfiling('title');
+} catch ({ name, code, message }) {
+  error = { name, code, message };
+}
+console.log(JSON.stringify({ error, support: profiler.profilerSupport() }));
+`;
+
+async function load(t, { env, files = {}, prepare = () => {} }) {
+  const dir = project(t, { 'load.cjs': LOAD, ...files });
+  prepare(dir);
+  const { stdout, stderr } = await run(join(dir, 'load.cjs'), { env: env(dir) });
+  assert.equal(stderr, '', 'the loader prints nothing');
+  return { dir, ...JSON.parse(stdout) };
+}
+
+/** The error has this code and its message has all these parts. */
+function assertUnavailable({ error, support }, code, ...parts) {
+  assert.equal(error?.name, 'ProfilerUnavailableError');
+  assert.equal(error.code, code);
+  for (const part of [PLATFORM, ...parts]) {
+    assert.ok(error.message.includes(part), `"${error.message}" says ${part}`);
+  }
+  assert.deepEqual({ supported: support.supported, reason: support.reason }, { supported: false, reason: error.message });
+}
+
+function assertLoaded({ error, support }) {
+  assert.equal(error, null);
+  assert.deepEqual(support, { supported: true, v8Version: process.versions.v8, missing: [], reason: null });
+}
+
+test("the package's own file", async t => {
+  assertLoaded(await load(t, { env: () => ({}) }));
+});
+
+test('SENTRY_PROFILER_LOGGING_MODE: eager, lazy, and a warning at anything else', async t => {
+  const dir = project(t, {
+    'mode.cjs': `
+const { startProfiling, stopProfiling } = require('sentry-profiler-node');
+for (const title of ['first', 'second']) {
+  startProfiling(title);
+  console.log(stopProfiling(title).profiler_logging_mode);
+}
+`,
+  });
+  const warning = '[Sentry] [Profiling] SENTRY_PROFILER_LOGGING_MODE must be eager or lazy, got Lazy. The mode is eager.\n';
+  for (const [mode, expected] of [
+    ['eager', { stdout: 'eager\neager\n', stderr: '' }],
+    ['lazy', { stdout: 'lazy\nlazy\n', stderr: '' }],
+    ['Lazy', { stdout: 'eager\neager\n', stderr: warning }],
+  ]) {
+    const { stdout, stderr } = await run(join(dir, 'mode.cjs'), { env: { SENTRY_PROFILER_LOGGING_MODE: mode } });
+    assert.deepEqual({ stdout, stderr }, expected);
+  }
+});
+
+test('SENTRY_PROFILER_BINARY_PATH: that file, whatever its name', async t => {
+  assertLoaded(
+    await load(t, {
+      prepare: dir => copyFileSync(ADDON, join(dir, 'any name.bin')),
+      env: dir => ({
+        SENTRY_PROFILER_BINARY_PATH: join(dir, 'any name.bin'),
+        // Has no say when there is a path.
+        SENTRY_PROFILER_BINARY_DIR: '/there/is/no/such/folder',
+      }),
+    }),
+  );
+});
+
+test('SENTRY_PROFILER_BINARY_DIR: by our name, or by the one that the old package looked for', async t => {
+  for (const name of [OWN_NAME, OLD_NAME]) {
+    assertLoaded(
+      await load(t, {
+        prepare: dir => copyFileSync(ADDON, join(dir, name)),
+        env: dir => ({ SENTRY_PROFILER_BINARY_DIR: dir }),
+      }),
+    );
+  }
+});
+
+test('SENTRY_PROFILER_BINARY_DIR: our name goes first', async t => {
+  assertLoaded(
+    await load(t, {
+      files: { [OLD_NAME]: 'of another time' },
+      prepare: dir => copyFileSync(ADDON, join(dir, OWN_NAME)),
+      env: dir => ({ SENTRY_PROFILER_BINARY_DIR: dir }),
+    }),
+  );
+});
+
+test('a file that is not there', async t => {
+  const path = await load(t, { env: () => ({ SENTRY_PROFILER_BINARY_PATH: '/no/such.node' }) });
+  assertUnavailable(
+    path,
+    'ERR_SENTRY_PROFILER_MISSING',
+    '/no/such.node (SENTRY_PROFILER_BINARY_PATH) does not exist',
+    `Node ${process.versions.node}`,
+    'unset SENTRY_PROFILER_BINARY_PATH',
+  );
+  const dir = await load(t, { env: dir => ({ SENTRY_PROFILER_BINARY_DIR: dir }) });
+  assertUnavailable(dir, 'ERR_SENTRY_PROFILER_MISSING', OWN_NAME, OLD_NAME, dir.dir, 'Copy');
+});
+
+test('a file that cannot be loaded', async t => {
+  const result = await load(t, {
+    files: { 'text.node': 'no shared object' },
+    env: dir => ({ SENTRY_PROFILER_BINARY_PATH: join(dir, 'text.node') }),
+  });
+  assertUnavailable(result, 'ERR_SENTRY_PROFILER_LOAD', join(result.dir, 'text.node'), 'unset');
+});
+
+const PEER = join(SDK.dir, 'node_modules/@sentry/node-cpu-profiler/lib', OLD_NAME);
+const noPeer = existsSync(PEER) ? false : `@sentry/node-cpu-profiler has no binary for Node ${process.versions.node}`;
+
+test("the old package's own binary under its name", { skip: noPeer }, async t => {
+  const result = await load(t, {
+    prepare: dir => copyFileSync(PEER, join(dir, OLD_NAME)),
+    env: dir => ({ SENTRY_PROFILER_BINARY_DIR: dir }),
+  });
+  assertUnavailable(
+    result,
+    'ERR_SENTRY_PROFILER_FOREIGN',
+    join(result.dir, OLD_NAME),
+    'the binary of @sentry/node-cpu-profiler',
+    `Replace it with ${OWN_NAME}`,
+  );
+});
+
+/** A project in which our package is a copy that a test may break. */
+function projectWithCopy(t, files) {
+  const dir = project(t, files);
+  unlinkSync(join(dir, 'node_modules'));
+  mkdirSync(join(dir, 'node_modules'));
+  cpSync(PACKAGE, join(dir, 'node_modules/sentry-profiler-node'), { recursive: true });
+  return dir;
+}
+
+test("the package's own file is missing or broken", async t => {
+  const dir = projectWithCopy(t, { 'load.cjs': LOAD });
+  const own = join(dir, 'node_modules/sentry-profiler-node', OWN_NAME);
+  rmSync(own);
+  assertUnavailable(
+    JSON.parse((await run(join(dir, 'load.cjs'))).stdout),
+    'ERR_SENTRY_PROFILER_MISSING',
+    OWN_NAME,
+    'Install sentry-profiler-node again',
+  );
+  writeFileSync(own, 'no shared object');
+  assertUnavailable(
+    JSON.parse((await run(join(dir, 'load.cjs'))).stdout),
+    'ERR_SENTRY_PROFILER_LOAD',
+    OWN_NAME,
+    'Install sentry-profiler-node again',
+  );
+});
+
+test('Sentry.init warns once, and the service works without profiles', async t => {
+  const ingest = await startIngest(t);
+  const { stderr } = await runService(
+    t,
+    `${SERVICE}
+async function main() {
+  for (const profileLifecycle of ['manual', 'trace']) {
+    Sentry.init({ integrations: [nodeProfilingIntegration()], tracesSampleRate: 1, profileSessionSampleRate: 1, profileLifecycle });
+    Sentry.profiler.startProfiler();
+    Sentry.startSpan({ name: 'span' }, () => busy('work')(20));
+    Sentry.profiler.stopProfiler();
+    Sentry.captureMessage(profileLifecycle);
+    await Sentry.close();
+  }
+}
+main();
+`,
+    { ingest, env: { SENTRY_PROFILER_BINARY_PATH: '/no/such.node' } },
+  );
+  const warnings = stderr.split('\n').filter(line => line.includes('[Profiling]'));
+  assert.equal(warnings.length, 1, stderr);
+  assert.match(warnings[0], /\/no\/such\.node .* does not exist\..* Profiling is off\.$/);
+  const events = await ingest.payloads('event');
+  assert.deepEqual(events.map(({ message }) => message).sort(), ['manual', 'trace']);
+  assert.ok(events.every(({ contexts }) => contexts.profile === undefined));
+});

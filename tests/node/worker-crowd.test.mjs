@@ -1,0 +1,238 @@
+// Many workers that come, record, and end in every way there is: no crash, no leak, and every chunk that is sent is valid.
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { ADDON, requireTool } from './support/environment.mjs';
+import { startIngest } from './support/ingest.mjs';
+import { samplesIn } from './support/profile.mjs';
+import { project, run, runService } from './support/service.mjs';
+
+/** `work(ms)` keeps the thread busy. */
+const WORK = `
+function work(ms) {
+  const end = performance.now() + ms;
+  let sum = 0;
+  while (performance.now() < end) sum += Math.sqrt(sum + 1);
+  return sum;
+}
+`;
+
+/**
+ * 200 workers, eight at a time, each with an SDK, a profiler and a session of its own. Two thirds close their client and
+ * end, a third is terminated while it records.
+ */
+const CROWD = `
+import { close, init, profiler } from '@sentry/node';
+import { nodeProfilingIntegration } from 'sentry-profiler-node';
+import { isMainThread, parentPort, threadId, Worker, workerData } from 'node:worker_threads';
+${WORK}
+const WORKERS = 200;
+const AT_ONCE = 8;
+
+async function record() {
+  init({ debug: true, integrations: [nodeProfilingIntegration()], defaultIntegrations: false, profileSessionSampleRate: 1 });
+  profiler.startProfiler();
+  work(30);
+  await new Promise(resolve => setTimeout(resolve, 100));
+  if (workerData.terminated) {
+    parentPort.postMessage('recording');
+    for (;;) work(1000);
+  }
+  await close();
+}
+
+async function crowd() {
+  const survivors = [];
+  const rss = [];
+  let begun = 0;
+  const turn = async () => {
+    while (begun < WORKERS) {
+      const terminated = begun++ % 3 === 2;
+      const worker = new Worker(__filename, { workerData: { terminated } });
+      const id = worker.threadId;
+      worker.once('message', () => worker.terminate());
+      const failed = new Promise((_, reject) => worker.once('error', reject));
+      const code = await Promise.race([failed, new Promise(resolve => worker.once('exit', resolve))]);
+      if (!terminated) survivors.push({ id, code });
+      rss.push(process.memoryUsage.rss());
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, turn));
+  console.log('crowd ' + JSON.stringify({ survivors, rss }));
+}
+
+isMainThread ? crowd() : record();
+`;
+
+/** The middle value. */
+const median = values => [...values].sort((a, b) => a - b)[values.length >> 1];
+
+describe('a crowd of workers', () => {
+  test('200 workers in turns of eight, a third of them terminated while they record', async t => {
+    const ingest = await startIngest(t);
+    const dir = project(t, { 'crowd.mjs': CROWD });
+    // One file, or each worker would spend most of its life on loading the SDK's hundreds.
+    requireTool('esbuild').buildSync({
+      absWorkingDir: dir,
+      entryPoints: ['crowd.mjs'],
+      outfile: 'crowd.cjs',
+      bundle: true,
+      platform: 'node',
+      target: 'node18',
+      external: ['sentry-profiler-node'],
+      logLevel: 'error',
+    });
+    const { stdout } = await run(join(dir, 'crowd.cjs'), { env: { SENTRY_DSN: ingest.dsn }, timeout: 180_000 });
+    const { survivors, rss } = JSON.parse(/^crowd (.*)$/m.exec(stdout)[1]);
+    assert.equal(survivors.length, 134);
+    assert.ok(survivors.every(({ code }) => code === 0));
+    const chunks = await ingest.chunks();
+    let working = 0;
+    let silent = 0;
+    for (const { id } of survivors) {
+      // One, and another one when it took long from the SDK's flush to its close.
+      const own = chunks.filter(({ profile }) => String(id) in profile.thread_metadata);
+      silent += own.length === 0;
+      assert.ok(new Set(own.map(({ profiler_id }) => profiler_id)).size <= 1);
+      for (const { profile } of own) {
+        assert.deepEqual(profile.thread_metadata, { [id]: { name: 'worker' } });
+        assert.ok(profile.samples.every(({ thread_id }) => thread_id === String(id)));
+      }
+      working += own.some(({ profile }) => samplesIn(profile, 'work').length > 0);
+    }
+    // Eight threads share the cores: one that is not let on for all of its 30 ms, or of its 130, cannot be sampled.
+    assert.ok(working >= 0.9 * survivors.length, `${working} of ${survivors.length} workers have samples of their work`);
+    const tooShort = stdout.split('Profile chunks dropped that have fewer than two samples').length - 1;
+    t.diagnostic(`${chunks.length} chunks, ${silent} workers without one`);
+    assert.ok(silent <= Math.min(tooShort, 5), `${silent} workers sent no chunk, ${tooShort} chunks were too short`);
+    const sessions = new Set(chunks.map(({ profiler_id }) => profiler_id));
+    assert.equal(sessions.size, survivors.length - silent, 'a session for each worker');
+    // Eight workers live at any time, each somewhere else in its life: the medians of 20 moments are compared.
+    const [half, end] = [median(rss.slice(80, 100)), median(rss.slice(172, 192))].map(bytes => bytes / 2 ** 20);
+    t.diagnostic(`RSS ${half.toFixed(0)} MiB after 100 workers, ${end.toFixed(0)} MiB after 192`);
+    assert.ok(end <= 1.05 * half, `RSS grows from ${half} to ${end} MiB`);
+  });
+
+  test('six workers that start and stop recordings in a loop', async t => {
+    // The official add-on's timer lives on the default event loop from every thread, and corrupts memory here.
+    const { stdout } = await runService(
+      t,
+      `
+const { isMainThread, Worker, threadId } = require('node:worker_threads');
+const { startProfiling, stopProfiling } = require(process.argv[2] ?? require('node:worker_threads').workerData);
+${WORK}
+if (isMainThread) {
+  const workers = Array.from({ length: 6 }, () => new Worker(__filename, { workerData: process.argv[2], argv: [] }));
+  Promise.all(workers.map(worker => new Promise((resolve, reject) => worker.once('exit', resolve).once('error', reject)))).then(codes =>
+    console.log(codes.join(' ')),
+  );
+} else {
+  for (let i = 0; i < 150; i++) {
+    startProfiling('loop' + (i % 3));
+    work(1);
+    const profile = stopProfiling('loop' + (i % 3), 1, threadId);
+    if (!profile) throw new Error('no profile');
+  }
+}
+`,
+      { args: [ADDON] },
+    );
+    assert.equal(stdout, '0 0 0 0 0 0\n');
+  });
+
+  test('an add-on that only workers load, one after the other', async t => {
+    // The official add-on is unloaded with the worker, and a callback runs later in memory that is gone.
+    const { stdout } = await runService(
+      t,
+      `
+const { isMainThread, Worker, workerData } = require('node:worker_threads');
+async function main() {
+  for (let i = 0; i < 5; i++) {
+    const worker = new Worker(__filename, { workerData: process.argv[2] });
+    console.log(await new Promise((resolve, reject) => worker.once('exit', resolve).once('error', reject)));
+  }
+  await new Promise(resolve => setTimeout(resolve, 200));
+}
+if (isMainThread) {
+  main();
+} else {
+  const { Session, startProfiling } = require(workerData);
+  ${WORK}
+  startProfiling('never stopped');
+  const options = { lifecycle: 'manual', sampleRate: 1, threadId: '1', threadName: 'worker', chunkDurationMs: 100 };
+  new Session(options, () => {}).start();
+  work(300);
+}
+`,
+      { args: [ADDON] },
+    );
+    assert.equal(stdout, '0\n'.repeat(5));
+  });
+
+  test('workers end in every way while the main thread records', async t => {
+    const ingest = await startIngest(t);
+    const { stdout } = await runService(
+      t,
+      `
+const Sentry = require('@sentry/node');
+const { isMainThread, parentPort, threadId, Worker, workerData } = require('node:worker_threads');
+const { nodeProfilingIntegration, startProfiling } = require('sentry-profiler-node');
+${WORK}
+Sentry.init({
+  integrations: [nodeProfilingIntegration({ chunkDurationMs: 300 })],
+  defaultIntegrations: false,
+  profileSessionSampleRate: 1,
+});
+Sentry.profiler.startProfiler();
+const ENDS = {
+  returns: () => {},
+  exits: () => process.exit(5),
+  'exits in a microtask': () => queueMicrotask(() => process.exit(6)),
+  throws: () => {
+    throw new Error('on purpose');
+  },
+  rejects: () => Promise.reject(new Error('on purpose')),
+  'is terminated in a loop': () => {
+    parentPort.postMessage('now');
+    for (;;) work(1000);
+  },
+  'is terminated while idle': () => {
+    parentPort.postMessage('now');
+    setInterval(() => {}, 1000);
+  },
+};
+async function main() {
+  for (const end of Object.keys(ENDS)) {
+    const worker = new Worker(__filename, { workerData: end });
+    worker.once('error', () => {});
+    worker.once('message', () => worker.terminate());
+    const code = await new Promise(resolve => worker.once('exit', resolve));
+    work(100);
+    console.log(end, code);
+  }
+  await Sentry.close();
+}
+if (isMainThread) {
+  main();
+} else {
+  startProfiling('beside the session');
+  work(100);
+  ENDS[workerData]();
+}
+`,
+      { ingest },
+    );
+    assert.deepEqual(stdout.trim().split('\n'), [
+      'returns 0',
+      'exits 5',
+      'exits in a microtask 6',
+      'throws 1',
+      'rejects 1',
+      'is terminated in a loop 1',
+      'is terminated while idle 1',
+    ]);
+    const main = (await ingest.chunks()).filter(({ profile }) => '0' in profile.thread_metadata);
+    assert.ok(main.reduce((sum, { profile }) => sum + samplesIn(profile, 'work').length, 0) >= 20, 'the main thread goes on');
+  });
+});
