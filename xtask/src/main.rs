@@ -5,6 +5,7 @@ mod addon;
 mod c;
 mod chunks;
 mod clang;
+mod debian;
 mod demo;
 mod dist;
 mod nodes;
