@@ -142,7 +142,7 @@ pub(crate) struct Stream {
     scheduled: AtomicBool,
     /// V8's sampling thread spins without sampling: all recordings must be stopped once.
     pub(crate) stalled: AtomicBool,
-    stalls: AtomicU64,
+    stalls: Stalls,
     broken: OnceLock<Unsupported>,
     /// Samples of slices that were dropped because the encoder did not keep up.
     pub(crate) dropped_slices: AtomicU64,
@@ -177,7 +177,7 @@ impl Stream {
             interrupt_pending: AtomicBool::new(false),
             scheduled: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
-            stalls: AtomicU64::new(0),
+            stalls: Stalls::default(),
             broken: OnceLock::new(),
             dropped_slices: AtomicU64::new(0),
         }
@@ -322,7 +322,9 @@ impl Stream {
         };
         let length_us = slice.to_us - slice.from_us;
         self.adapt(captured.nodes() as i64, length_us);
-        self.watch(captured.samples.len(), length_us);
+        if self.stalls.observe(captured.samples.len(), length_us, self.interval_us) {
+            self.stalled.store(true, Ordering::Relaxed);
+        }
         captured
     }
 
@@ -341,19 +343,6 @@ impl Stream {
         // A slice that was cut short says little about long ones.
         if length_us >= SLICE_MIN_US {
             self.slice_us.store(next, Ordering::Relaxed);
-        }
-    }
-
-    /// V8's processing thread can spin and deliver empty profiles; stopping all recordings once cures it. An isolate that
-    /// is not entered gives no samples either, so the cure is tried less and less often.
-    fn watch(&self, samples: usize, length_us: i64) {
-        if length_us < STALL_INTERVALS * i64::from(self.interval_us) {
-            return;
-        }
-        if samples > 1 {
-            self.stalls.store(0, Ordering::Relaxed);
-        } else if (self.stalls.fetch_add(1, Ordering::Relaxed) + 1).is_power_of_two() {
-            self.stalled.store(true, Ordering::Relaxed);
         }
     }
 
@@ -389,8 +378,56 @@ impl Stream {
     }
 }
 
+/// V8's processing thread can spin and deliver empty profiles; stopping all recordings once cures it. An isolate that is not
+/// entered gives no samples either, so the cure is tried less and less often.
+#[derive(Default)]
+struct Stalls {
+    /// Slices in a row.
+    count: AtomicU64,
+}
+
+impl Stalls {
+    /// Whether the cure is due after a slice of this length with so many samples.
+    fn observe(&self, samples: usize, length_us: i64, interval_us: u32) -> bool {
+        if length_us < STALL_INTERVALS * i64::from(interval_us) {
+            return false;
+        }
+        // V8 takes one sample itself when a recording starts.
+        if samples > 1 {
+            self.count.store(0, Ordering::Relaxed);
+            return false;
+        }
+        (self.count.fetch_add(1, Ordering::Relaxed) + 1).is_power_of_two()
+    }
+}
+
 /// The text of a caught panic.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL_US: u32 = 10_000;
+    const LONG_US: i64 = 1_000_000;
+
+    #[test]
+    fn a_long_slice_without_samples_is_a_stall() {
+        let stalls = Stalls::default();
+        assert!(!stalls.observe(100, LONG_US, INTERVAL_US));
+        assert!(!stalls.observe(0, 400_000, INTERVAL_US), "too short to tell");
+        assert!(stalls.observe(1, LONG_US, INTERVAL_US), "one sample is the start's own");
+    }
+
+    #[test]
+    fn the_cure_is_tried_less_and_less_often_until_it_helps() {
+        let stalls = Stalls::default();
+        let tried: Vec<_> = (1..=20).filter(|_| stalls.observe(0, LONG_US, INTERVAL_US)).collect();
+        assert_eq!(tried.len(), 5, "after 1, 2, 4, 8 and 16 slices");
+        assert!(!stalls.observe(50, LONG_US, INTERVAL_US));
+        assert!(stalls.observe(0, LONG_US, INTERVAL_US), "a new stall is a new one");
+    }
 }

@@ -7,7 +7,7 @@ import { inOrder } from './support/profile.mjs';
 import { retryOnce } from './support/retry.mjs';
 import { runService, SERVICE } from './support/service.mjs';
 
-/** A service that records `work`. \`cpu()\` tells the seconds of CPU that the kernel has counted for this process. */
+/** A service that records `work`. `cpu()` tells the seconds of CPU that the kernel has counted for this process. */
 const recording = work => `${SERVICE}
 const fs = require('node:fs');
 const os = require('node:os');

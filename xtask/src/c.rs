@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use sentry_profiler::v8::abi::SYMBOLS;
 use serde_json::Value;
 
-use crate::{addon, nodes, process, tree};
+use crate::{addon, debian, nodes, process, tree};
 
 /// The number in the shared library's name: `SENTRY_PROFILER_ABI_VERSION`.
 const ABI: &str = "1";
@@ -262,8 +262,9 @@ fn libnode() -> Result<Libnode> {
         eprintln!("fetching {}", LIBNODE.join(" and "));
         tree::remove(&folder)?;
         fs::create_dir_all(&folder)?;
-        process::output(Command::new("apt-get").arg("download").args(LIBNODE).current_dir(&folder))
-            .context("`apt-get update` may have to be run first")?;
+        let download = || process::output(Command::new("apt-get").arg("download").args(LIBNODE).current_dir(&folder));
+        // On a fresh machine there are no lists of packages yet.
+        download().or_else(|_| debian::update().and_then(|()| download()))?;
         for entry in fs::read_dir(&folder)? {
             let package = entry?.path();
             if package.extension().is_some_and(|extension| extension == "deb") {

@@ -5,10 +5,12 @@ mod addon;
 mod c;
 mod chunks;
 mod clang;
+mod debian;
 mod demo;
 mod dist;
 mod nodes;
 mod npm;
+mod portable;
 mod process;
 mod sdk;
 mod test;
@@ -34,7 +36,7 @@ enum Command {
     Test(test::Arguments),
     /// Build the npm package, as it would be published, in target/dist/node, and the C library, as it would be installed, in
     /// target/dist/c
-    Build,
+    Build(dist::Arguments),
     /// Build the C library and install it: headers, both libraries, pkg-config and CMake files
     Install(c::Arguments),
     /// Compare the core's table of V8 functions with the headers of Node 18, 20, 22, 24 and 26
@@ -47,7 +49,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
-        Command::Build => dist::build().and_then(|_| c::build()).map(|_| ExitCode::SUCCESS),
+        Command::Build(arguments) => dist::build(&arguments).and_then(|_| c::build()).map(|_| ExitCode::SUCCESS),
         Command::Install(arguments) => c::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::V8Abi => abi::run().map(|()| ExitCode::SUCCESS),
         Command::Nodes(arguments) => nodes::run(&arguments).map(|()| ExitCode::SUCCESS),

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use crate::dist::{self, Package};
 use crate::nodes::{RELEASES, Release};
-use crate::{abi, c, demo, nodes, process, sdk, tree};
+use crate::{abi, c, debian, demo, nodes, process, sdk, tree};
 
 /// Run every check: formatting, lints, Rust and Node tests on every Node, the demo
 ///
@@ -25,10 +25,27 @@ pub struct Arguments {
     list: bool,
 }
 
+/// What builds and checks the C library and its examples, and what Debian's libnode needs.
+const C_PACKAGES: &[&str] = &[
+    "abigail-tools",
+    "cmake",
+    "libcurl4-openssl-dev",
+    "pkg-config",
+    "valgrind",
+    "libbrotli1",
+    "libicu72",
+    "libnghttp2-14",
+    "libuv1",
+];
+/// What builds AWS's client of the Lambda Runtime API.
+const LAMBDA_PACKAGES: &[&str] = &["autoconf", "automake", "cmake", "libtool", "make"];
+
 /// One check.
 struct Step {
     name: String,
     about: String,
+    /// Debian's packages that it takes.
+    packages: &'static [&'static str],
     run: Box<Check>,
 }
 
@@ -40,7 +57,11 @@ impl Step {
         about: impl Into<String>,
         run: impl Fn(&Context) -> Result<Outcome> + 'static,
     ) -> Self {
-        Self { name: name.into(), about: about.into(), run: Box::new(run) }
+        Self { name: name.into(), about: about.into(), packages: &[], run: Box::new(run) }
+    }
+
+    fn needs(self, packages: &'static [&'static str]) -> Self {
+        Self { packages, ..self }
     }
 }
 
@@ -77,10 +98,22 @@ fn steps() -> Vec<Step> {
         }),
     ];
     let c_step = |run: fn() -> Result<String>| move |_: &Context| run().map(Outcome::Passed);
-    steps.extend(c::STEPS.iter().map(|&(name, about, run)| Step::new(name, about, c_step(run))));
+    steps.extend(c::STEPS.iter().map(|&(name, about, run)| Step::new(name, about, c_step(run)).needs(C_PACKAGES)));
     for release in RELEASES {
         let about = format!("the Node tests on {}: {}", release.version, release.why);
-        steps.push(Step::new(format!("node-{}", release.version), about, |context| node_tests(context, release)));
+        steps.push(Step::new(format!("node-{}", release.version), about, |context| {
+            node_tests(context, release, "tests/node")
+        }));
+    }
+    steps.push(Step::new("long", "the Node tests that take minutes, on one release", |context| {
+        node_tests(context, release("24"), "tests/node/long")
+    }));
+    for major in ["22", "24"] {
+        let about = format!("a function under AWS's own runtime client, which Node {major} runs on Lambda");
+        let step = Step::new(format!("lambda-{major}"), about, move |context| {
+            node_tests(context, release(major), "tests/lambda")
+        });
+        steps.push(step.needs(LAMBDA_PACKAGES));
     }
     steps.push(Step::new("demo", "cargo xtask demo", |context| {
         demo::show(&demo::Arguments::default(), context.package()?).map(Outcome::from)
@@ -97,7 +130,7 @@ struct Context {
 
 impl Context {
     fn package(&self) -> Result<&Package> {
-        once(&self.package, dist::build).context("building the package")
+        once(&self.package, || dist::build(&dist::Arguments::default())).context("building the package")
     }
 
     /// The ingest as a program, for tests that are not written in Rust.
@@ -133,7 +166,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         .map(|step| {
             println!("\n=== {}: {}", step.name, step.about);
             let begin = Instant::now();
-            let outcome = (step.run)(&context);
+            let outcome = debian::need(step.packages).and_then(|()| (step.run)(&context));
             if let Err(error) = &outcome {
                 println!("{} failed: {error:#}", step.name);
             }
@@ -176,8 +209,13 @@ fn summary(ran: &[Ran]) -> String {
     summary + &format!("\n{passed} passed, {failed} failed")
 }
 
-/// The tests in tests/node on one release of Node.
-fn node_tests(context: &Context, release: &Release) -> Result<Outcome> {
+/// The last release of a major.
+fn release(major: &str) -> &'static Release {
+    RELEASES.iter().rev().find(|release| release.major() == major).expect("a major that is in the list")
+}
+
+/// The tests of a folder on one release of Node.
+fn node_tests(context: &Context, release: &Release, folder: &str) -> Result<Outcome> {
     if let Some(reason) = release.unavailable() {
         return Ok(Outcome::Skipped(reason));
     }
@@ -185,13 +223,14 @@ fn node_tests(context: &Context, release: &Release) -> Result<Outcome> {
     let ingest = context.ingest()?;
     let node = nodes::fetch(release.version)?;
 
-    let folder = tree::root().join("tests/node");
+    let name = folder.replace('/', "-");
+    let folder = tree::root().join(folder);
     let mut files: Vec<_> = fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     files.retain(|file| file.to_string_lossy().ends_with(".test.mjs"));
     files.sort();
     ensure!(!files.is_empty(), "there is no *.test.mjs in {}", folder.display());
 
-    let log = tree::target()?.join(format!("node-tests-{}.tap", node.version));
+    let log = tree::target()?.join(format!("{name}-{}.tap", node.version));
     tree::remove(&log)?;
     let mut command = node.command();
     command
@@ -202,6 +241,7 @@ fn node_tests(context: &Context, release: &Release) -> Result<Outcome> {
         .args(&files)
         .env("SENTRY_PROFILER_TEST_PACKAGE", &package.dir)
         .env("SENTRY_PROFILER_TEST_INGEST", ingest)
+        .env("SENTRY_PROFILER_TEST_LAMBDA", tree::target()?.join("lambda"))
         .env_remove("NODE_OPTIONS");
     for major in sdk::MAJORS {
         command.env(format!("SENTRY_PROFILER_TEST_SDK{major}"), sdk::install(major, package)?);
