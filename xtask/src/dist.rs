@@ -26,6 +26,13 @@ pub struct Package {
     pub tarball: PathBuf,
 }
 
+impl Package {
+    /// The native file in it.
+    pub fn addon(&self) -> PathBuf {
+        self.dir.join(binary_name())
+    }
+}
+
 /// Builds the add-on and the package, checks both, and tells what came out.
 pub fn build(arguments: &Arguments) -> Result<Package> {
     let addon = build_addon(arguments.portable)?;

@@ -2,6 +2,7 @@
 
 mod abi;
 mod addon;
+mod bench;
 mod c;
 mod chunks;
 mod clang;
@@ -37,6 +38,8 @@ enum Command {
     /// Build the npm package, as it would be published, in target/dist/node, and the C library, as it would be installed, in
     /// target/dist/c
     Build(dist::Arguments),
+    /// Measure this profiler beside the others
+    Bench(bench::Arguments),
     /// Build the C library and install it: headers, both libraries, pkg-config and CMake files
     Install(c::Arguments),
     /// Compare the core's table of V8 functions with the headers of Node 18, 20, 22, 24 and 26
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Build(arguments) => dist::build(&arguments).and_then(|_| c::build()).map(|_| ExitCode::SUCCESS),
+        Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Install(arguments) => c::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::V8Abi => abi::run().map(|()| ExitCode::SUCCESS),
         Command::Nodes(arguments) => nodes::run(&arguments).map(|()| ExitCode::SUCCESS),
