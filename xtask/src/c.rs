@@ -241,7 +241,8 @@ fn interface(folder: &Path, exported: &BTreeSet<String>) -> Result<PathBuf> {
     fs::write(&file, source)?;
     let mut command = compiler("gcc", "c11");
     command.args(["-g", "-w", "-shared", "-fPIC"]).arg(format!("-Wl,-soname,libsentry_profiler.so.{ABI}"));
-    process::output(command.arg(&file).arg("-o").arg(&library))?;
+    // From its own folder: the interface must not remember where this machine keeps it.
+    process::output(command.current_dir(folder).args(["interface.c", "-o", "interface.so"]))?;
     Ok(library)
 }
 
