@@ -266,15 +266,20 @@ class SessionProfiler implements Profiler {
   #deliver(take: (session: Session) => Chunk[]): void {
     // Files that came since: their ids belong in the chunk that is about to be encoded.
     this.#refreshDebugIds();
-    const client = this.#client;
-    for (const { chunkId, payload, sampleCount } of this.#call(take) ?? []) {
-      debugLog(client, `Sending profile chunk ${chunkId}: ${sampleCount} samples, ${payload.byteLength} bytes.`);
-      client
-        .getTransport()
-        ?.send(chunkEnvelope(client, chunkId, payload))
-        .then(undefined, error => debugLog(client, `Profile chunk ${chunkId} could not be sent: ${error}`));
+    for (const chunk of this.#call(take) ?? []) {
+      void this.#send(chunk);
     }
     this.#reportDropped();
+  }
+
+  async #send({ chunkId, payload, sampleCount }: Chunk): Promise<void> {
+    const client = this.#client;
+    debugLog(client, `Sending profile chunk ${chunkId}: ${sampleCount} samples, ${payload.byteLength} bytes.`);
+    try {
+      await client.getTransport()?.send(chunkEnvelope(client, chunkId, payload));
+    } catch (error) {
+      debugLog(client, `Profile chunk ${chunkId} could not be sent: ${messageOf(error)}`);
+    }
   }
 
   /** Tells the user of what the core had to drop, and Sentry, by the SDK's client reports, of chunks that would have been worth sending. */
@@ -305,6 +310,11 @@ class SessionProfiler implements Profiler {
     } catch (error) {
       this.#detach();
       warnOnce(sentence(`The profiler failed and is off now: ${messageOf(error)}`));
+      try {
+        this.#session.close();
+      } catch {
+        // The first failure says it all.
+      }
       return undefined;
     }
   }

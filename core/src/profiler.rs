@@ -102,7 +102,6 @@ impl Profiler {
         let options = RecorderOptions {
             logging: options.logging,
             interval_us: options.sampling_interval_us,
-            max_samples,
             wake: options.wake,
             log: options.log,
         };
@@ -197,6 +196,18 @@ impl Profiler {
     /// [`Error::InvalidOption`], [`Error::Closed`].
     pub fn session(&self, options: SessionOptions) -> Result<Session, Error> {
         Session::new(self.recorder.clone(), options)
+    }
+
+    /// Ends all sampling, because the process is about to end: V8's sampling thread must not outlive the platform that the
+    /// host tears down. Recordings can still be stopped and sessions flushed, with what they have; nothing starts any more
+    /// ([`Error::Closed`]).
+    ///
+    /// # Errors
+    /// [`Error::WrongThread`], [`Error::Closed`].
+    pub fn suspend(&self) -> Result<(), Error> {
+        self.recorder.check()?;
+        self.recorder.suspend();
+        Ok(())
     }
 
     /// Stops everything and frees V8's profiler. Open sessions hand out what they have; later calls, theirs too, answer

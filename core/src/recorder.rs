@@ -22,6 +22,9 @@ use crate::v8::{CpuProfiler, Isolate, LoggingMode, RecordingId, Title};
 
 /// How long a slice runs on beside its successor, in sampling intervals.
 const OVERLAP_INTERVALS: i64 = 3;
+/// What V8 may keep of one slice, which only an isolate that nobody wakes fills. A recording's maximum is its window's: V8
+/// would apply it to every slice, of all recordings and sessions, and not say what it left out.
+const SLICE_MAX_SAMPLES: u32 = 500_000;
 
 thread_local! {
     /// The recorders of this thread, by stream id: an interrupt that comes late finds none.
@@ -31,7 +34,6 @@ thread_local! {
 pub(crate) struct Recorder {
     pub(crate) stream: Arc<Stream>,
     isolate: Isolate,
-    max_samples: u32,
     next_consumer: Cell<u64>,
     pub(crate) busy: Stopwatch,
     state: RefCell<State>,
@@ -48,6 +50,8 @@ struct State {
     holds: usize,
     /// The stream lives on until then without any.
     linger_until_us: i64,
+    /// The process is about to end: nothing starts any more.
+    suspended: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -60,7 +64,6 @@ struct Running {
 pub(crate) struct RecorderOptions {
     pub(crate) logging: LoggingMode,
     pub(crate) interval_us: u32,
-    pub(crate) max_samples: u32,
     pub(crate) wake: Option<Waker>,
     pub(crate) log: Option<Logger>,
 }
@@ -84,7 +87,6 @@ impl Recorder {
         let recorder = Rc::new(Self {
             stream: Arc::new(stream),
             isolate,
-            max_samples: options.max_samples,
             next_consumer: Cell::new(1),
             busy: Stopwatch::new(),
             state: RefCell::new(State { v8, ..State::default() }),
@@ -128,6 +130,9 @@ impl Recorder {
         let _busy = self.busy.lap();
         self.check()?;
         let mut state = self.state.borrow_mut();
+        if state.suspended {
+            return Err(Error::Closed);
+        }
         let from_us = monotonic_us();
         if state.running.is_none() {
             self.begin(&mut state, from_us)?;
@@ -158,6 +163,16 @@ impl Recorder {
         let mut state = self.state.borrow_mut();
         state.linger_until_us = 0;
         if state.holds == 0 && state.running.is_some() {
+            self.end(&mut state);
+        }
+    }
+
+    /// Ends V8's sampling thread for good. What was recorded can still be handed out.
+    pub(crate) fn suspend(&self) {
+        let _busy = self.busy.lap();
+        let mut state = self.state.borrow_mut();
+        state.suspended = true;
+        if state.running.is_some() {
             self.end(&mut state);
         }
     }
@@ -247,7 +262,7 @@ impl Recorder {
     fn start_v8(&self, state: &State, title: Title) -> Result<RecordingId, Error> {
         let v8 = state.v8.as_ref().ok_or(Error::Closed)?;
         // SAFETY: the callers are on the isolate's thread, with the isolate entered.
-        unsafe { v8.start(title, self.max_samples) }.map_err(|refused| Error::StartRefused(refused.0))
+        unsafe { v8.start(title, SLICE_MAX_SAMPLES) }.map_err(|refused| Error::StartRefused(refused.0))
     }
 
     fn begin(&self, state: &mut State, from_us: i64) -> Result<(), Error> {

@@ -126,6 +126,7 @@ for (const [name, format] of [
       assert.ok(values.length >= 2, `${values.length} values in 700 ms`);
       for (const { value, timestamp, elapsed_since_start_ns: elapsed } of values) {
         assert.ok(Number.isFinite(value));
+        assert.equal(typeof (timestamp ?? elapsed), 'number');
         if (format === CHUNK) {
           assert.ok(timestamp * 1000 >= before - 50 && timestamp * 1000 <= after + 50, `timestamp ${timestamp}`);
         } else {
@@ -260,7 +261,32 @@ test('process.exit and an uncaught error end a process that records', async t =>
     'exits.cjs': `require(${JSON.stringify(ADDON)}).startProfiling('for ever'); process.exit(7);`,
     'throws.cjs': `require(${JSON.stringify(ADDON)}).startProfiling('for ever'); throw new Error('on purpose');`,
   });
-  await run(exits, { code: 7 });
-  const { stderr } = await run(throws, { code: 1 });
-  assert.match(stderr, /on purpose/);
+  // Many times: V8's sampling thread, left alone, crashed one process in twenty when Node tore the platform down.
+  for (let round = 0; round < 15; round += 1) {
+    await run(exits, { code: 7 });
+    const { stderr } = await run(throws, { code: 1 });
+    assert.match(stderr, /on purpose/);
+  }
+});
+
+test('what records when the process exits can still be stopped by an exit listener', async t => {
+  const [file] = scripts(t, {
+    'listener.cjs': `
+      const { startProfiling, stopProfiling } = require(${JSON.stringify(ADDON)});
+      process.on('exit', () => {
+        console.log(stopProfiling('to the end', 1, 0).samples.length);
+        try {
+          startProfiling('too late');
+        } catch (error) {
+          console.log(error.code);
+        }
+      });
+      startProfiling('to the end');
+      for (const end = Date.now() + 200; Date.now() < end; );
+      process.exit(0);`,
+  });
+  const { stdout } = await run(file, { code: 0 });
+  const [samples, code] = stdout.trim().split('\n');
+  assert.ok(Number(samples) >= 5, stdout);
+  assert.equal(code, 'NAPI_ERROR');
 });

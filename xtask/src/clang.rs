@@ -1,11 +1,10 @@
 //! libclang, which bindgen loads when it runs.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::process;
+use crate::debian;
 
 /// The Debian package: with clang's own headers, which the libclang packages of other places lack.
 const PACKAGE: &str = "libclang-19-dev";
@@ -15,14 +14,7 @@ pub fn libclang() -> Result<PathBuf> {
     if let Some(dir) = find() {
         return Ok(dir);
     }
-    if rustix::process::geteuid().is_root() && Path::new("/usr/bin/apt-get").exists() {
-        eprintln!("installing {PACKAGE}");
-        let apt = |arguments: &[&str]| {
-            process::output(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(arguments))
-        };
-        apt(&["update", "-q"])?;
-        apt(&["install", "-q", "-y", "--no-install-recommends", PACKAGE])?;
-    }
+    debian::need(&[PACKAGE])?;
     match find() {
         Some(dir) => Ok(dir),
         None => bail!(

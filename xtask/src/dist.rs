@@ -7,7 +7,15 @@ use anyhow::{Context, Result, bail, ensure};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-use crate::{addon, nodes, npm, process, tree};
+use crate::{addon, nodes, npm, portable, process, tree};
+
+/// How the add-on is built.
+#[derive(clap::Args, Default)]
+pub struct Arguments {
+    /// Link the add-on for glibc 2.17, so that old systems load it; takes Python 3, from which Zig is installed
+    #[arg(long)]
+    portable: bool,
+}
 
 /// The package, ready to install.
 #[derive(Clone, Debug)]
@@ -18,20 +26,34 @@ pub struct Package {
     pub tarball: PathBuf,
 }
 
+impl Package {
+    /// The native file in it.
+    pub fn addon(&self) -> PathBuf {
+        self.dir.join(binary_name())
+    }
+}
+
 /// Builds the add-on and the package, checks both, and tells what came out.
-pub fn build() -> Result<Package> {
-    let addon = build_addon()?;
+pub fn build(arguments: &Arguments) -> Result<Package> {
+    let addon = build_addon(arguments.portable)?;
     build_scripts()?;
     let package = assemble(&addon)?;
     check(&package)?;
     Ok(package)
 }
 
-fn build_addon() -> Result<PathBuf> {
-    process::run(tree::cargo().args(["build", "--release", "--package", "sentry-profiler-node"]))?;
-    let file = tree::target()?.join("release/libsentry_profiler_node.so");
+fn build_addon(portable: bool) -> Result<PathBuf> {
+    let file = if portable {
+        portable::build()?
+    } else {
+        process::run(tree::cargo().args(["build", "--release", "--package", "sentry-profiler-node"]))?;
+        tree::target()?.join("release/libsentry_profiler_node.so")
+    };
     let linkage = addon::linkage(&file)?;
     addon::check(&linkage)?;
+    if portable {
+        portable::check(&linkage)?;
+    }
     println!(
         "add-on: {}, needs {}, glibc {}, {} names of V8 all weak",
         kilobytes(fs::metadata(&file)?.len()),

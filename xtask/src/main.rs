@@ -2,12 +2,16 @@
 
 mod abi;
 mod addon;
+mod bench;
+mod c;
 mod chunks;
 mod clang;
+mod debian;
 mod demo;
 mod dist;
 mod nodes;
 mod npm;
+mod portable;
 mod process;
 mod sdk;
 mod test;
@@ -31,8 +35,13 @@ enum Command {
     Demo(demo::Arguments),
     /// Run every check: formatting, lints, Rust and Node tests on every Node, the demo
     Test(test::Arguments),
-    /// Build the add-on and leave the npm package, as it would be published, in target/dist/node
-    Build,
+    /// Build the npm package, as it would be published, in target/dist/node, and the C library, as it would be installed, in
+    /// target/dist/c
+    Build(dist::Arguments),
+    /// Measure this profiler beside the others
+    Bench(bench::Arguments),
+    /// Build the C library and install it: headers, both libraries, pkg-config and CMake files
+    Install(c::Arguments),
     /// Compare the core's table of V8 functions with the headers of Node 18, 20, 22, 24 and 26
     V8Abi,
     /// Fetch the Node releases that the tests run on into target/nodes
@@ -43,7 +52,9 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
-        Command::Build => dist::build().map(|_| ExitCode::SUCCESS),
+        Command::Build(arguments) => dist::build(&arguments).and_then(|_| c::build()).map(|_| ExitCode::SUCCESS),
+        Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Install(arguments) => c::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::V8Abi => abi::run().map(|()| ExitCode::SUCCESS),
         Command::Nodes(arguments) => nodes::run(&arguments).map(|()| ExitCode::SUCCESS),
     };

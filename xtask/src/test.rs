@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use crate::dist::{self, Package};
 use crate::nodes::{RELEASES, Release};
-use crate::{abi, demo, nodes, process, sdk, tree};
+use crate::{abi, c, debian, demo, nodes, process, sdk, tree};
 
 /// Run every check: formatting, lints, Rust and Node tests on every Node, the demo
 ///
@@ -25,10 +25,27 @@ pub struct Arguments {
     list: bool,
 }
 
+/// What builds and checks the C library and its examples, and what Debian's libnode needs.
+const C_PACKAGES: &[&str] = &[
+    "abigail-tools",
+    "cmake",
+    "libcurl4-openssl-dev",
+    "pkg-config",
+    "valgrind",
+    "libbrotli1",
+    "libicu72",
+    "libnghttp2-14",
+    "libuv1",
+];
+/// What builds AWS's client of the Lambda Runtime API.
+const LAMBDA_PACKAGES: &[&str] = &["autoconf", "automake", "cmake", "libtool", "make"];
+
 /// One check.
 struct Step {
     name: String,
     about: String,
+    /// Debian's packages that it takes.
+    packages: &'static [&'static str],
     run: Box<Check>,
 }
 
@@ -40,7 +57,11 @@ impl Step {
         about: impl Into<String>,
         run: impl Fn(&Context) -> Result<Outcome> + 'static,
     ) -> Self {
-        Self { name: name.into(), about: about.into(), run: Box::new(run) }
+        Self { name: name.into(), about: about.into(), packages: &[], run: Box::new(run) }
+    }
+
+    fn needs(self, packages: &'static [&'static str]) -> Self {
+        Self { packages, ..self }
     }
 }
 
@@ -76,6 +97,8 @@ fn steps() -> Vec<Step> {
             context.package().map(|_| Outcome::from(()))
         }),
     ];
+    let c_step = |run: fn() -> Result<String>| move |_: &Context| run().map(Outcome::Passed);
+    steps.extend(c::STEPS.iter().map(|&(name, about, run)| Step::new(name, about, c_step(run)).needs(C_PACKAGES)));
     for release in RELEASES {
         let about = format!("the Node tests on {}: {}", release.version, release.why);
         steps.push(Step::new(format!("node-{}", release.version), about, |context| {
@@ -87,9 +110,10 @@ fn steps() -> Vec<Step> {
     }));
     for major in ["22", "24"] {
         let about = format!("a function under AWS's own runtime client, which Node {major} runs on Lambda");
-        steps.push(Step::new(format!("lambda-{major}"), about, move |context| {
+        let step = Step::new(format!("lambda-{major}"), about, move |context| {
             node_tests(context, release(major), "tests/lambda")
-        }));
+        });
+        steps.push(step.needs(LAMBDA_PACKAGES));
     }
     steps.push(Step::new("demo", "cargo xtask demo", |context| {
         demo::show(&demo::Arguments::default(), context.package()?).map(Outcome::from)
@@ -106,7 +130,7 @@ struct Context {
 
 impl Context {
     fn package(&self) -> Result<&Package> {
-        once(&self.package, dist::build).context("building the package")
+        once(&self.package, || dist::build(&dist::Arguments::default())).context("building the package")
     }
 
     /// The ingest as a program, for tests that are not written in Rust.
@@ -142,7 +166,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         .map(|step| {
             println!("\n=== {}: {}", step.name, step.about);
             let begin = Instant::now();
-            let outcome = (step.run)(&context);
+            let outcome = debian::need(step.packages).and_then(|()| (step.run)(&context));
             if let Err(error) = &outcome {
                 println!("{} failed: {error:#}", step.name);
             }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use rustc_hash::FxHashMap;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::sample::{Seq, to_json};
+use super::to_json;
 use crate::{Frame, Profile};
 
 /// JSON that opens in Chrome DevTools and VS Code. Times are Unix microseconds; files are URLs, so that they can be opened.
@@ -37,6 +37,19 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
             samples.iter().zip(before).map(|(sample, before)| sample.time_us - before)
         }),
     })
+}
+
+/// A JSON array written straight from an iterator.
+struct Seq<F>(F);
+
+impl<F, I> Serialize for Seq<F>
+where
+    F: Fn() -> I,
+    I: IntoIterator<Item: Serialize>,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
 }
 
 const ROOT: u32 = 1;

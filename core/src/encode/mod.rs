@@ -5,6 +5,7 @@ pub mod envelope;
 #[cfg(feature = "flamegraph")]
 pub mod flamegraph;
 pub mod folded;
+mod json;
 #[cfg(feature = "pprof")]
 pub mod pprof;
 mod sample;
@@ -54,4 +55,8 @@ pub struct ChunkMeta {
     pub thread: Thread,
     /// Debug ids by plain path of the file, for source maps.
     pub debug_ids: Arc<HashMap<String, String>>,
+}
+
+fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("string keys into memory cannot fail")
 }

@@ -1,9 +1,9 @@
 //! What the two sample formats share: the numbering of stacks and frames, and the parts that look the same in both.
 
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
+use rustc_hash::FxHashSet;
 
-use crate::{Frame, Point, Profile};
+use super::json::Json;
+use crate::{Frame, Point, Profile, Stack};
 
 /// What [`sample_v1::raw`](super::sample_v1::raw) and [`sample_v2::raw`](super::sample_v2::raw) cannot know from the profile.
 #[derive(Clone, Copy, Debug)]
@@ -25,103 +25,18 @@ pub(super) enum Clock {
     Since(i64),
 }
 
-impl Clock {
-    /// Correctly rounded, so its shortest decimal form is exact to the microsecond.
-    fn seconds(time_us: i64) -> f64 {
-        time_us as f64 / 1e6
-    }
-
-    fn nanoseconds(start_us: i64, time_us: i64) -> u64 {
-        // Clocks step back by some microseconds now and then; the format has no negative times.
-        u64::try_from(time_us.saturating_sub(start_us)).unwrap_or(0).saturating_mul(1000)
-    }
+fn nanoseconds(start_us: i64, time_us: i64) -> u64 {
+    // Clocks step back by some microseconds now and then; the format has no negative times.
+    u64::try_from(time_us.saturating_sub(start_us)).unwrap_or(0).saturating_mul(1000)
 }
 
-/// A JSON array written straight from an iterator.
-pub(super) struct Seq<F>(pub F);
-
-impl<F, I> Serialize for Seq<F>
-where
-    F: Fn() -> I,
-    I: IntoIterator<Item: Serialize>,
-{
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq((self.0)())
-    }
-}
-
-/// Whole numbers are written without the `.0` that Rust's floats have.
-struct Number(f64);
-
-impl Serialize for Number {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const EXACT: f64 = (1_u64 << 53) as f64;
-        if self.0.fract() == 0.0 && self.0.abs() < EXACT {
-            serializer.serialize_i64(self.0 as i64)
-        } else {
-            serializer.serialize_f64(self.0)
-        }
-    }
-}
-
-struct SampleBody<'a> {
-    clock: Clock,
-    time_us: i64,
-    stack_id: u32,
-    thread_id: &'a str,
-}
-
-impl Serialize for SampleBody<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut body = serializer.serialize_struct("Sample", 3)?;
-        match self.clock {
-            Clock::Unix => body.serialize_field("timestamp", &Number(Clock::seconds(self.time_us)))?,
-            // A string: the format's numbers may exceed what a double holds.
-            Clock::Since(start) => body.serialize_field(
-                "elapsed_since_start_ns",
-                &format_args!("{}", Clock::nanoseconds(start, self.time_us)),
-            )?,
-        }
-        body.serialize_field("stack_id", &self.stack_id)?;
-        body.serialize_field("thread_id", self.thread_id)?;
-        body.end()
-    }
-}
-
-#[derive(Serialize)]
-struct FrameBody<'a> {
-    function: &'a str,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    module: String,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    filename: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    abs_path: &'a str,
-    #[serde(skip_serializing_if = "is_unknown")]
-    lineno: u32,
-    #[serde(skip_serializing_if = "is_unknown")]
-    colno: u32,
-    in_app: bool,
-}
-
-fn is_unknown(position: &u32) -> bool {
-    *position == 0
-}
-
-impl<'a> From<&'a Frame> for FrameBody<'a> {
-    fn from(frame: &'a Frame) -> Self {
-        Self {
-            function: &frame.function,
-            module: frame.module(),
-            filename: &frame.file,
-            abs_path: &frame.file,
-            lineno: frame.line,
-            colno: frame.column,
-            // Always sent: the processor takes a frame without a path for the user's own.
-            in_app: frame.in_app(),
-        }
-    }
-}
+/// What a sample, a frame in a stack, a frame and a reading take at most, about: bytes.
+const SAMPLE_BYTES: usize = 72;
+const STACK_FRAME_BYTES: usize = 6;
+const FRAME_BYTES: usize = 300;
+const POINT_BYTES: usize = 64;
+/// What the rest takes.
+const OTHER_BYTES: usize = 2_048;
 
 /// The stacks that samples have and the frames that those stacks have, numbered densely in order of first use.
 pub(super) struct Used<'a> {
@@ -132,6 +47,8 @@ pub(super) struct Used<'a> {
     stack_ids: Vec<Option<u32>>,
     frames: Vec<u32>,
     frame_ids: Vec<Option<u32>>,
+    /// How many frames the written stacks have together.
+    stack_frames: usize,
 }
 
 impl<'a> Used<'a> {
@@ -142,7 +59,14 @@ impl<'a> Used<'a> {
             stack_ids: vec![None; profile.stacks().len() + 1],
             frames: Vec::new(),
             frame_ids: vec![None; profile.frames().len()],
+            stack_frames: 0,
         };
+        // How many frames each stack has; parents stand before their children.
+        let mut depths: Vec<u32> = Vec::with_capacity(profile.stacks().len());
+        for stack in profile.stacks() {
+            depths.push(1 + stack.parent.map_or(0, |parent| depths[parent as usize]));
+        }
+        let mut visited = vec![false; profile.stacks().len()];
         for sample in profile.samples() {
             let slot = used.slot(sample.stack);
             if used.stack_ids[slot].is_some() {
@@ -150,148 +74,158 @@ impl<'a> Used<'a> {
             }
             used.stack_ids[slot] = Some(used.stacks.len() as u32);
             used.stacks.push(sample.stack);
-            for frame in sample.stack.into_iter().flat_map(|stack| profile.frames_of(stack)) {
-                used.frame_ids[frame as usize].get_or_insert_with(|| {
-                    used.frames.push(frame);
+            used.stack_frames += sample.stack.map_or(0, |stack| depths[stack as usize] as usize);
+            let mut at = sample.stack;
+            // What a visited stack calls from was visited with it.
+            while let Some(stack) = at.filter(|&stack| !std::mem::replace(&mut visited[stack as usize], true)) {
+                let stack = profile.stacks()[stack as usize];
+                used.frame_ids[stack.frame as usize].get_or_insert_with(|| {
+                    used.frames.push(stack.frame);
                     used.frames.len() as u32 - 1
                 });
+                at = stack.parent;
             }
         }
         used
+    }
+
+    /// An empty buffer that all of it fits into, so that megabytes are not copied about while it grows.
+    pub fn buffer(&self) -> Json {
+        let measured = self.profile.measurements();
+        Json::with_capacity(
+            self.profile.samples().len() * SAMPLE_BYTES
+                + self.stack_frames * STACK_FRAME_BYTES
+                + self.frames.len() * FRAME_BYTES
+                + (measured.cpu_usage.len() + measured.memory_footprint.len()) * POINT_BYTES
+                + OTHER_BYTES,
+        )
     }
 
     fn slot(&self, stack: Option<u32>) -> usize {
         stack.map_or(self.profile.stacks().len(), |stack| stack as usize)
     }
 
-    pub fn samples(&self, clock: Clock, thread_id: &str) -> impl Serialize {
-        Seq(move || {
-            self.profile.samples().iter().map(move |sample| SampleBody {
-                clock,
-                time_us: sample.time_us,
-                stack_id: self.stack_ids[self.slot(sample.stack)].expect("every sample's stack was numbered"),
-                thread_id,
-            })
-        })
+    /// The members `samples`, `stacks` and `frames`.
+    pub fn write(&self, json: &mut Json, clock: Clock, thread_id: &str) {
+        json.key("samples").array(self.profile.samples(), |json, sample| {
+            json.object(|json| {
+                match clock {
+                    Clock::Unix => json.key("timestamp").seconds(sample.time_us),
+                    // A string: the format's numbers may exceed what a double holds.
+                    Clock::Since(start) => {
+                        json.key("elapsed_since_start_ns").quoted_integer(nanoseconds(start, sample.time_us));
+                    }
+                }
+                let stack = self.stack_ids[self.slot(sample.stack)].expect("every sample's stack was numbered");
+                json.key("stack_id").integer(stack);
+                json.key("thread_id").text(thread_id);
+            });
+        });
+        self.write_stacks(json);
+        json.key("frames")
+            .array(&self.frames, |json, &frame| write_frame(json, &self.profile.frames()[frame as usize]));
     }
 
     /// Frame numbers, leaf first.
-    pub fn stacks(&self) -> impl Serialize {
-        Seq(move || {
-            self.stacks.iter().map(move |&stack| {
-                Seq(move || {
-                    stack.into_iter().flat_map(|stack| self.profile.frames_of(stack)).map(|frame| {
-                        self.frame_ids[frame as usize].expect("every frame of a written stack was numbered")
-                    })
-                })
-            })
-        })
-    }
-
-    pub fn frames(&self) -> impl Serialize {
-        Seq(|| self.frames.iter().map(|&frame| FrameBody::from(&self.profile.frames()[frame as usize])))
+    ///
+    /// A stack ends like every other one that comes from the same caller, so the text of each caller is written once and copied
+    /// from then on: deep stacks are mostly copies.
+    fn write_stacks(&self, json: &mut Json) {
+        // By stack: where its text is, once it was written.
+        let mut texts = vec![0..0; self.profile.stacks().len()];
+        let mut begun = Vec::new();
+        json.key("stacks").array(&self.stacks, |json, &leaf| {
+            json.raw("[");
+            let mut at = leaf;
+            while let Some(stack) = at {
+                if !begun.is_empty() {
+                    json.raw(",");
+                }
+                let text = &texts[stack as usize];
+                if !text.is_empty() {
+                    json.repeat(text.clone());
+                    break;
+                }
+                begun.push((stack, json.len()));
+                let Stack { parent, frame } = self.profile.stacks()[stack as usize];
+                json.integer(self.frame_ids[frame as usize].expect("every frame of a written stack was numbered"));
+                at = parent;
+            }
+            for (stack, start) in begun.drain(..) {
+                texts[stack as usize] = start..json.len();
+            }
+            json.raw("]");
+        });
     }
 
     /// The distinct files of the written frames, in order of first use.
     pub fn files(&self) -> Vec<&'a str> {
-        let mut seen = rustc_hash::FxHashSet::default();
+        let mut seen = FxHashSet::default();
         let files = self.frames.iter().map(|&frame| &*self.profile.frames()[frame as usize].file);
         files.filter(|file| !file.is_empty() && seen.insert(*file)).collect()
     }
-
-    /// An object with the series that have readings; `None` when none has.
-    pub fn measurements(&self, clock: Clock) -> Option<impl Serialize> {
-        let measured = self.profile.measurements();
-        let body = MeasurementsBody {
-            cpu_usage: Series::of(&measured.cpu_usage, "percent", clock),
-            memory_footprint: Series::of(&measured.memory_footprint, "byte", clock),
-        };
-        (body.cpu_usage.is_some() || body.memory_footprint.is_some()).then_some(body)
-    }
 }
 
-#[derive(Serialize)]
-struct MeasurementsBody<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cpu_usage: Option<Series<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    memory_footprint: Option<Series<'a>>,
-}
-
-struct Series<'a> {
-    points: &'a [Point],
-    unit: &'static str,
-    clock: Clock,
-}
-
-impl<'a> Series<'a> {
-    fn of(points: &'a [Point], unit: &'static str, clock: Clock) -> Option<Self> {
-        points.iter().any(|point| point.value.is_finite()).then_some(Self { points, unit, clock })
-    }
-}
-
-impl Serialize for Series<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let clock = self.clock;
-        // JSON has no NaN and no infinity.
-        let finite = || self.points.iter().filter(|point| point.value.is_finite());
-        let mut series = serializer.serialize_struct("Series", 2)?;
-        series.serialize_field("unit", self.unit)?;
-        series.serialize_field("values", &Seq(|| finite().map(|&point| PointBody { clock, point })))?;
-        series.end()
-    }
-}
-
-struct PointBody {
-    clock: Clock,
-    point: Point,
-}
-
-impl Serialize for PointBody {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut body = serializer.serialize_struct("Point", 2)?;
-        match self.clock {
-            Clock::Unix => body.serialize_field("timestamp", &Number(Clock::seconds(self.point.time_us)))?,
-            Clock::Since(start) => {
-                body.serialize_field("elapsed_since_start_ns", &Clock::nanoseconds(start, self.point.time_us))?;
+fn write_frame(json: &mut Json, frame: &Frame) {
+    json.object(|json| {
+        json.key("function").text(&frame.function);
+        for (key, text) in [("module", &*frame.module()), ("filename", &frame.file), ("abs_path", &frame.file)] {
+            if !text.is_empty() {
+                json.key(key).text(text);
             }
         }
-        body.serialize_field("value", &Number(self.point.value))?;
-        body.end()
-    }
+        for (key, position) in [("lineno", frame.line), ("colno", frame.column)] {
+            if position > 0 {
+                json.key(key).integer(position);
+            }
+        }
+        // Always sent: the processor takes a frame without a path for the user's own.
+        json.key("in_app").boolean(frame.in_app());
+    });
+}
+
+/// The series of a profile that have readings, each with its key and unit.
+pub(super) fn measured(profile: &Profile) -> impl Iterator<Item = (&'static str, &'static str, &[Point])> {
+    let measured = profile.measurements();
+    let series =
+        [("cpu_usage", "percent", &*measured.cpu_usage), ("memory_footprint", "byte", &*measured.memory_footprint)];
+    series.into_iter().filter(|(.., points)| points.iter().any(|point| point.value.is_finite()))
+}
+
+/// An object with a member for each series.
+pub(super) fn write_measurements(json: &mut Json, profile: &Profile, clock: Clock) {
+    json.object(|json| {
+        for (key, unit, points) in measured(profile) {
+            json.key(key).object(|json| {
+                json.key("unit").text(unit);
+                // JSON has no NaN and no infinity.
+                let finite = points.iter().filter(|point| point.value.is_finite());
+                json.key("values").array(finite, |json, point| {
+                    json.object(|json| {
+                        match clock {
+                            Clock::Unix => json.key("timestamp").seconds(point.time_us),
+                            Clock::Since(start) => {
+                                json.key("elapsed_since_start_ns").integer(nanoseconds(start, point.time_us));
+                            }
+                        }
+                        json.key("value").float(point.value);
+                    });
+                });
+            });
+        }
+    });
 }
 
 /// What `stopProfiling` of the add-on returns, in the format that the clock stands for.
 pub(super) fn raw(profile: &Profile, options: RawOptions<'_>, clock: Clock) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Raw<'a, A, B, C, M> {
-        samples: A,
-        stacks: B,
-        frames: C,
-        resources: Vec<&'a str>,
-        measurements: M,
-        profiler_logging_mode: &'a str,
-    }
-    #[derive(Serialize)]
-    struct NoMeasurements {}
-    #[derive(Serialize)]
-    #[serde(untagged)]
-    enum Measured<M> {
-        Some(M),
-        None(NoMeasurements),
-    }
-
     let used = Used::new(profile);
-    to_json(&Raw {
-        samples: used.samples(clock, options.thread_id),
-        stacks: used.stacks(),
-        frames: used.frames(),
-        resources: if options.collect_resources { used.files() } else { Vec::new() },
-        measurements: used.measurements(clock).map_or(Measured::None(NoMeasurements {}), Measured::Some),
-        profiler_logging_mode: options.logging_mode,
-    })
-}
-
-pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("string keys into memory cannot fail")
+    let mut json = used.buffer();
+    json.object(|json| {
+        used.write(json, clock, options.thread_id);
+        let files = if options.collect_resources { used.files() } else { Vec::new() };
+        json.key("resources").array(files, Json::text);
+        write_measurements(json.key("measurements"), profile, clock);
+        json.key("profiler_logging_mode").text(options.logging_mode);
+    });
+    json.finish()
 }

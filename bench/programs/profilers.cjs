@@ -1,0 +1,155 @@
+'use strict';
+// The profilers that are compared, behind one interface, each used as it is used in production up to the bytes that are sent:
+// `start()` records, `stop()` ends and resolves to the bytes, and everything that they do on this thread is timed by `timed`.
+
+const { createRequire } = require('node:module');
+const { join } = require('node:path');
+const { promisify } = require('node:util');
+
+/** Folder with the peers' node_modules, and our add-on's file. */
+const { BENCH_PEERS, BENCH_ADDON } = process.env;
+const CHUNK_FORMAT = 1;
+const requirePeer = createRequire(join(BENCH_PEERS, 'package.json'));
+
+/** How long each piece of a profiler's work on this thread took, ms, by name. */
+const blocks = { start: [], stop: [], deliver: [] };
+const sum = values => values.reduce((total, value) => total + value, 0);
+const median = values => percentile(values, 0.5);
+/** The smallest value that this share of the values is not above. */
+const percentile = (values, share) => values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(values.length * share) - 1)];
+
+function timed(name, work) {
+  const begin = performance.now();
+  try {
+    return work();
+  } finally {
+    blocks[name].push(performance.now() - begin);
+  }
+}
+
+const { createEnvelope, serializeEnvelope } = requirePeer('@sentry/core');
+
+/** What the SDK's transport does with a chunk before it is sent. */
+function serialize(payload) {
+  const header = { event_id: '0'.repeat(32), sent_at: new Date().toISOString() };
+  const bytes = serializeEnvelope(createEnvelope(header, [[{ type: 'profile_chunk', platform: 'node' }, payload]]));
+  return typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
+}
+
+/** What the SDK adds to what `stopProfiling` returns. */
+function chunk({ samples, stacks, frames, measurements }) {
+  return {
+    chunk_id: '0'.repeat(32),
+    client_sdk: { name: 'sentry.javascript.node', version: '11.1.0' },
+    platform: 'node',
+    version: '2',
+    release: '1',
+    environment: 'production',
+    measurements,
+    profiler_id: '0'.repeat(32),
+    debug_meta: { images: [] },
+    profile: { samples, stacks, frames, thread_metadata: { 0: { name: 'main' } } },
+  };
+}
+
+/** A profiler with the two functions of `@sentry/node-cpu-profiler`. */
+function native(load) {
+  let addon;
+  return {
+    load: () => (addon = load()),
+    start: () => timed('start', () => addon.startProfiling('bench')),
+    async stop() {
+      const profile = timed('stop', () => addon.stopProfiling('bench', CHUNK_FORMAT, 0));
+      return timed('deliver', () => serialize(chunk(profile)));
+    },
+    isolateTime: () => addon.isolateTime?.(),
+  };
+}
+
+/** Our session, which is what our integration drives. */
+function session(options = {}) {
+  let addon;
+  let session;
+  let received;
+  const onReady = () => received?.(timed('deliver', () => session.poll().map(({ payload }) => serialize(payload))));
+  return {
+    load: () => (addon = require(BENCH_ADDON)),
+    start() {
+      session ??= new addon.Session({ lifecycle: 'manual', sampleRate: 1, threadId: '0', threadName: 'main', ...options }, onReady);
+      timed('start', () => session.start());
+    },
+    async stop() {
+      // It keeps no process alive.
+      const alive = setInterval(() => {}, 1_000);
+      const chunks = new Promise(resolve => (received = resolve));
+      timed('stop', () => session.stop());
+      const [bytes] = await chunks;
+      clearInterval(alive);
+      return bytes;
+    },
+    isolateTime: () => addon.isolateTime(),
+  };
+}
+
+function inspector() {
+  let session;
+  let post;
+  return {
+    load() {
+      const { Session } = require('node:inspector');
+      session = new Session();
+      session.connect();
+      post = (method, params) => {
+        let answer;
+        session.post(method, params, (error, result) => {
+          if (error) throw new Error(error.message);
+          answer = result;
+        });
+        return answer;
+      };
+      return session;
+    },
+    start: () =>
+      timed('start', () => {
+        post('Profiler.enable');
+        post('Profiler.setSamplingInterval', { interval: 10_101 });
+        post('Profiler.start');
+      }),
+    async stop() {
+      const { profile } = timed('stop', () => post('Profiler.stop'));
+      return timed('deliver', () => Buffer.from(JSON.stringify(profile)));
+    },
+    isolateTime: () => undefined,
+  };
+}
+
+function datadog() {
+  let pprof;
+  return {
+    load: () => (pprof = requirePeer('@datadog/pprof')),
+    start: () => timed('start', () => pprof.time.start({ intervalMicros: 10_101, durationMillis: 60_000 })),
+    async stop() {
+      const profile = timed('stop', () => pprof.time.stop());
+      // It comes gzipped, off the thread, after it was encoded on it.
+      const begin = performance.now();
+      const encoded = pprof.encode(profile);
+      blocks.deliver.push(performance.now() - begin);
+      return promisify(require('node:zlib').gunzip)(await encoded);
+    },
+    isolateTime: () => undefined,
+  };
+}
+
+const idle = load => ({ load, start() {}, stop: async () => undefined, isolateTime: () => undefined });
+
+const PROFILERS = {
+  none: () => idle(() => {}),
+  'ours, idle': () => idle(() => require(BENCH_ADDON)),
+  ours: session,
+  'ours, native': () => native(() => require(BENCH_ADDON)),
+  peer: () => native(() => requirePeer('@sentry/node-cpu-profiler').CpuProfilerBindings),
+  datadog,
+  inspector,
+};
+
+module.exports = { PROFILERS, blocks, median, percentile, requirePeer, sum };

@@ -1,0 +1,68 @@
+'use strict';
+// One recording of one shape: node --expose-gc recording.cjs PROFILER SHAPE SECONDS. Prints its figures as JSON.
+
+const { readFileSync, readdirSync, writeFileSync } = require('node:fs');
+const { gzipSync } = require('node:zlib');
+const { PROFILERS, blocks, sum } = require('./profilers.cjs');
+const { program } = require('./shapes.cjs');
+
+const [name, shape, seconds] = process.argv.slice(2);
+
+/** CPU time of the threads that our profiler made, ms. */
+function ownThreadsMs() {
+  const threads = readdirSync('/proc/self/task').map(id => `/proc/self/task/${id}`);
+  const own = threads.filter(thread => readFileSync(`${thread}/comm`, 'utf8').startsWith('sentry-'));
+  return sum(own.map(thread => Number(readFileSync(`${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e6));
+}
+
+/** A line of /proc/self/status, MB. */
+const memory = line => Number(readFileSync('/proc/self/status', 'utf8').match(`${line}:\\s+(\\d+) kB`)[1]) / 1e3;
+
+async function main() {
+  const profiler = PROFILERS[name]();
+  const { run } = program(shape);
+  profiler.load();
+  await run(1_000);
+  globalThis.gc();
+  // The peak is counted from here on.
+  writeFileSync('/proc/self/clear_refs', '5');
+  const rss = memory('VmRSS');
+
+  profiler.start();
+  await run(seconds * 1_000);
+  const cpuBefore = process.cpuUsage();
+  const bytes = await profiler.stop();
+  const cpu = process.cpuUsage(cpuBefore);
+  const peak = memory('VmHWM');
+  if (bytes === undefined) {
+    return { rss: peak - rss };
+  }
+
+  const calls = [...blocks.stop, ...blocks.deliver];
+  const isolate = profiler.isolateTime();
+  // Ours works in interrupts too, which only it can time, and its two calls are turns of the event loop apart.
+  const own = name === 'ours' && {
+    longest: Math.max(isolate.longestMs, ...calls),
+    blockMedian: isolate.medianMs,
+    blockP99: isolate.p99Ms,
+    total: isolate.totalMs + sum(blocks.deliver),
+    ownThreads: ownThreadsMs(),
+  };
+  return {
+    start: blocks.start[0],
+    stop: sum(blocks.stop),
+    deliver: sum(blocks.deliver),
+    longest: sum(calls),
+    total: sum([...blocks.start, ...calls]),
+    cpu: (cpu.user + cpu.system) / 1e3,
+    rss: peak - rss,
+    bytes: bytes.length,
+    gzip: gzipSync(bytes).length,
+    ...own,
+  };
+}
+
+main().then(figures => {
+  console.log(JSON.stringify(figures));
+  process.exit();
+});

@@ -1,0 +1,30 @@
+//! The C ABI of libsentry_profiler. `include/sentry_profiler.h` is generated from these sources by `tests/header.rs`, and the
+//! comments here are the header's: Rust items carry their C names, so that one search finds both sides.
+//!
+//! A function's work goes through [`boundary`], which turns a panic into a status. Functions of handles that belong to a
+//! thread take plain pointers, because the calls they refuse (from another thread, from inside a callback) may come while
+//! another call is under way; everything such a call touches is immutable or atomic.
+
+#![allow(non_camel_case_types)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::panic,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::indexing_slicing
+    )
+)]
+
+mod arguments;
+mod boundary;
+mod buffer;
+mod callback;
+mod options;
+mod profile;
+mod profiler;
+mod session;
+mod status;
+mod version;

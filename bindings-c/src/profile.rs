@@ -1,0 +1,233 @@
+//! `sentry_profile_t`: a finished profile.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use sentry_profiler::Profile;
+use sentry_profiler::encode::{self, RawOptions, cpuprofile, flamegraph, folded, pprof, sample_v1, sample_v2};
+use uuid::Uuid;
+
+use crate::boundary::{Out, Outcome, Poison, boundary, fill, given};
+use crate::buffer::sentry_profiler_buffer_t;
+use crate::callback::{enter, sentry_profiler_write_callback_t};
+use crate::options::{Settings, checked, sentry_profiler_options_t};
+use crate::status::Status;
+use crate::status::sentry_profiler_status_t::{self, *};
+
+/// What a finished profile can be written as.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum sentry_profiler_format_t {
+    /// Sentry's sample format V2: the JSON payload of a `profile_chunk` item, metadata included.
+    SENTRY_PROFILER_FORMAT_SAMPLE_V2 = 0,
+    /// Sentry's sample format V1, deprecated: JSON with samples, stacks, frames and measurements.
+    SENTRY_PROFILER_FORMAT_SAMPLE_V1 = 1,
+    /// A whole envelope with one `profile_chunk` item, ready to POST to Sentry.
+    SENTRY_PROFILER_FORMAT_ENVELOPE = 2,
+    /// JSON that Chrome DevTools and VS Code open, as `.cpuprofile`.
+    SENTRY_PROFILER_FORMAT_CPUPROFILE = 3,
+    /// Gzipped protocol buffers for pprof.
+    SENTRY_PROFILER_FORMAT_PPROF = 4,
+    /// One line a stack and its time in microseconds, for flame graph tools.
+    SENTRY_PROFILER_FORMAT_FOLDED = 5,
+    /// A flame graph, SVG.
+    SENTRY_PROFILER_FORMAT_FLAMEGRAPH = 6,
+}
+use sentry_profiler_format_t::*;
+
+/// Bytes given to a write callback at once, at most.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// A finished profile. Immutable, and not bound to any thread, isolate or profiler.
+pub struct sentry_profile_t {
+    poison: Poison,
+    profile: Profile,
+    chunk_id: String,
+    profiler_id: String,
+    settings: Arc<Settings>,
+}
+
+/// What a profile holds. Set `struct_size` to `sizeof(sentry_profile_info_t)` before the call; later versions append fields.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sentry_profile_info_t {
+    /// Bytes of this structure, as the caller knows it.
+    pub struct_size: usize,
+    /// When it begins, Unix time, microseconds.
+    pub start_us: i64,
+    /// When it ends, Unix time, microseconds.
+    pub end_us: i64,
+    /// The sampling interval asked for, microseconds.
+    pub sampling_interval_us: u64,
+    /// Samples in it, idle samples aside.
+    pub sample_count: u64,
+    /// Samples that came after the maximum was reached and are not in it.
+    pub dropped_sample_count: u64,
+    /// Distinct stacks, those of callers included.
+    pub stack_count: u64,
+    /// Distinct functions.
+    pub frame_count: u64,
+    /// 32 lower-case hexadecimal digits and a NUL: the id under which it is written as a chunk.
+    pub chunk_id: [c_char; 33],
+    /// 32 lower-case hexadecimal digits and a NUL: the same for all recordings of a profiler; events link to it.
+    pub profiler_id: [c_char; 33],
+}
+
+impl sentry_profile_t {
+    pub fn new(profile: Profile, profiler_id: &str, settings: Arc<Settings>) -> Self {
+        let (chunk_id, profiler_id) = (new_id(), profiler_id.to_owned());
+        Self { poison: Poison::default(), profile, chunk_id, profiler_id, settings }
+    }
+
+    fn encode(&self, format: u32, options: Option<&sentry_profiler_options_t>) -> Result<Vec<u8>, Status> {
+        let settings = match options {
+            Some(_) => &checked(options)?,
+            None => &*self.settings,
+        };
+        let metadata = &settings.metadata;
+        let profile = &self.profile;
+        let chunk = || sample_v2::chunk(profile, &metadata.chunk_meta(&self.chunk_id, &self.profiler_id));
+        Ok(match format {
+            f if f == SENTRY_PROFILER_FORMAT_SAMPLE_V2 as u32 => chunk(),
+            f if f == SENTRY_PROFILER_FORMAT_SAMPLE_V1 as u32 => {
+                let logging_mode = self.settings.logging.as_str();
+                sample_v1::raw(
+                    profile,
+                    RawOptions { thread_id: &metadata.thread.id, collect_resources: false, logging_mode },
+                )
+            }
+            f if f == SENTRY_PROFILER_FORMAT_ENVELOPE as u32 => {
+                encode::envelope::envelope(&metadata.envelope_header(&new_id()), &metadata.platform, &chunk())
+            }
+            f if f == SENTRY_PROFILER_FORMAT_CPUPROFILE as u32 => cpuprofile::encode(profile),
+            f if f == SENTRY_PROFILER_FORMAT_PPROF as u32 => pprof::encode(profile),
+            f if f == SENTRY_PROFILER_FORMAT_FOLDED as u32 => folded::encode(profile),
+            f if f == SENTRY_PROFILER_FORMAT_FLAMEGRAPH as u32 => flamegraph::encode(profile),
+            _ => return Err(SENTRY_PROFILER_INVALID_ARGUMENT),
+        })
+    }
+}
+
+/// 32 lower-case hexadecimal digits.
+pub fn new_id() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+/// An id as C has it.
+fn id(text: &str) -> [c_char; 33] {
+    let mut id = [0; 33];
+    // The last one stays NUL.
+    for (to, from) in id.iter_mut().take(32).zip(text.bytes()) {
+        *to = from as c_char;
+    }
+    id
+}
+
+fn of(profile: Option<&sentry_profile_t>, run: impl FnOnce(&sentry_profile_t) -> Outcome) -> Status {
+    let Some(profile) = profile else { return SENTRY_PROFILER_NULL_ARGUMENT };
+    profile.poison.boundary(|| run(profile))
+}
+
+/// Tells what a profile holds.
+///
+/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT when `info->struct_size` is not set, or PANIC. `info` is the caller's. Any
+/// thread, also several at once and inside callbacks.
+///
+/// # Safety
+/// `info` is NULL or the address of `info->struct_size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sentry_profile_info(
+    profile: Option<&sentry_profile_t>,
+    info: Option<NonNull<sentry_profile_info_t>>,
+) -> sentry_profiler_status_t {
+    of(profile, |handle| {
+        let profile = &handle.profile;
+        let all = sentry_profile_info_t {
+            struct_size: size_of::<sentry_profile_info_t>(),
+            start_us: profile.start_us(),
+            end_us: profile.end_us(),
+            sampling_interval_us: profile.interval_us().into(),
+            sample_count: profile.active_samples() as u64,
+            dropped_sample_count: profile.dropped_samples(),
+            stack_count: profile.stacks().len() as u64,
+            frame_count: profile.frames().len() as u64,
+            chunk_id: id(&handle.chunk_id),
+            profiler_id: id(&handle.profiler_id),
+        };
+        // SAFETY: as the caller vouches.
+        unsafe { fill(info, &all, size_of::<sentry_profile_info_t>()) }
+    })
+}
+
+/// Writes a profile in a `sentry_profiler_format_t`. `options` give a chunk's metadata (thread, release, environment, SDK,
+/// platform, debug ids); NULL stands for those of the profiler that recorded it.
+///
+/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT for an unknown format, or PANIC. The caller owns `*out`, for
+/// `sentry_profiler_buffer_free`; it is NULL unless OK. Any thread, also several at once and inside callbacks. Takes some
+/// milliseconds for each thousand distinct stacks.
+#[unsafe(no_mangle)]
+pub extern "C" fn sentry_profile_encode(
+    profile: Option<&sentry_profile_t>,
+    format: u32,
+    options: Option<&sentry_profiler_options_t>,
+    out: Option<&mut MaybeUninit<*mut sentry_profiler_buffer_t>>,
+) -> sentry_profiler_status_t {
+    let out = Out::new(out);
+    of(profile, |profile| {
+        let out = out?;
+        out.put(profile.encode(format, options)?.into());
+        Ok(())
+    })
+}
+
+/// Writes a profile in a `sentry_profiler_format_t`, piece by piece, to `write(data, len, user_data)`. `options` are those of
+/// `sentry_profile_encode`.
+///
+/// Returns OK; NULL_ARGUMENT; INVALID_ARGUMENT for an unknown format; WRITE_FAILED when `write` returned something else than 0:
+/// it is not called again; PANIC. Any thread, also several at once; the callback runs on the calling one. Takes as long as
+/// `sentry_profile_encode` and as `write`.
+#[unsafe(no_mangle)]
+pub extern "C" fn sentry_profile_write(
+    profile: Option<&sentry_profile_t>,
+    format: u32,
+    options: Option<&sentry_profiler_options_t>,
+    write: sentry_profiler_write_callback_t,
+    user_data: *mut c_void,
+) -> sentry_profiler_status_t {
+    of(profile, |profile| {
+        let write = given(write)?;
+        for piece in profile.encode(format, options)?.chunks(WRITE_BYTES) {
+            // SAFETY: the host vouches for its function and its data.
+            let answer: c_int = enter(|| unsafe { write(piece.as_ptr().cast(), piece.len(), user_data) });
+            if answer != 0 {
+                return Err(SENTRY_PROFILER_WRITE_FAILED);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Frees a profile. NULL is ignored.
+///
+/// Any thread, also inside callbacks; nobody else may be using the profile.
+#[unsafe(no_mangle)]
+pub extern "C" fn sentry_profile_free(profile: Option<Box<sentry_profile_t>>) {
+    boundary(|| {
+        drop(profile);
+        Ok(())
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_ends_with_a_nul() {
+        let id = id(&new_id());
+        assert_eq!(id[32], 0);
+        assert!(id[..32].iter().all(|&digit| (digit as u8).is_ascii_hexdigit()));
+    }
+}

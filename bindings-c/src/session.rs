@@ -1,0 +1,401 @@
+//! `sentry_profiler_session_t`: continuous profiling.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::c_char;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sentry_profiler::encode::envelope::envelope;
+use sentry_profiler::{Chunk, Error, Outcome as CoreOutcome, Session, SessionOptions, Sink};
+
+use crate::arguments::name;
+use crate::boundary::{Out, Outcome, Owner, boundary, fill, given};
+use crate::buffer::sentry_profiler_buffer_t;
+use crate::callback::{Gate, sentry_profiler_chunk_t};
+use crate::options::{Settings, checked, sentry_profiler_options_t};
+use crate::profiler::{self, Reporter, sentry_profiler_t};
+use crate::status::Status;
+use crate::status::sentry_profiler_status_t::{self, *};
+use crate::version::SENTRY_PROFILER_FREE_TIMEOUT_MS;
+
+/// Records an isolate chunk by chunk. Belongs to the thread of its profiler.
+pub struct sentry_profiler_session_t {
+    owner: Owner,
+    // The session's thread alone touches what follows.
+    session: Session,
+    debug_ids: RefCell<HashMap<String, String>>,
+    reporter: Reporter,
+    gate: Gate,
+}
+
+/// What became of a session's chunks. Set `struct_size` to `sizeof(sentry_profiler_session_stats_t)` before the call; later
+/// versions append fields.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sentry_profiler_session_stats_t {
+    /// Bytes of this structure, as the caller knows it.
+    pub struct_size: usize,
+    /// Chunks given to the chunk callback.
+    pub delivered_chunk_count: u64,
+    /// Samples in them, idle samples aside.
+    pub delivered_sample_count: u64,
+    /// Chunks dropped because they had fewer than `SENTRY_PROFILER_MIN_CHUNK_SAMPLE_COUNT` samples.
+    pub dropped_too_short_count: u64,
+    /// Chunks dropped because too many waited for the encoder.
+    pub dropped_overflow_count: u64,
+    /// Slices of the isolate's recording dropped because too many waited for the encoder.
+    pub dropped_slice_count: u64,
+}
+
+/// Runs a call on the session's own thread, outside of callbacks.
+///
+/// # Safety
+/// The handle is NULL or alive.
+unsafe fn with(
+    session: Option<NonNull<sentry_profiler_session_t>>,
+    run: impl FnOnce(&sentry_profiler_session_t) -> Outcome,
+) -> Status {
+    let Some(session) = session else { return SENTRY_PROFILER_NULL_ARGUMENT };
+    // SAFETY: as the caller vouches. Another thread gets no further than the owner, which it may touch.
+    let session = unsafe { session.as_ref() };
+    session.owner.boundary(|| run(session))
+}
+
+/// Runs a call of the core's session.
+///
+/// # Safety
+/// As [`with`].
+unsafe fn call(
+    session: Option<NonNull<sentry_profiler_session_t>>,
+    run: impl FnOnce(&Session) -> Result<Status, Error>,
+) -> Status {
+    let call = |handle: &sentry_profiler_session_t| match run(&handle.session) {
+        Ok(SENTRY_PROFILER_OK) => Ok(()),
+        Ok(status) => Err(status),
+        Err(error) => Err(handle.reporter.status(error)),
+    };
+    // SAFETY: as the caller vouches.
+    unsafe { with(session, call) }
+}
+
+fn status(outcome: CoreOutcome) -> Status {
+    match outcome {
+        CoreOutcome::Started | CoreOutcome::Stopped => SENTRY_PROFILER_OK,
+        CoreOutcome::AlreadyRunning => SENTRY_PROFILER_ALREADY_RECORDING,
+        CoreOutcome::NotRunning => SENTRY_PROFILER_NOT_RECORDING,
+        CoreOutcome::NotSampled => SENTRY_PROFILER_NOT_SAMPLED,
+        CoreOutcome::TraceLifecycle => SENTRY_PROFILER_TRACE_LIFECYCLE,
+    }
+}
+
+/// Gives chunks to the host, each in an envelope.
+fn sink(settings: &Arc<Settings>, gate: &Gate) -> Result<Sink, Status> {
+    let callback = settings.chunk.ok_or(SENTRY_PROFILER_INVALID_ARGUMENT)?;
+    let (settings, gate) = (settings.clone(), gate.clone());
+    Ok(Arc::new(move |chunk: Chunk| {
+        let callback = &callback;
+        let header = settings.metadata.envelope_header(&chunk.chunk_id);
+        let bytes = envelope(&header, &chunk.platform, &chunk.payload);
+        // The header's line, the item's line, the payload, a line feed.
+        let item = bytes.iter().position(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let payload = bytes.len().saturating_sub(chunk.payload.len() + 1);
+        let (chunk_id, profiler_id) = (format!("{}\0", chunk.chunk_id), format!("{}\0", chunk.profiler_id));
+        let from = |at: usize| bytes.get(at..).unwrap_or_default().as_ptr().cast::<c_char>();
+        let view = sentry_profiler_chunk_t {
+            struct_size: size_of::<sentry_profiler_chunk_t>(),
+            chunk_id: chunk_id.as_ptr().cast(),
+            profiler_id: profiler_id.as_ptr().cast(),
+            envelope: from(0),
+            envelope_len: bytes.len(),
+            item: from(item),
+            item_len: bytes.len() - item,
+            payload: from(payload),
+            payload_len: chunk.payload.len(),
+            sample_count: chunk.sample_count as u64,
+            start_us: chunk.start_us,
+            end_us: chunk.end_us,
+        };
+        // SAFETY: the host vouches for its function and its data until the gate is closed.
+        gate.pass(|| unsafe { (callback.function)(&raw const view, callback.user_data) });
+    }))
+}
+
+/// Makes a session on a profiler. `options` may be NULL, for those that the profiler was made with; either way they need a
+/// chunk callback. Whether the session is sampled is decided here, once.
+///
+/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT without a chunk callback, WRONG_THREAD, IN_CALLBACK, UNSUPPORTED_V8, or PANIC.
+/// The caller owns `*out`, for `sentry_profiler_session_free`; it is NULL unless OK. Isolate thread, isolate entered. Nothing
+/// records yet.
+///
+/// # Safety
+/// `profiler` is NULL or alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sentry_profiler_session_new(
+    profiler: Option<NonNull<sentry_profiler_t>>,
+    options: Option<&sentry_profiler_options_t>,
+    out: Option<&mut MaybeUninit<*mut sentry_profiler_session_t>>,
+) -> sentry_profiler_status_t {
+    let out = Out::new(out);
+    let make = |handle: &sentry_profiler_t| {
+        let out = out?;
+        let settings = match options {
+            Some(_) => Arc::new(checked(options)?),
+            None => handle.settings.clone(),
+        };
+        let gate = Gate::open();
+        let metadata = &settings.metadata;
+        let core = SessionOptions {
+            lifecycle: settings.lifecycle,
+            sample_rate: settings.session_sample_rate,
+            chunk_duration: settings.chunk_duration,
+            quiet: settings.quiet,
+            thread: metadata.thread.clone(),
+            sdk_name: metadata.sdk_name.clone(),
+            sdk_version: metadata.sdk_version.clone(),
+            release: metadata.release.clone(),
+            environment: metadata.environment.clone(),
+            platform: metadata.platform.clone(),
+            sink: sink(&settings, &gate)?,
+        };
+        let reporter = handle.reporter();
+        let session = handle.profiler.session(core).map_err(|error| reporter.status(error))?;
+        let debug_ids = metadata.debug_ids.clone();
+        session.set_debug_ids(debug_ids.clone());
+        let debug_ids = RefCell::new(debug_ids);
+        out.put(sentry_profiler_session_t { owner: Owner::current(), session, debug_ids, reporter, gate });
+        Ok(())
+    };
+    // SAFETY: as the caller vouches.
+    unsafe { profiler::with(profiler, make) }
+}
+
+/// Begins to record, in the manual lifecycle.
+///
+/// Returns OK, ALREADY_RECORDING, NOT_SAMPLED, TRACE_LIFECYCLE, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, CLOSED,
+/// UNSUPPORTED_V8, START_REFUSED, NO_THREAD, or PANIC. Isolate thread, isolate entered. Takes up to some milliseconds, with
+/// lazy logging more.
+///
+/// # Safety
+/// `session` is NULL or alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sentry_profiler_session_start(
+    session: Option<NonNull<sentry_profiler_session_t>>,
+) -> sentry_profiler_status_t {
+    // SAFETY: as the caller vouches.
+    unsafe { call(session, |session| session.start().map(status)) }
+}
+
+/// Ends the recording, in the manual lifecycle; its last chunk goes to the chunk callback.
+///
+/// Returns OK, NOT_RECORDING, NOT_SAMPLED, TRACE_LIFECYCLE, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, CLOSED, UNSUPPORTED_V8,
+/// or PANIC. Isolate thread, isolate entered. Takes up to some milliseconds; the chunk is encoded elsewhere.
+///
+/// # Safety
+/// `session` is NULL or alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sentry_profiler_session_stop(
+    session: Option<NonNull<sentry_profiler_session_t>>,
+) -> sentry_profiler_status_t {
+    // SAFETY: as the caller vouches.
+    unsafe { call(session, |session| session.stop().map(status)) }
+}
+
+/// Says that a span has begun. In the trace lifecycle the first one begins to record; otherwise nothing happens.
+///
+/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, CLOSED, UNSUPPORTED_V8, START_REFUSED, NO_THREAD, or PANIC. Isolate
+/// thread, isolate entered. Takes some microseconds, up to some milliseconds after a pause.
+///
+/// # Safety
+/// `session` is NULL or alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sentry_profiler_session_span_started(
+    session: Option<NonNull<sentry_profiler_session_t>>,
+) -> sentry_profiler_status_t {
+    // SAFETY: as the caller vouches.
+    unsafe { call(session, |session| session.span_started().map(|()| SENTRY_PROFILER_OK)) }
+}
+
+/// Says that a span has ended. In the trace lifecycle recording pauses with the last one; one that did not begin is ignored.
+///
+/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, CLOSED, UNSUPPORTED_V8, or PANIC. Isolate thread, isolate entered.
+/// Takes some microseconds.
+///
+/// # Safety
+/// `session` is NULL or alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sentry_profiler_session_span_ended(
+    session: Option<NonNull<sentry_profiler_session_t>>,
+) -> sentry_profiler_status_t {
+    // SAFETY: as the caller vouches.
+    unsafe { call(session, |session| session.span_ended().map(|()| SENTRY_PROFILER_OK)) }
+}
+
+/// Closes the open chunk and waits until every chunk up to now has been given to the chunk callback, `timeout_ms` milliseconds
+/// at most. The session goes on.
+///
+/// Returns OK, TIMEOUT, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, CLOSED, UNSUPPORTED_V8, or PANIC. Isolate thread, isolate
+/// entered.
+///
+/// # Safety
+/// `session` is NULL or alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sentry_profiler_session_flush(
+    session: Option<NonNull<sentry_profiler_session_t>>,
+    timeout_ms: u64,
+) -> sentry_profiler_status_t {
+    let flush = |session: &Session| {
+        let delivered = session.flush(Duration::from_millis(timeout_ms))?;
+        Ok(if delivered { SENTRY_PROFILER_OK } else { SENTRY_PROFILER_TIMEOUT })
+    };
+    // SAFETY: as the caller vouches.
+    unsafe { call(session, flush) }
+}
+
+/// Adds the debug id of a file, for the chunks that are encoded from now on; see `sentry_profiler_options_add_debug_id`.
+///
+/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT for what is empty or not UTF-8, WRONG_THREAD, IN_CALLBACK, or PANIC. The strings
+/// are copied. Isolate thread.
+///
+/// # Safety
+/// `session` is NULL or alive; `file` and `debug_id` are NULL or the addresses of as many bytes as said.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sentry_profiler_session_add_debug_id(
+    session: Option<NonNull<sentry_profiler_session_t>>,
+    file: *const c_char,
+    file_len: usize,
+    debug_id: *const c_char,
+    debug_id_len: usize,
+) -> sentry_profiler_status_t {
+    let add = |handle: &sentry_profiler_session_t| {
+        // SAFETY: as the caller vouches.
+        let (file, debug_id) = unsafe { (name(file, file_len)?, name(debug_id, debug_id_len)?) };
+        let mut debug_ids = handle.debug_ids.borrow_mut();
+        debug_ids.insert(file.to_owned(), debug_id.to_owned());
+        handle.session.set_debug_ids(debug_ids.clone());
+        Ok(())
+    };
+    // SAFETY: as the caller vouches.
+    unsafe { with(session, add) }
+}
+
+/// The id that links events to the session's chunks: 32 lower-case hexadecimal digits, for `contexts.profile.profiler_id`.
+///
+/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, or PANIC. The caller owns `*out`, for `sentry_profiler_buffer_free`;
+/// it is NULL unless OK. Isolate thread.
+///
+/// # Safety
+/// `session` is NULL or alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sentry_profiler_session_profiler_id(
+    session: Option<NonNull<sentry_profiler_session_t>>,
+    out: Option<&mut MaybeUninit<*mut sentry_profiler_buffer_t>>,
+) -> sentry_profiler_status_t {
+    let out = Out::new(out);
+    // SAFETY: as the caller vouches.
+    unsafe {
+        with(session, |handle| {
+            out?.put(handle.session.profiler_id().as_bytes().to_vec().into());
+            Ok(())
+        })
+    }
+}
+
+/// Tells whether the session profiles at all.
+///
+/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, or PANIC. `*out` is written only when OK. Isolate thread.
+///
+/// # Safety
+/// `session` is NULL or alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sentry_profiler_session_is_sampled(
+    session: Option<NonNull<sentry_profiler_session_t>>,
+    out: Option<&mut MaybeUninit<bool>>,
+) -> sentry_profiler_status_t {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        with(session, |handle| {
+            given(out)?.write(handle.session.is_sampled());
+            Ok(())
+        })
+    }
+}
+
+/// Tells whether the session records now.
+///
+/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, or PANIC. `*out` is written only when OK. Isolate thread.
+///
+/// # Safety
+/// `session` is NULL or alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sentry_profiler_session_is_recording(
+    session: Option<NonNull<sentry_profiler_session_t>>,
+    out: Option<&mut MaybeUninit<bool>>,
+) -> sentry_profiler_status_t {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        with(session, |handle| {
+            given(out)?.write(handle.session.is_recording());
+            Ok(())
+        })
+    }
+}
+
+/// Tells what became of the chunks so far, also after the profiler was freed.
+///
+/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT when `stats->struct_size` is not set, WRONG_THREAD, IN_CALLBACK, or PANIC.
+/// `stats` is the caller's. Isolate thread.
+///
+/// # Safety
+/// `session` is NULL or alive; `stats` is NULL or the address of `stats->struct_size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sentry_profiler_session_stats(
+    session: Option<NonNull<sentry_profiler_session_t>>,
+    stats: Option<NonNull<sentry_profiler_session_stats_t>>,
+) -> sentry_profiler_status_t {
+    let tell = |handle: &sentry_profiler_session_t| {
+        let so_far = handle.session.stats();
+        let all = sentry_profiler_session_stats_t {
+            struct_size: size_of::<sentry_profiler_session_stats_t>(),
+            delivered_chunk_count: so_far.delivered_chunks,
+            delivered_sample_count: so_far.delivered_samples,
+            dropped_too_short_count: so_far.dropped_too_short,
+            dropped_overflow_count: so_far.dropped_overflow,
+            dropped_slice_count: so_far.dropped_slices,
+        };
+        // SAFETY: as the caller vouches.
+        unsafe { fill(stats, &all, size_of::<sentry_profiler_session_stats_t>()) }
+    };
+    // SAFETY: as the caller vouches.
+    unsafe { with(session, tell) }
+}
+
+/// Ends and frees a session. Its last chunks go to the chunk callback first, for which this waits
+/// `SENTRY_PROFILER_FREE_TIMEOUT_MS` at most. NULL is ignored.
+///
+/// Returns OK; TIMEOUT: the session is gone, and chunks that were not delivered in time are lost; WRONG_THREAD or IN_CALLBACK:
+/// nothing was freed, call again where it is right; PANIC: the handle is gone all the same. Afterwards the chunk callback is
+/// not called any more: one that is under way is waited for. Isolate thread, before or after `sentry_profiler_free`.
+///
+/// # Safety
+/// `session` is NULL or alive; nobody uses it afterwards, unless nothing was freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sentry_profiler_session_free(
+    session: Option<NonNull<sentry_profiler_session_t>>,
+) -> sentry_profiler_status_t {
+    boundary(|| {
+        let Some(session) = session else { return Ok(()) };
+        // SAFETY: as the caller vouches.
+        unsafe { session.as_ref() }.owner.check()?;
+        // SAFETY: every handle comes from a box, and this is the last use of this one.
+        let session = unsafe { Box::from_raw(session.as_ptr()) };
+        // A panic leaks it: dropping it would close it once more.
+        let session = ManuallyDrop::new(session);
+        let delivered = session.session.close(Duration::from_millis(SENTRY_PROFILER_FREE_TIMEOUT_MS.into()));
+        session.gate.close();
+        drop(ManuallyDrop::into_inner(session));
+        if delivered { Ok(()) } else { Err(SENTRY_PROFILER_TIMEOUT) }
+    })
+}

@@ -1,0 +1,58 @@
+//! Versions and limits.
+
+use std::ffi::c_char;
+
+use sentry_profiler as core;
+
+/// The version of the binary interface, which is the number in the shared library's name. It changes only when a program that
+/// was linked against an older library could break.
+pub const SENTRY_PROFILER_ABI_VERSION: u32 = 1;
+
+/// Between two samples unless set otherwise: 99 Hz, not in lockstep with what runs a hundred times a second.
+pub const SENTRY_PROFILER_DEFAULT_SAMPLING_INTERVAL_US: u32 = 10_101;
+/// The shortest sampling interval.
+pub const SENTRY_PROFILER_MIN_SAMPLING_INTERVAL_US: u32 = 100;
+/// The longest sampling interval.
+pub const SENTRY_PROFILER_MAX_SAMPLING_INTERVAL_US: u32 = 1_000_000;
+/// Samples that a named recording keeps unless set otherwise.
+pub const SENTRY_PROFILER_DEFAULT_MAX_SAMPLE_COUNT: u32 = 500_000;
+/// How long a session's chunk is unless set otherwise, and at most.
+pub const SENTRY_PROFILER_MAX_CHUNK_DURATION_MS: u32 = 60_000;
+/// How long a session's chunk is at least.
+pub const SENTRY_PROFILER_MIN_CHUNK_DURATION_MS: u32 = 100;
+/// How long a chunk stays open for the next span unless set otherwise.
+pub const SENTRY_PROFILER_DEFAULT_QUIET_MS: u32 = 1_000;
+/// A chunk with fewer samples is dropped.
+pub const SENTRY_PROFILER_MIN_CHUNK_SAMPLE_COUNT: u32 = 2;
+/// How long freeing a session waits for its last chunks to be delivered.
+pub const SENTRY_PROFILER_FREE_TIMEOUT_MS: u32 = 5_000;
+
+// cbindgen prints literals only, so that the two are kept equal here.
+const _: () = {
+    assert!(SENTRY_PROFILER_DEFAULT_SAMPLING_INTERVAL_US == core::DEFAULT_SAMPLING_INTERVAL_US);
+    assert!(SENTRY_PROFILER_MIN_SAMPLING_INTERVAL_US == *core::SAMPLING_INTERVAL_RANGE_US.start());
+    assert!(SENTRY_PROFILER_MAX_SAMPLING_INTERVAL_US == *core::SAMPLING_INTERVAL_RANGE_US.end());
+    assert!(SENTRY_PROFILER_DEFAULT_MAX_SAMPLE_COUNT == core::DEFAULT_MAX_SAMPLES);
+    assert!(SENTRY_PROFILER_MAX_CHUNK_DURATION_MS as u128 == core::DEFAULT_CHUNK_DURATION.as_millis());
+    assert!(SENTRY_PROFILER_MAX_CHUNK_DURATION_MS as u128 == core::CHUNK_DURATION_RANGE.end().as_millis());
+    assert!(SENTRY_PROFILER_MIN_CHUNK_DURATION_MS as u128 == core::CHUNK_DURATION_RANGE.start().as_millis());
+    assert!(SENTRY_PROFILER_DEFAULT_QUIET_MS as u128 == core::DEFAULT_QUIET.as_millis());
+    assert!(SENTRY_PROFILER_MIN_CHUNK_SAMPLE_COUNT as usize == core::MIN_SAMPLES);
+};
+
+/// The library's version, such as `0.1.0`.
+///
+/// Returns a NUL-terminated string, never NULL. It is static: never freed, valid for ever. Any thread, also inside callbacks.
+#[unsafe(no_mangle)]
+pub extern "C" fn sentry_profiler_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// The version of the binary interface that the loaded library has; to be compared with `SENTRY_PROFILER_ABI_VERSION` by who
+/// loads it by hand.
+///
+/// Any thread, also inside callbacks.
+#[unsafe(no_mangle)]
+pub extern "C" fn sentry_profiler_abi_version() -> u32 {
+    SENTRY_PROFILER_ABI_VERSION
+}

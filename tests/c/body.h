@@ -1,0 +1,28 @@
+/* One body of tests, in C, for every host that has an isolate. */
+#ifndef BODY_H
+#define BODY_H
+
+#include "sentry_profiler.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct {
+    /* Entered on the calling thread. */
+    sentry_profiler_isolate_t *isolate;
+    /* Runs JavaScript in the isolate. */
+    void (*run)(const char *javascript, void *context);
+    void *context;
+    /* Where chunks are left for the validator, or NULL. */
+    const char *output;
+} body_host_t;
+
+/* Runs everything; answers how many checks failed, each of which was printed. */
+int body(const body_host_t *host);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,30 @@
+//! What the figures were measured on.
+
+use std::fs;
+
+/// The processor, how many cores of it, and memory, such as `Intel Xeon at 2.50 GHz, 2 cores, 24 GiB`.
+pub fn describe() -> String {
+    let value = |file: &str, key: &str| {
+        let text = fs::read_to_string(file).ok()?;
+        let line = text.lines().find(|line| line.starts_with(key))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    let model = value("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let memory = value("/proc/meminfo", "MemTotal").and_then(|total| total.split(' ').next()?.parse::<f64>().ok());
+    let memory = memory.map_or(String::new(), |kib| format!(", {:.0} GiB", kib / f64::from(1 << 20)));
+    format!("{model}, {cores} cores{memory}, {}", std::env::consts::OS)
+}
+
+/// How many processes wanted a core on average over the last minute.
+pub fn load() -> String {
+    fs::read_to_string("/proc/loadavg")
+        .ok()
+        .and_then(|text| Some(text.split(' ').next()?.to_owned()))
+        .unwrap_or_default()
+}
+
+/// Today, `2026-11-22`.
+pub fn today() -> String {
+    humantime::format_rfc3339(std::time::SystemTime::now()).to_string()[..10].to_owned()
+}

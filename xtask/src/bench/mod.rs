@@ -1,0 +1,264 @@
+//! `cargo xtask bench`: this profiler beside the others, in one run.
+
+mod chart;
+mod machine;
+mod results;
+mod targets;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::dist::{self, Package};
+use crate::nodes::{self, Node};
+use crate::{npm, process, tree};
+use results::{Results, size_of};
+
+/// Measure this profiler beside @sentry/node-cpu-profiler, @datadog/pprof, Node's inspector and none
+///
+/// Each measurement is a fresh process; profilers take turns, and medians are compared. The machine should have nothing else
+/// to do. About an hour; --quick takes less than five minutes.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Shorter recordings, each measured once or twice, on Node 24 unless --node says otherwise
+    #[arg(long)]
+    quick: bool,
+    /// Node releases, majors or versions [default: 22,24,26]
+    #[arg(long, value_delimiter = ',', value_name = "RELEASES")]
+    node: Vec<String>,
+    /// Only these scenarios
+    #[arg(long, value_delimiter = ',', value_name = "SCENARIOS")]
+    only: Vec<String>,
+    /// Where to write every value as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Replace bench/RESULTS.md and bench/results.svg
+    #[arg(long)]
+    save: bool,
+    /// Count instructions of the core's benchmarks under valgrind instead
+    #[arg(long, conflicts_with_all = ["quick", "node", "only", "json", "save"])]
+    instructions: bool,
+}
+
+/// A program of bench/programs with its arguments, measured with several profilers.
+pub struct Scenario {
+    pub name: &'static str,
+    /// For the table's heading; says what is different in a quick run.
+    about: String,
+    program: &'static str,
+    arguments: Vec<String>,
+    pub profilers: &'static [&'static str],
+    repetitions: usize,
+}
+
+const EVERY: &[&str] = &["ours", "ours, native", "peer", "datadog", "inspector"];
+const AND_NONE: &[&str] = &["none", "ours", "ours, native", "peer", "datadog", "inspector"];
+const RUNNING: &[&str] = &["none", "ours, idle", "ours", "peer"];
+
+fn scenarios(quick: bool) -> Vec<Scenario> {
+    let pick = |short: u32, long: u32| if quick { short } else { long };
+    let scenario = |name, about: String, program, arguments: &[String], profilers, repetitions: u32| Scenario {
+        name,
+        about,
+        program,
+        arguments: arguments.to_vec(),
+        profilers,
+        repetitions: repetitions as usize,
+    };
+    let recording = |name: &'static str, what: &str, seconds: u32, profilers, repetitions| {
+        let arguments = [name.to_owned(), seconds.to_string()];
+        scenario(name, format!("{what}, {seconds} s"), "recording.cjs", &arguments, profilers, repetitions)
+    };
+    let starts = |name, what: &str, functions: u32, count: u32| {
+        let about = format!("starts and stops in {what}, {count} of each");
+        let arguments = [functions, count].map(|number| number.to_string());
+        scenario(name, about, "starts.cjs", &arguments, EVERY, pick(1, 3))
+    };
+    let running = |name, what: &str, program, seconds: u32| {
+        scenario(name, format!("{what}, {seconds} s"), program, &[seconds.to_string()], RUNNING, pick(3, 7))
+    };
+    let chunk_seconds = pick(2, 10);
+    let requests = pick(100, 300);
+    vec![
+        recording("shallow", "a shallow program", pick(3, 5), EVERY, pick(1, 5)),
+        recording("deep", "500 call paths, 60 to 100 frames deep", pick(8, 30), AND_NONE, pick(1, 3)),
+        recording("very-deep", "2,000 call paths, 100 to 120 frames deep", pick(12, 59), AND_NONE, 1),
+        scenario(
+            "rotation",
+            format!("three chunks of {chunk_seconds} s, one after the other, deep"),
+            "rotation.cjs",
+            &[chunk_seconds.to_string()],
+            &["ours", "peer"],
+            pick(1, 3),
+        ),
+        starts("small application", "a small application", 10, pick(50, 200)),
+        starts("large application", "an application of 20,000 functions", 20_000, pick(20, 50)),
+        scenario(
+            "require",
+            "with the Sentry SDK loaded before".to_owned(),
+            "require.cjs",
+            &[],
+            &["ours", "peer"],
+            pick(5, 15),
+        ),
+        scenario(
+            "requests",
+            format!("{requests} sequential requests of 5 ms, real SDK, trace lifecycle"),
+            "requests.cjs",
+            &[requests.to_string()],
+            &["none", "ours", "peer"],
+            pick(2, 5),
+        ),
+        running("service", "an HTTP service under load", "service.cjs", pick(3, 8)),
+        running("loops", "CPU-bound loops", "loops.cjs", pick(2, 8)),
+    ]
+}
+
+/// Where everything is that programs load.
+struct Setup {
+    package: Package,
+    /// A folder whose node_modules have the peers, the SDK and our package.
+    dir: PathBuf,
+    programs: PathBuf,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.instructions {
+        return instructions();
+    }
+    let setup = install(dist::build(&dist::Arguments::default())?)?;
+    let releases = match (&*arguments.node, arguments.quick) {
+        ([], true) => vec!["24".to_owned()],
+        ([], false) => ["22", "24", "26"].map(str::to_owned).to_vec(),
+        (named, _) => named.to_vec(),
+    };
+    let nodes = releases.iter().map(|release| nodes::fetch(release)).collect::<Result<Vec<_>>>()?;
+    let mut scenarios = scenarios(arguments.quick);
+    if let Some(unknown) = arguments.only.iter().find(|name| !scenarios.iter().any(|s| s.name == **name)) {
+        let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name).collect();
+        anyhow::bail!("there is no scenario {unknown}; there are {}", names.join(", "));
+    }
+    scenarios.retain(|scenario| arguments.only.is_empty() || arguments.only.iter().any(|name| name == scenario.name));
+
+    let mut results = Results::new(arguments.quick, &nodes, &setup.dir)?;
+    results.sizes = vec![
+        ("ours", size_of(&setup.dir, "sentry-profiler-node", None)?),
+        ("peer", size_of(&setup.dir, "@sentry/profiling-node", Some("@sentry/node"))?),
+        ("datadog", size_of(&setup.dir, "@datadog/pprof", None)?),
+    ];
+    measure(&setup, &nodes, &scenarios, &mut results)?;
+
+    let report = results.report(&scenarios);
+    println!("\n{report}");
+    if let Some(file) = &arguments.json {
+        fs::write(file, serde_json::to_vec_pretty(&results.json())?)
+            .with_context(|| format!("writing {}", file.display()))?;
+    }
+    if arguments.save {
+        let dir = tree::root().join("bench");
+        fs::write(dir.join("RESULTS.md"), report)?;
+        if let Some(chart) = chart::draw(&results) {
+            fs::write(dir.join("results.svg"), chart)?;
+        }
+    }
+    Ok(())
+}
+
+fn install(package: Package) -> Result<Setup> {
+    let sources = tree::root().join("bench");
+    let dir = tree::target()?.join("bench");
+    let files = ["package.json", "package-lock.json"].map(|name| sources.join(name));
+    tree::when_changed("bench", &files, &dir.join("node_modules"), || {
+        eprintln!("installing the other profilers");
+        fs::create_dir_all(&dir)?;
+        for file in &files {
+            fs::copy(file, dir.join(file.file_name().expect("a file has a name")))?;
+        }
+        npm::ci(&dir)
+    })?;
+    // A copy and no link: Node looks for the SDK beside the place where a file really is.
+    let ours = dir.join("node_modules/sentry-profiler-node");
+    tree::remove(&ours)?;
+    tree::copy(&package.dir, &ours)?;
+    Ok(Setup { package, dir, programs: sources.join("programs") })
+}
+
+/// Everything once, then everything again: what the machine does meanwhile hits all profilers alike.
+fn measure(setup: &Setup, nodes: &[Node], scenarios: &[Scenario], results: &mut Results) -> Result<()> {
+    let addon = setup.package.addon();
+    let total: usize = scenarios.iter().map(|s| s.repetitions * s.profilers.len()).sum::<usize>() * nodes.len();
+    let (mut done, begin) = (0, Instant::now());
+    for round in 0..scenarios.iter().map(|scenario| scenario.repetitions).max().unwrap_or(0) {
+        for scenario in scenarios.iter().filter(|scenario| round < scenario.repetitions) {
+            for at in 0..scenario.profilers.len() {
+                // None is always first or always last.
+                let profiler = scenario.profilers[(at + round) % scenario.profilers.len()];
+                for node in nodes {
+                    done += 1;
+                    eprint!("\r\x1b[K{done}/{total}, {} s: {}, {profiler}", begin.elapsed().as_secs(), scenario.name);
+                    let figures = run_program(setup, &addon, node, scenario, profiler)
+                        .with_context(|| format!("\n{} with {profiler} on Node {}", scenario.name, node.version))?;
+                    results.add(&node.version, scenario.name, profiler, &figures);
+                }
+            }
+        }
+    }
+    eprintln!("\r\x1b[K{total} measurements in {} s", begin.elapsed().as_secs());
+    Ok(())
+}
+
+fn run_program(
+    setup: &Setup,
+    addon: &Path,
+    node: &Node,
+    scenario: &Scenario,
+    profiler: &str,
+) -> Result<serde_json::Map<String, serde_json::Value>> {
+    let mut command = node.command();
+    command
+        .current_dir(&setup.dir)
+        .arg("--expose-gc")
+        .arg(setup.programs.join(scenario.program))
+        .arg(profiler)
+        .args(&scenario.arguments)
+        .env("BENCH_PEERS", &setup.dir)
+        .env("BENCH_ADDON", addon)
+        .env_remove("NODE_OPTIONS");
+    let printed = process::output(&mut command)?;
+    let line = printed.lines().last().context("it printed nothing")?;
+    serde_json::from_str(line).with_context(|| format!("it printed {line}"))
+}
+
+/// How many instructions one round of each of the core's benchmarks takes: the same on a busy machine as on a quiet one.
+fn instructions() -> Result<()> {
+    let built = process::output(tree::cargo().args([
+        "bench",
+        "--package=sentry-profiler",
+        "--bench=formats",
+        "--no-run",
+        "--message-format=json",
+    ]))?;
+    let program = built
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find_map(|message| Some(message["executable"].as_str()?.to_owned()))
+        .context("cargo built no benchmark")?;
+    let listed = process::output(std::process::Command::new(&program).args(["--bench", "--list"]))?;
+    for name in listed.lines().filter_map(|line| line.strip_suffix(": benchmark")) {
+        let file = tree::target()?.join("callgrind.out");
+        process::output(
+            std::process::Command::new("valgrind")
+                .args(["--tool=callgrind", "--toggle-collect=*measured*", "--quiet"])
+                .arg(format!("--callgrind-out-file={}", file.display()))
+                .arg(&program)
+                .args(["--test", "--exact", name]),
+        )
+        .context("is valgrind installed?")?;
+        let profile = fs::read_to_string(&file)?;
+        let count = profile.lines().find_map(|line| line.strip_prefix("summary: ")).context("callgrind left no sum")?;
+        println!("{name:40} {count:>12} instructions");
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! What the profiler promises to be, and whether it is.
+
+use super::results::{self, Results};
+
+enum Goal {
+    AtMost(f64),
+    AtLeast(f64),
+}
+use Goal::{AtLeast, AtMost};
+
+struct Target {
+    text: &'static str,
+    goal: Goal,
+    /// On one version of Node; `None` when it was not measured.
+    measured: fn(&Results, &str) -> Option<f64>,
+}
+
+const fn target(text: &'static str, goal: Goal, measured: fn(&Results, &str) -> Option<f64>) -> Target {
+    Target { text, goal, measured }
+}
+
+/// The share of ours in another's figure.
+fn share(results: &Results, node: &str, scenario: &str, figure: &str, ours: &str, other: &str) -> Option<f64> {
+    Some(results.median(node, scenario, ours, figure)? / results.median(node, scenario, other, figure)?)
+}
+
+/// The same above what it is without a profiler.
+fn added(results: &Results, node: &str, scenario: &str, figure: &str) -> Option<f64> {
+    let of = |profiler| results.median(node, scenario, profiler, figure);
+    let none = of("none")?;
+    Some((of("ours")? - none) / (of("peer")? - none))
+}
+
+const MIB: f64 = (1 << 20) as f64;
+
+const TARGETS: &[Target] = &[
+    target("longest block, deep, of the peer's", AtMost(0.01), |r, node| r.ratio(node, "deep", "longest")),
+    target("longest block, very deep, of the peer's", AtMost(0.01), |r, node| r.ratio(node, "very-deep", "longest")),
+    target("median block, very deep, ms", AtMost(0.5), |r, node| r.median(node, "very-deep", "ours", "blockMedian")),
+    target("99th percentile of blocks, very deep, ms", AtMost(2.0), |r, node| {
+        r.median(node, "very-deep", "ours", "blockP99")
+    }),
+    target("all blocks of a very deep chunk, of the peer's", AtMost(0.2), |r, node| {
+        r.ratio(node, "very-deep", "total")
+    }),
+    target("last stop, 99th percentile, ms", AtMost(3.0), |r, node| {
+        r.median(node, "small application", "ours", "stopP99")
+    }),
+    target("native stop, deep, of the peer's", AtMost(0.125), |r, node| {
+        share(r, node, "deep", "stop", "ours, native", "peer")
+    }),
+    target("native stop, very deep, of the peer's", AtMost(0.125), |r, node| {
+        share(r, node, "very-deep", "stop", "ours, native", "peer")
+    }),
+    target("start, small application, of the peer's", AtMost(1.0), |r, node| {
+        r.ratio(node, "small application", "start")
+    }),
+    target("start, large application, of the peer's", AtMost(1.0), |r, node| {
+        r.ratio(node, "large application", "start")
+    }),
+    target("added to a 5 ms request, of the peer's", AtMost(0.1), |r, node| added(r, node, "requests", "added")),
+    target("chunk bytes, deep, of the peer's", AtMost(0.125), |r, node| r.ratio(node, "deep", "bytes")),
+    target("chunk bytes, very deep, of the peer's", AtMost(0.125), |r, node| r.ratio(node, "very-deep", "bytes")),
+    target("chunk bytes, gzip, deep, of the peer's", AtMost(0.5), |r, node| r.ratio(node, "deep", "gzip")),
+    target("chunk bytes, gzip, very deep, of the peer's", AtMost(0.5), |r, node| r.ratio(node, "very-deep", "gzip")),
+    target("CPU from stop to bytes, deep, of the peer's", AtMost(1.0 / 3.0), |r, node| r.ratio(node, "deep", "cpu")),
+    target("peak RSS added, deep, of the peer's", AtMost(1.0 / 3.0), |r, node| added(r, node, "deep", "rss")),
+    target("peak RSS added, very deep, of the peer's", AtMost(1.0 / 3.0), |r, node| added(r, node, "very-deep", "rss")),
+    target("require, of the peer's", AtMost(0.1), |r, node| r.ratio(node, "require", "require")),
+    target("package, MiB", AtMost(1.5), |r, _| Some(r.sizes.first()?.1.bytes as f64 / MIB)),
+    target("package, files", AtMost(19.0), |r, _| Some(r.sizes.first()?.1.files as f64)),
+    target("throughput while profiling, of the peer's", AtLeast(1.0), |r, node| r.ratio(node, "service", "throughput")),
+    target("throughput while profiling, of none", AtLeast(0.98), |r, node| {
+        share(r, node, "service", "throughput", "ours", "none")
+    }),
+    target("throughput while idle, of none", AtLeast(0.99), |r, node| {
+        share(r, node, "service", "throughput", "ours, idle", "none")
+    }),
+];
+
+/// Each target with what was measured on each version of Node.
+pub fn table(results: &Results) -> String {
+    let mut rows = vec![vec![String::new(), "target".to_owned()]];
+    rows[0].extend(results.nodes.iter().map(|node| format!("Node {node}")));
+    rows[0].push(String::new());
+    for target in TARGETS {
+        let measured: Vec<_> = results.nodes.iter().map(|node| (target.measured)(results, node)).collect();
+        if measured.iter().all(Option::is_none) {
+            continue;
+        }
+        let met = measured.iter().flatten().all(|&value| match target.goal {
+            AtMost(most) => value <= most,
+            AtLeast(least) => value >= least,
+        });
+        let goal = match target.goal {
+            AtMost(most) => format!("≤ {}", short(most)),
+            AtLeast(least) => format!("≥ {}", short(least)),
+        };
+        let mut row = vec![target.text.to_owned(), goal];
+        row.extend(measured.iter().map(|value| value.map_or(String::new(), short)));
+        row.push(if met { "met" } else { "missed" }.to_owned());
+        rows.push(row);
+    }
+    results::table(&rows)
+}
+
+/// Three digits that matter, at most.
+fn short(value: f64) -> String {
+    let decimals = if value.abs() >= 10.0 {
+        0
+    } else if value.abs() >= 1.0 {
+        2
+    } else {
+        4
+    };
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
