@@ -97,7 +97,6 @@ pub(crate) fn register(stream: &Arc<Stream>) -> std::io::Result<()> {
         state.running = true;
     }
     state.streams.push(stream.clone());
-    TICKER.changed.notify_all();
     Ok(())
 }
 
@@ -150,23 +149,19 @@ fn next_tick(last: Instant, now: Instant) -> Instant {
 fn tick() {
     let mut cpu = CpuUsage::new();
     let mut next = Instant::now();
+    let mut last_needed = next;
     loop {
+        next = next_tick(next, Instant::now());
         let streams = {
             let mut state = TICKER.state.lock();
-            if state.streams.is_empty() {
-                TICKER.changed.wait_for(&mut state, TICKER_LINGERS);
-                if state.streams.is_empty() {
-                    state.running = false;
-                    return;
-                }
-                cpu = CpuUsage::new();
-                next = Instant::now();
-            }
-            next = next_tick(next, Instant::now());
             while !state.quit && Instant::now() < next {
                 TICKER.changed.wait_until(&mut state, next);
             }
-            if state.quit {
+            if !state.streams.is_empty() {
+                last_needed = next;
+            }
+            // It ticks on meanwhile, so that a start need not wake it.
+            if state.quit || next - last_needed >= TICKER_LINGERS {
                 state.running = false;
                 return;
             }
