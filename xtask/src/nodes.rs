@@ -35,7 +35,6 @@ pub const RELEASES: &[Release] = &[
         arm64: false,
     },
     Release { version: "22.23.3", why: "long-term support", arm64: true },
-    Release { version: "23.11.1", why: "an odd major", arm64: false },
     Release { version: "24.21.0", why: "long-term support", arm64: true },
     Release { version: "25.9.0", why: "an odd major", arm64: false },
     Release { version: "26.10.0", why: "the newest", arm64: true },
