@@ -241,7 +241,8 @@ fn interface(folder: &Path, exported: &BTreeSet<String>) -> Result<PathBuf> {
     fs::write(&file, source)?;
     let mut command = compiler("gcc", "c11");
     command.args(["-g", "-w", "-shared", "-fPIC"]).arg(format!("-Wl,-soname,libsentry_profiler.so.{ABI}"));
-    process::output(command.arg(&file).arg("-o").arg(&library))?;
+    // From its own folder: the interface must not remember where this machine keeps it.
+    process::output(command.current_dir(folder).args(["interface.c", "-o", "interface.so"]))?;
     Ok(library)
 }
 
@@ -591,9 +592,6 @@ fn embed(program: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What the steps of each scenario came to.
-type Results = Vec<Vec<Option<String>>>;
-
 fn semantics() -> Result<String> {
     let (lib, libnode, folder) = (test_library()?, libnode()?, scratch("semantics")?);
     let source = tree::root().join("tests/semantics");
@@ -619,44 +617,46 @@ fn semantics() -> Result<String> {
     let addon = folder.join("sentry_profiler.node");
     copy(&built.join("libsentry_profiler_node.so"), &addon)?;
 
-    let run = |command: &mut Command| -> Result<Results> {
-        let said = process::output(command.arg(&runner).arg(&table))?;
-        let results: Value = serde_json::from_str(&said).with_context(|| format!("no results:\n{said}"))?;
-        results.as_array().context("no scenarios")?.iter().map(scenario).collect()
-    };
     // The embedders' V8 is that of Node 18.
     let mut node = nodes::fetch(LIBNODE_HEADERS)?.command();
     node.env_remove("NODE_OPTIONS").arg(source.join("node.mjs")).arg(&addon);
-    let surfaces =
-        [("C", run(&mut Command::new(c))?), ("Rust", run(&mut Command::new(rust))?), ("Node", run(&mut node)?)];
+    let mut surfaces = [("C", Command::new(c)), ("Rust", Command::new(rust)), ("Node", node)];
+    for (_, command) in &mut surfaces {
+        command.arg(&runner).arg(&table);
+    }
 
     let table: Vec<Value> = serde_json::from_str(&fs::read_to_string(&table)?)?;
+    for (name, command) in &mut surfaces {
+        let mut wrong = differences(&table, command)?;
+        if !wrong.is_empty() {
+            // A machine under load may keep V8 from sampling, or a moment from being short.
+            println!("{name} once more, because of {}", wrong.join("; "));
+            wrong = differences(&table, command)?;
+        }
+        ensure!(wrong.is_empty(), "{name} differs from the table:\n{}", wrong.join("\n"));
+    }
+    Ok(format!("{} scenarios, the same through C, Rust and Node", table.len()))
+}
+
+/// Where a surface does not answer what the table says.
+fn differences(table: &[Value], surface: &mut Command) -> Result<Vec<String>> {
+    let said = process::output(surface)?;
+    let results: Vec<Value> = serde_json::from_str(&said).with_context(|| format!("no results:\n{said}"))?;
+    ensure!(!table.is_empty() && results.len() == table.len(), "{} of {} scenarios", results.len(), table.len());
     let mut wrong = Vec::new();
-    let mut compared = 0;
-    for (at, scenario) in table.iter().enumerate() {
+    for (scenario, results) in std::iter::zip(table, &results) {
         let steps = scenario["steps"].as_array().context("a scenario has steps")?;
-        for (step, described) in steps.iter().enumerate() {
-            // What a step of work comes to is nothing.
-            let Some(expected) = described.as_array().and_then(|words| words.last()).and_then(Value::as_str) else {
-                continue;
-            };
-            compared += 1;
-            let results = surfaces.each_ref().map(|(name, results)| {
-                (*name, results.get(at).and_then(|steps| steps.get(step).cloned()).flatten().unwrap_or_default())
-            });
-            if results.iter().any(|(_, result)| result != expected) {
-                wrong.push(format!("{}: {described}: {results:?}", scenario["name"]));
+        ensure!(results["name"] == scenario["name"], "{} instead of {}", results["name"], scenario["name"]);
+        for (at, step) in steps.iter().enumerate() {
+            // Work comes to nothing, and is described without a result.
+            let expected = step.as_array().and_then(|words| words.last()).filter(|word| word.is_string());
+            let result = &results["results"][at];
+            if expected.is_some_and(|expected| result != expected) {
+                wrong.push(format!("{}: {step}: {result}", scenario["name"]));
             }
         }
     }
-    ensure!(compared > 0, "there is nothing in the table");
-    ensure!(wrong.is_empty(), "not as the table says:\n{}", wrong.join("\n"));
-    Ok(format!("{} scenarios, {compared} results, three times", table.len()))
-}
-
-fn scenario(value: &Value) -> Result<Vec<Option<String>>> {
-    let results = value["results"].as_array().context("a scenario has results")?;
-    Ok(results.iter().map(|result| result.as_str().map(str::to_owned)).collect())
+    Ok(wrong)
 }
 
 /// A `.cpuprofile` in which the function has been seen.
