@@ -3,7 +3,7 @@
 
 const { readFileSync, readdirSync, writeFileSync } = require('node:fs');
 const { gzipSync } = require('node:zlib');
-const { PROFILERS, blocks, sum } = require('./profilers.cjs');
+const { PROFILERS, blocks, sum, warmUp } = require('./profilers.cjs');
 const { program } = require('./shapes.cjs');
 
 const [name, shape, seconds] = process.argv.slice(2);
@@ -22,6 +22,7 @@ async function main() {
   const profiler = PROFILERS[name]();
   const { run } = program(shape);
   profiler.load();
+  warmUp();
   await run(1_000);
   globalThis.gc();
   // The peak is counted from here on.

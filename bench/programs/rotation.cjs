@@ -2,7 +2,7 @@
 // Chunk after chunk of the deep shape, without a pause in the program: node rotation.cjs PROFILER CHUNK_SECONDS. Ours and the
 // peer, each as its integration rotates.
 
-const { PROFILERS, blocks, sum } = require('./profilers.cjs');
+const { PROFILERS, blocks, sum, warmUp } = require('./profilers.cjs');
 const { program } = require('./shapes.cjs');
 
 const [name, seconds] = process.argv.slice(2);
@@ -12,6 +12,7 @@ async function main() {
   const profiler = PROFILERS[name]({ chunkDurationMs: seconds * 1_000 });
   const { run } = program('deep');
   profiler.load();
+  warmUp();
   await run(1_000);
   profiler.start();
   if (name === 'ours') {

@@ -19,7 +19,7 @@ use results::{Results, size_of};
 /// Measure this profiler beside @sentry/node-cpu-profiler, @datadog/pprof, Node's inspector and none
 ///
 /// Each measurement is a fresh process; profilers take turns, and medians are compared. The machine should have nothing else
-/// to do. About an hour; --quick takes less than five minutes.
+/// to do. Well over an hour; --quick takes less than five minutes.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Shorter recordings, each measured once or twice, on Node 24 unless --node says otherwise
@@ -77,14 +77,14 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
         scenario(name, about, "starts.cjs", &arguments, EVERY, pick(1, 3))
     };
     let running = |name, what: &str, program, seconds: u32| {
-        scenario(name, format!("{what}, {seconds} s"), program, &[seconds.to_string()], RUNNING, pick(3, 7))
+        scenario(name, format!("{what}, {seconds} s"), program, &[seconds.to_string()], RUNNING, pick(2, 5))
     };
-    let chunk_seconds = pick(2, 10);
+    let chunk_seconds = pick(2, 5);
     let requests = pick(100, 300);
     vec![
-        recording("shallow", "a shallow program", pick(3, 5), EVERY, pick(1, 5)),
-        recording("deep", "500 call paths, 60 to 100 frames deep", pick(8, 30), AND_NONE, pick(1, 3)),
-        recording("very-deep", "2,000 call paths, 100 to 120 frames deep", pick(12, 59), AND_NONE, 1),
+        recording("shallow", "a shallow program", pick(3, 5), EVERY, pick(1, 3)),
+        recording("deep", "500 call paths, 60 to 100 frames deep", pick(6, 30), AND_NONE, pick(1, 2)),
+        recording("very-deep", "2,000 call paths, 100 to 120 frames deep", pick(10, 59), AND_NONE, 1),
         scenario(
             "rotation",
             format!("three chunks of {chunk_seconds} s, one after the other, deep"),
@@ -111,8 +111,8 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
             &["none", "ours", "peer"],
             pick(2, 5),
         ),
-        running("service", "an HTTP service under load", "service.cjs", pick(3, 8)),
-        running("loops", "CPU-bound loops", "loops.cjs", pick(2, 8)),
+        running("service", "an HTTP service under load", "service.cjs", pick(3, 6)),
+        running("loops", "CPU-bound loops", "loops.cjs", pick(2, 5)),
     ]
 }
 
