@@ -40,7 +40,8 @@ const timesOf = ({ profile }) => profile.samples.map(({ timestamp }) => timestam
 
 /**
  * No sample is missing or comes twice where a chunk ends and the next begins: no more than two sampling intervals lie between.
- * Where the machine is too busy to sample on time inside of a chunk, a joint may fall into such a stretch.
+ * Where the machine is so busy that V8's sampling thread, or the isolate's own, waits for a core inside of a chunk, a joint may fall
+ * into such a stretch.
  */
 function assertSeamless(t, chunks) {
   const inside = Math.max(...chunks.flatMap(chunk => timesOf(chunk).map((time, i, times) => time - times[i - 1] || 0)));
