@@ -40,7 +40,8 @@ const timesOf = ({ profile }) => profile.samples.map(({ timestamp }) => timestam
 
 /**
  * No sample is missing or comes twice where a chunk ends and the next begins: no more than two sampling intervals lie between.
- * Where the machine is too busy to sample on time inside of a chunk, a joint may fall into such a stretch.
+ * Where the machine is so busy that V8's sampling thread, or the isolate's own, waits for a core inside of a chunk, a joint may fall
+ * into such a stretch.
  */
 function assertSeamless(t, chunks) {
   const inside = Math.max(...chunks.flatMap(chunk => timesOf(chunk).map((time, i, times) => time - times[i - 1] || 0)));
@@ -54,6 +55,11 @@ function assertSeamless(t, chunks) {
   }
   const times = chunks.flatMap(timesOf);
   assert.equal(new Set(times).size, times.length, 'a time stamp comes twice');
+}
+
+/** So many whole chunks, and one of what is left, unless that is too short to be sampled twice. */
+function assertCount(chunks, whole) {
+  assert.ok(chunks.length === whole + 1 || chunks.length === whole, `${chunks.length} chunks, not ${whole} and a rest`);
 }
 
 /** The first `count` chunks each fill `seconds` of the time from `began` on. */
@@ -87,8 +93,7 @@ describe('chunks', { concurrency: 2 }, () => {
 `;
       const result = await runService(t, recording(2000, work), { ingest });
       const chunks = await ingest.chunks();
-      // And one of what is left after six seconds.
-      assert.equal(chunks.length, 4);
+      assertCount(chunks, 3);
       assertSeamless(t, chunks);
       assertOnSchedule(chunks, { began: beganAt(result), count: 3, seconds: 2 });
       const counted = chunks.reduce((sum, { profile }) => sum + samplesIn(profile, 'count').length, 0);
@@ -101,7 +106,7 @@ describe('chunks', { concurrency: 2 }, () => {
       const ingest = await startIngest(t);
       const result = await runService(t, recording(1000, `${COUNT} count(5_200);`), { ingest });
       const chunks = await ingest.chunks();
-      assert.equal(chunks.length, 6);
+      assertCount(chunks, 5);
       assertSeamless(t, chunks);
       assertOnSchedule(chunks, { began: beganAt(result), count: 5, seconds: 1 });
       for (const { measurements } of inOrder(chunks).slice(0, 5)) {
@@ -121,7 +126,7 @@ describe('chunks', { concurrency: 2 }, () => {
         const began = beganAt(await runService(t, recording(seconds * 1000, work), { ingest }));
         const items = (await ingest.items()).filter(({ header }) => header.type === 'profile_chunk');
         const chunks = items.map(({ payload }) => payload);
-        assert.equal(chunks.length, 3);
+        assertCount(chunks, 2);
         assertSeamless(t, chunks);
         assertOnSchedule(chunks, { began, count: 2, seconds });
         for (const [i, { receivedAt }] of items.slice(0, 2).entries()) {

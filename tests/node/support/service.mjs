@@ -40,7 +40,7 @@ export async function run(
 ) {
   const child = spawn(process.execPath, [...flags, file, ...args], {
     cwd,
-    env: { ...cleanEnvironment(), ...(process.env.FAKE && { NODE_OPTIONS: '--require=' + process.env.FAKE }), ...env },
+    env: { ...cleanEnvironment(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stdout = '';
