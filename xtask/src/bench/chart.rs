@@ -11,8 +11,7 @@ const PROFILERS: [(&str, &str); 5] = [
     ("datadog", "@datadog/pprof"),
     ("inspector", "node:inspector"),
 ];
-const GROUPS: [(&str, &str); 2] =
-    [("deep", "deep stacks: 60 to 100 frames"), ("very-deep", "very deep stacks: 100 to 120 frames")];
+const GROUPS: [(&str, &str); 2] = [("deep", "60 to 100 frames deep"), ("very-deep", "100 to 120 frames deep")];
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 190.0;
