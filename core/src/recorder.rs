@@ -200,22 +200,33 @@ impl Recorder {
             return;
         }
         let now_us = monotonic_us();
-        if state.closing.is_some_and(|(_, at_us)| now_us - at_us >= self.overlap_us()) {
-            self.finish_closing(&mut state);
+        // One thing at a time, so that no block is the sum of several; but finished profiles must not pile up.
+        if !self.move_on(&mut state, now_us) || self.stream.captured_count() > 1 {
+            self.delete_captured(1);
         }
-        if let Some(running) = state.running {
+        if state.running.is_some() {
             self.read_heap();
-            if state.holds == 0 && now_us >= state.linger_until_us {
-                self.end(&mut state);
-            } else if self.stream.stalled.swap(false, Ordering::Relaxed) {
-                self.restart(&mut state);
-            } else if now_us - running.from_us >= self.stream.slice_us() {
-                self.cut(&mut state);
-            }
         }
-        // One a time: deleting is what grows with the tree.
-        self.delete_captured(1);
         self.plan(&state);
+    }
+
+    /// Does the first thing that is due with the running slices; answers whether there was any.
+    fn move_on(&self, state: &mut State, now_us: i64) -> bool {
+        if state.closing.is_some_and(|(_, at_us)| now_us - at_us >= self.overlap_us()) {
+            self.finish_closing(state);
+            return true;
+        }
+        let Some(running) = state.running else { return false };
+        if state.holds == 0 && now_us >= state.linger_until_us {
+            self.end(state);
+        } else if self.stream.stalled.swap(false, Ordering::Relaxed) {
+            self.restart(state);
+        } else if now_us >= self.stream.slice_due_us(running.from_us) {
+            self.cut(state);
+        } else {
+            return false;
+        }
+        true
     }
 
     /// Deletes finished profiles that were read.
@@ -348,19 +359,16 @@ impl Recorder {
     /// Says when this thread is needed next.
     fn plan(&self, state: &State) {
         let mut due_us = i64::MAX;
-        if let Some(running) = state.running {
-            due_us = running.from_us + self.stream.slice_us();
-            if state.holds == 0 {
-                due_us = due_us.min(state.linger_until_us);
-            }
+        if state.running.is_some() && state.holds == 0 {
+            due_us = state.linger_until_us;
         }
         if let Some((_, at_us)) = state.closing {
             due_us = due_us.min(at_us + self.overlap_us());
         }
-        if self.stream.has_captured() {
+        if self.stream.captured_count() > 0 {
             due_us = 0;
         }
-        self.stream.due_us.store(due_us, Ordering::Relaxed);
+        self.stream.plan(state.running.map(|running| running.from_us), due_us);
     }
 }
 

@@ -36,8 +36,6 @@ const MAX_CHUNK_BYTES: usize = 8 << 20;
 const MAX_QUEUED_CHUNKS: usize = 16;
 /// Ends and beginnings of spans that may wait for a slice before stretches are joined.
 const MAX_MARKS: usize = 1 << 14;
-/// Slices in one chunk at least, so that chunks are handed out on time.
-const SLICES_PER_CHUNK: i64 = 8;
 /// How long disposing waits for chunks to be delivered.
 const DISPOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -210,7 +208,6 @@ impl Session {
             });
         }
         recorder.check()?;
-        let duration_us = options.chunk_duration.as_micros() as i64;
         let sampled = is_sampled(options.sample_rate);
         let shared = Arc::new(Shared {
             options,
@@ -221,9 +218,6 @@ impl Session {
             delivered: Condvar::new(),
             stats: Stats::default(),
         });
-        if sampled {
-            recorder.stream.limit_slice_us(duration_us / SLICES_PER_CHUNK);
-        }
         let consumer = recorder.attach(Box::new(Chunks::new(shared.clone(), recorder.stream.interval_us)));
         Ok(Self { recorder, shared, consumer, state: RefCell::default() })
     }
@@ -686,6 +680,11 @@ impl Consumer for Chunks {
 
     fn is_done(&self) -> bool {
         false
+    }
+
+    fn boundary_us(&self) -> i64 {
+        let first_active = self.marks.iter().find(|mark| matches!(mark, Mark::Active(_)));
+        self.due_us().or(first_active.map(|mark| mark.time_us() + self.duration_us)).unwrap_or(i64::MAX)
     }
 }
 

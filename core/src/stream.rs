@@ -94,6 +94,10 @@ pub(crate) trait Consumer: Send {
     fn input(&mut self, input: &Input<'_>);
     /// Nothing more is wanted.
     fn is_done(&self) -> bool;
+    /// When a slice must end, so that what it has can be handed out on time.
+    fn boundary_us(&self) -> i64 {
+        i64::MAX
+    }
 }
 
 pub(crate) enum Event {
@@ -135,9 +139,14 @@ pub(crate) struct Stream {
     heap_bytes: AtomicU64,
     /// How long the next slice should be.
     slice_us: AtomicI64,
-    slice_max_us: AtomicI64,
-    /// When the isolate's thread is needed next.
-    pub(crate) due_us: AtomicI64,
+    /// Where a consumer needs a slice to end.
+    boundary_us: AtomicI64,
+    /// Since when the running slice runs, `i64::MAX` when none does.
+    slice_from_us: AtomicI64,
+    /// When the isolate's thread is needed for anything else than the running slice.
+    due_us: AtomicI64,
+    /// The due time for which the host was asked to poll.
+    woken_for_us: AtomicI64,
     pub(crate) interrupt_pending: AtomicBool,
     scheduled: AtomicBool,
     /// V8's sampling thread spins without sampling: all recordings must be stopped once.
@@ -172,8 +181,10 @@ impl Stream {
             readings: Mutex::default(),
             heap_bytes: AtomicU64::new(0),
             slice_us: AtomicI64::new(SLICE_FIRST_US),
-            slice_max_us: AtomicI64::new(SLICE_MAX_US),
+            boundary_us: AtomicI64::new(i64::MAX),
+            slice_from_us: AtomicI64::new(i64::MAX),
             due_us: AtomicI64::new(i64::MAX),
+            woken_for_us: AtomicI64::new(i64::MAX),
             interrupt_pending: AtomicBool::new(false),
             scheduled: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
@@ -199,13 +210,12 @@ impl Stream {
         self.broken.get()
     }
 
-    pub(crate) fn slice_us(&self) -> i64 {
-        self.slice_us.load(Ordering::Relaxed).min(self.slice_max_us.load(Ordering::Relaxed))
-    }
-
-    /// A chunk can only be handed out where a slice ends, so slices are short beside it.
-    pub(crate) fn limit_slice_us(&self, max_us: i64) {
-        self.slice_max_us.fetch_min(max_us.max(SLICE_MIN_US), Ordering::Relaxed);
+    /// When a slice that began at `from_us` should end.
+    pub(crate) fn slice_due_us(&self, from_us: i64) -> i64 {
+        let due_us = from_us + self.slice_us.load(Ordering::Relaxed);
+        let boundary_us = self.boundary_us.load(Ordering::Relaxed);
+        // One that lies before the slice is known to have passed only when the slice before was read.
+        if boundary_us > from_us { due_us.min(boundary_us) } else { due_us }
     }
 
     pub(crate) fn set_heap_bytes(&self, bytes: u64) {
@@ -272,7 +282,7 @@ impl Stream {
                 }
                 event
             };
-            let Some(event) = event else { return };
+            let Some(event) = event else { break };
             match event {
                 Event::Attach(id, consumer) => consumers.push((id, consumer)),
                 Event::Detach(id) => consumers.retain(|(other, _)| *other != id),
@@ -293,6 +303,8 @@ impl Stream {
                 }
             }
         }
+        let boundary_us = consumers.iter().map(|(_, consumer)| consumer.boundary_us()).min();
+        self.boundary_us.store(boundary_us.unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
     fn feed(&self, consumers: &mut Vec<(u64, Box<dyn Consumer>)>, slice: &Slice, from_us: i64, to_us: i64, last: bool) {
@@ -351,8 +363,8 @@ impl Stream {
         self.captured.lock().pop_front()
     }
 
-    pub(crate) fn has_captured(&self) -> bool {
-        !self.captured.lock().is_empty()
+    pub(crate) fn captured_count(&self) -> usize {
+        self.captured.lock().len()
     }
 
     /// Each 100 ms while something records, on the ticker's thread.
@@ -363,18 +375,50 @@ impl Stream {
         if !self.queue.lock().events.is_empty() {
             self.schedule();
         }
+        self.ask(now_us, true);
+    }
+
+    /// Between two ticks: what is due on the isolate's thread need not wait for the next one.
+    pub(crate) fn nudge(&self, now_us: i64) {
+        if now_us >= self.due_us() {
+            self.ask(now_us, false);
+        }
+    }
+
+    /// Has the isolate's thread do what is due: by an interrupt, or by the host when the last one was not served.
+    fn ask(&self, now_us: i64, insist: bool) {
         let host = self.host.lock();
         let Some(host) = &*host else { return };
         if !self.interrupt_pending.swap(true, Ordering::AcqRel) {
             // SAFETY: the isolate is alive: its recorder takes the host away, under this lock, before it lets go of it. The
             // callback takes the data for a number, and ignores one that is not known on the thread where it is called.
             unsafe { host.isolate.request_interrupt(&self.api, self.interrupt, self.id as *mut c_void) };
-        } else if now_us >= self.due_us.load(Ordering::Relaxed)
+            return;
+        }
+        // The last interrupt was not served: no JavaScript runs. Once for each thing that is due, and each tick in case the
+        // host did not listen.
+        let due_us = self.due_us();
+        if now_us >= due_us
+            && (self.woken_for_us.swap(due_us, Ordering::Relaxed) != due_us || insist)
             && let Some(wake) = &host.wake
         {
-            // The last interrupt was not served: no JavaScript runs.
             wake();
         }
+    }
+
+    /// When the isolate's thread is needed next.
+    pub(crate) fn due_us(&self) -> i64 {
+        let due_us = self.due_us.load(Ordering::Relaxed);
+        match self.slice_from_us.load(Ordering::Relaxed) {
+            i64::MAX => due_us,
+            from_us => due_us.min(self.slice_due_us(from_us)),
+        }
+    }
+
+    /// What [`Stream::due_us`] goes by: the running slice, and when the thread is needed for anything else.
+    pub(crate) fn plan(&self, slice_from_us: Option<i64>, due_us: i64) {
+        self.slice_from_us.store(slice_from_us.unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.due_us.store(due_us, Ordering::Relaxed);
     }
 }
 

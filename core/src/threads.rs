@@ -15,6 +15,8 @@ use crate::stream::Stream;
 
 /// Between two readings of CPU and memory.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
+/// An isolate that is asked for something has so long until it is asked again.
+const PATIENCE: Duration = Duration::from_millis(25);
 /// The ticker outlives the last recording a little, since short recordings come in bursts.
 const TICKER_LINGERS: Duration = Duration::from_secs(5);
 /// Neither thread recurses.
@@ -146,12 +148,18 @@ fn next_tick(last: Instant, now: Instant) -> Instant {
     (last + TICK).max(now + TICK / 2)
 }
 
+/// When the ticker has to look after a stream again that is due at `due_us`.
+fn next_nudge(now: Instant, now_us: i64, due_us: i64) -> Option<Instant> {
+    let away = u64::try_from(due_us.saturating_sub(now_us)).map_or(Duration::ZERO, Duration::from_micros);
+    now.checked_add(away.max(PATIENCE))
+}
+
 fn tick() {
     let mut cpu = CpuUsage::new();
-    let mut next = Instant::now();
-    let mut last_needed = next;
+    let mut last_needed = Instant::now();
+    let mut reading = last_needed + TICK;
+    let mut next = reading;
     loop {
-        next = next_tick(next, Instant::now());
         let streams = {
             let mut state = TICKER.state.lock();
             while !state.quit && Instant::now() < next {
@@ -167,12 +175,21 @@ fn tick() {
             }
             state.streams.clone()
         };
-        let now = clock::monotonic_us();
-        let usage = cpu.read();
-        for stream in streams {
-            // A host's callback may panic; the other streams go on.
-            let _ = catch_unwind(AssertUnwindSafe(|| stream.tick(now, usage)));
+        let now = Instant::now();
+        let now_us = clock::monotonic_us();
+        // A host's callback may panic; the other streams go on.
+        let each = |act: &dyn Fn(&Arc<Stream>)| {
+            streams.iter().for_each(|stream| drop(catch_unwind(AssertUnwindSafe(|| act(stream)))));
+        };
+        if now >= reading {
+            let usage = cpu.read();
+            each(&|stream| stream.tick(now_us, usage));
+            reading = next_tick(reading, now);
+        } else {
+            each(&|stream| stream.nudge(now_us));
         }
+        let nudges = streams.iter().filter_map(|stream| next_nudge(now, now_us, stream.due_us()));
+        next = nudges.fold(reading, Instant::min);
     }
 }
 
@@ -205,5 +222,13 @@ mod tests {
         assert_eq!(next_tick(begin, begin + ms(40)), begin + ms(100), "the rhythm is kept");
         assert_eq!(next_tick(begin, begin + ms(90)), begin + ms(140), "two readings are not of one moment");
         assert_eq!(next_tick(begin, begin + ms(900)), begin + ms(950), "what was missed is not made up for");
+    }
+
+    #[test]
+    fn a_stream_is_looked_after_when_it_is_due_and_not_all_the_time() {
+        let now = Instant::now();
+        assert_eq!(next_nudge(now, 1_000_000, 1_040_000), Some(now + Duration::from_millis(40)));
+        assert_eq!(next_nudge(now, 1_000_000, 900_000), Some(now + PATIENCE), "it was just asked");
+        assert!(next_nudge(now, 1_000_000, i64::MAX).is_none_or(|at| at > now + TICK));
     }
 }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { startIngest } from './support/ingest.mjs';
-import { inOrder, joints, SAMPLING_INTERVAL_S, samplesIn } from './support/profile.mjs';
+import { inOrder, joints, SAMPLING_INTERVAL_S, stackOf } from './support/profile.mjs';
 import { retryOnce } from './support/retry.mjs';
 import { runService, SERVICE } from './support/service.mjs';
 
@@ -40,12 +40,12 @@ const timesOf = ({ profile }) => profile.samples.map(({ timestamp }) => timestam
 
 /**
  * No sample is missing or comes twice where a chunk ends and the next begins: no more than two sampling intervals lie between.
- * Where the machine is so busy that V8's sampling thread, or the isolate's own, waits for a core inside of a chunk, a joint may fall
- * into such a stretch.
+ * Where the machine is so busy that V8's sampling thread, or the isolate's own, waits longer for a core inside of a chunk, a joint
+ * may fall into such a stretch.
  */
 function assertSeamless(t, chunks) {
   const inside = Math.max(...chunks.flatMap(chunk => timesOf(chunk).map((time, i, times) => time - times[i - 1] || 0)));
-  const limit = inside > 4 * SAMPLING_INTERVAL_S ? 2 * inside : 2 * SAMPLING_INTERVAL_S;
+  const limit = Math.max(inside, 2 * SAMPLING_INTERVAL_S);
   const gaps = joints(chunks);
   const ms = seconds => `${(seconds * 1000).toFixed(1)} ms`;
   t.diagnostic(`between chunks ${gaps.map(ms).join(', ')}; inside of them up to ${ms(inside)}, so the limit is ${ms(limit)}`);
@@ -82,23 +82,22 @@ describe('chunks', { concurrency: 2 }, () => {
       const ingest = await startIngest(t);
       const work = `${COUNT}
   const end = performance.now() + 6_300;
-  const before = process.cpuUsage();
   let iterations = 0;
   while (performance.now() < end) {
     iterations += count(50);
     await new Promise(setImmediate);
   }
-  const { user, system } = process.cpuUsage(before);
-  console.log('counted to', iterations, 'and ran', (user + system) / 1e6, 'seconds');
+  console.log('counted to', iterations);
 `;
       const result = await runService(t, recording(2000, work), { ingest });
       const chunks = await ingest.chunks();
       assertCount(chunks, 3);
       assertSeamless(t, chunks);
       assertOnSchedule(chunks, { began: beganAt(result), count: 3, seconds: 2 });
-      const counted = chunks.reduce((sum, { profile }) => sum + samplesIn(profile, 'count').length, 0);
-      const possible = Number(/ran (\S+)/.exec(result.stdout)[1]) / SAMPLING_INTERVAL_S;
-      assert.ok(counted >= 0.8 * possible, `${counted} samples in the loop, which had time for ${possible.toFixed(0)}`);
+      // How many samples there are is up to the machine; where they are is not. Optimized code has `count` inside of `main`.
+      const samples = chunks.flatMap(({ profile }) => profile.samples.map(sample => stackOf(profile, sample)));
+      const counting = samples.filter(stack => stack.some(frame => ['count', 'main'].includes(frame.function)));
+      assert.ok(counting.length >= 0.9 * samples.length, `${counting.length} of ${samples.length} samples are in the loop`);
     }));
 
   test('a loop that does not yield for five chunks still makes five chunks', t =>
@@ -116,20 +115,20 @@ describe('chunks', { concurrency: 2 }, () => {
     }));
 
   for (const [service, work] of [
-    ['an idle service', 'await sleep(10_500);'],
-    ['a service of short bursts', "for (let i = 0; i < 26; i++) { busy('burst')(15); await sleep(385); }"],
+    ['an idle service', 'await sleep(6_300);'],
+    ['a service of short bursts', "for (let i = 0; i < 16; i++) { busy('burst')(15); await sleep(385); }"],
   ]) {
     test(`the chunks of ${service} arrive on time`, t =>
       retryOnce(t, async () => {
         const ingest = await startIngest(t);
-        const seconds = 5;
+        const seconds = 2;
         const began = beganAt(await runService(t, recording(seconds * 1000, work), { ingest }));
         const items = (await ingest.items()).filter(({ header }) => header.type === 'profile_chunk');
         const chunks = items.map(({ payload }) => payload);
-        assertCount(chunks, 2);
+        assertCount(chunks, 3);
         assertSeamless(t, chunks);
-        assertOnSchedule(chunks, { began, count: 2, seconds });
-        for (const [i, { receivedAt }] of items.slice(0, 2).entries()) {
+        assertOnSchedule(chunks, { began, count: 3, seconds });
+        for (const [i, { receivedAt }] of items.slice(0, 3).entries()) {
           const at = receivedAt / 1000 - began;
           const due = (i + 1) * seconds;
           assert.ok(Math.abs(at - due) <= 0.2 * seconds, `chunk ${i + 1} arrives after ${at.toFixed(2)} s, not ${due} s`);

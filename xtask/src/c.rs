@@ -411,6 +411,8 @@ fn valgrind() -> Result<String> {
         let mut command = Command::new("valgrind");
         command.args(["--quiet", "--leak-check=full", "--show-leak-kinds=definite,indirect,possible"]);
         command.args(["--errors-for-leak-kinds=definite,indirect,possible", "--num-callers=30"]);
+        // Its threads run one at a time: V8's sampling thread must get its turn.
+        command.arg("--fair-sched=yes");
         command.arg(format!("--error-exitcode={FOUND}"));
         command.arg(program);
         command
