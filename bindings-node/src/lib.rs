@@ -57,7 +57,7 @@ pub fn support(env: Env) -> Result<Support> {
     Ok(Support { supported: reason.is_none(), v8_version, missing, reason })
 }
 
-/// How long the profiler has kept this environment's thread so far, loading the add-on aside.
+/// How long the profiler has kept this environment's thread since this was last asked, loading the add-on aside.
 #[napi(catch_unwind)]
 pub fn isolate_time(env: Env) -> Result<IsolateTime, &'static str> {
     let environment = Environment::of(&env).map_err(|e| environment::error(e.reason))?;

@@ -32,6 +32,12 @@ struct Times {
     buckets: [u64; BUCKETS],
 }
 
+impl Default for Times {
+    fn default() -> Self {
+        Self { total: Duration::ZERO, longest: Duration::ZERO, buckets: [0; BUCKETS] }
+    }
+}
+
 /// One stretch of work, until it is dropped.
 pub(crate) struct Lap<'a> {
     stopwatch: &'a Stopwatch,
@@ -40,7 +46,7 @@ pub(crate) struct Lap<'a> {
 
 impl Stopwatch {
     pub(crate) fn new() -> Self {
-        Self(RefCell::new(Times { total: Duration::ZERO, longest: Duration::ZERO, buckets: [0; BUCKETS] }))
+        Self(RefCell::default())
     }
 
     pub(crate) fn lap(&self) -> Lap<'_> {
@@ -55,8 +61,9 @@ impl Stopwatch {
         times.buckets[((octaves * BUCKETS_PER_OCTAVE) as usize).min(BUCKETS - 1)] += 1;
     }
 
-    pub(crate) fn read(&self) -> IsolateTime {
-        let times = self.0.borrow();
+    /// What was measured since the last time.
+    pub(crate) fn take(&self) -> IsolateTime {
+        let times = self.0.take();
         let count = times.buckets.iter().sum();
         let percentile = |share: f64| {
             let rank = (count as f64 * share).ceil() as u64;
@@ -91,14 +98,15 @@ mod tests {
     #[test]
     fn percentiles_are_close_and_never_beyond_the_longest() {
         let stopwatch = Stopwatch::new();
-        assert_eq!(stopwatch.read(), IsolateTime::default());
+        assert_eq!(stopwatch.take(), IsolateTime::default());
         (0..98).for_each(|_| stopwatch.add(Duration::from_micros(100)));
         stopwatch.add(Duration::from_micros(3_000));
         stopwatch.add(Duration::from_micros(5_000));
-        let time = stopwatch.read();
+        let time = stopwatch.take();
         assert_eq!((time.count, time.longest), (100, Duration::from_micros(5_000)));
         assert!((100..=119).contains(&time.median.as_micros()), "{time:?}");
         assert!((3_000..=3_570).contains(&time.p99.as_micros()), "{time:?}");
         assert_eq!(time.total, Duration::from_micros(98 * 100 + 8_000));
+        assert_eq!(stopwatch.take(), IsolateTime::default(), "it begins anew");
     }
 }

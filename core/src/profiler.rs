@@ -171,9 +171,9 @@ impl Profiler {
         self.recordings.borrow().len()
     }
 
-    /// How long the profiler has kept the isolate's thread so far, making the profiler itself aside.
+    /// How long the profiler has kept the isolate's thread since this was last asked; making the profiler itself is left out.
     pub fn isolate_time(&self) -> IsolateTime {
-        self.recorder.busy.read()
+        self.recorder.busy.take()
     }
 
     /// Does what is due on the isolate's thread. To be called there when [`ProfilerOptions::wake`] asks for it; harmless

@@ -22,6 +22,8 @@ use crate::v8::{CpuProfiler, Isolate, LoggingMode, RecordingId, Title};
 
 /// How long a slice runs on beside its successor, in sampling intervals.
 const OVERLAP_INTERVALS: i64 = 3;
+/// Ticks are 100 ms apart; what is asked for in between need not read the heap.
+const HEAP_INTERVAL_US: i64 = 60_000;
 /// What V8 may keep of one slice, which only an isolate that nobody wakes fills. A recording's maximum is its window's: V8
 /// would apply it to every slice, of all recordings and sessions, and not say what it left out.
 const SLICE_MAX_SAMPLES: u32 = 500_000;
@@ -50,6 +52,8 @@ struct State {
     holds: usize,
     /// The stream lives on until then without any.
     linger_until_us: i64,
+    /// When the heap is to be read next.
+    heap_due_us: i64,
     /// The process is about to end: nothing starts any more.
     suspended: bool,
 }
@@ -204,7 +208,8 @@ impl Recorder {
         if !self.move_on(&mut state, now_us) || self.stream.captured_count() > 1 {
             self.delete_captured(1);
         }
-        if state.running.is_some() {
+        if state.running.is_some() && now_us >= state.heap_due_us {
+            state.heap_due_us = now_us + HEAP_INTERVAL_US;
             self.read_heap();
         }
         self.plan(&state);
@@ -231,9 +236,9 @@ impl Recorder {
 
     /// Deletes finished profiles that were read.
     pub(crate) fn delete_captured(&self, at_most: usize) {
-        for profile in std::iter::from_fn(|| self.stream.take_captured()).take(at_most) {
+        for (profile, nodes) in std::iter::from_fn(|| self.stream.take_captured()).take(at_most) {
             // SAFETY: the callers are on the isolate's thread, and V8's profiler was not disposed of.
-            unsafe { profile.delete() };
+            unsafe { profile.delete(&nodes) };
         }
     }
 

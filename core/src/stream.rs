@@ -14,14 +14,14 @@ use crate::clock::Clock;
 use crate::measurements::Reading;
 use crate::threads;
 use crate::v8::abi::InterruptCallback;
-use crate::v8::{Api, FinishedProfile, Isolate, Unsupported};
+use crate::v8::{Api, FinishedProfile, Isolate, NodeAddresses, Unsupported};
 
 /// How long a slice is at first, and its limits.
 const SLICE_FIRST_US: i64 = 1_000_000;
 const SLICE_MIN_US: i64 = 250_000;
 const SLICE_MAX_US: i64 = 5_000_000;
-/// A tree of this many nodes is deleted in less than half a millisecond.
-const SLICE_TARGET_NODES: i64 = 1_500;
+/// A tree of this many nodes is deleted in about half a millisecond.
+const SLICE_TARGET_NODES: i64 = 2_000;
 /// Slices that may wait for the encoder; each holds memory of V8.
 const MAX_QUEUED_SLICES: usize = 32;
 /// Readings that may wait for a slice: an hour, for an isolate that nobody wakes.
@@ -134,7 +134,7 @@ pub(crate) struct Stream {
     queue: Mutex<Queue>,
     consumers: Mutex<Vec<(u64, Box<dyn Consumer>)>>,
     /// To be deleted on the isolate's thread.
-    captured: Mutex<VecDeque<FinishedProfile>>,
+    captured: Mutex<VecDeque<(FinishedProfile, NodeAddresses)>>,
     readings: Mutex<VecDeque<Reading>>,
     heap_bytes: AtomicU64,
     /// How long the next slice should be.
@@ -253,7 +253,7 @@ impl Stream {
             let Event::Slice(slice) = std::mem::replace(event, Event::Quiet(0)) else { return };
             *event = Event::Quiet(slice.to_us);
             queue.slices -= 1;
-            self.captured.lock().push_back(slice.profile);
+            self.captured.lock().push_back((slice.profile, NodeAddresses::default()));
             self.dropped_slices.fetch_add(1, Ordering::Relaxed);
             self.log(LogLevel::Warning, "the encoder does not keep up: a slice of the profile is dropped");
         }
@@ -292,8 +292,8 @@ impl Stream {
                     }
                 }
                 Event::Slice(slice) => {
-                    let captured = self.capture(&slice);
-                    self.captured.lock().push_back(slice.profile);
+                    let (captured, nodes) = self.capture(&slice);
+                    self.captured.lock().push_back((slice.profile, nodes));
                     self.feed(&mut consumers, &captured, slice.from_us, slice.to_us, slice.last);
                 }
                 Event::Quiet(to_us) => self.feed(&mut consumers, &Slice::default(), to_us, to_us, false),
@@ -320,16 +320,16 @@ impl Stream {
         consumers.retain(|(_, consumer)| !consumer.is_done());
     }
 
-    fn capture(&self, slice: &FinishedSlice) -> Slice {
-        let captured = match catch_unwind(AssertUnwindSafe(|| capture::capture(&slice.profile))) {
+    fn capture(&self, slice: &FinishedSlice) -> (Slice, NodeAddresses) {
+        let (captured, nodes) = match catch_unwind(AssertUnwindSafe(|| capture::capture(&slice.profile))) {
             Ok(Ok(captured)) => captured,
             Ok(Err(canary)) => {
                 self.break_down(canary);
-                return Slice::default();
+                return Default::default();
             }
             Err(panic) => {
                 self.break_down(format!("reading it panicked: {}", panic_message(&*panic)));
-                return Slice::default();
+                return Default::default();
             }
         };
         let length_us = slice.to_us - slice.from_us;
@@ -337,7 +337,7 @@ impl Stream {
         if self.stalls.observe(captured.samples.len(), length_us, self.interval_us) {
             self.stalled.store(true, Ordering::Relaxed);
         }
-        captured
+        (captured, nodes)
     }
 
     /// Never wrong data: what makes no sense turns profiling off, and is said once.
@@ -359,7 +359,7 @@ impl Stream {
     }
 
     /// A finished profile that everything was copied out of.
-    pub(crate) fn take_captured(&self) -> Option<FinishedProfile> {
+    pub(crate) fn take_captured(&self) -> Option<(FinishedProfile, NodeAddresses)> {
         self.captured.lock().pop_front()
     }
 
