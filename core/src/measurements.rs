@@ -35,7 +35,8 @@ impl CpuUsage {
         }
         let used = (cpu_us - self.cpu_us) as f64 / (elapsed as f64 * self.cores) * 100.0;
         (self.wall_us, self.cpu_us) = (wall_us, cpu_us);
-        Some(used.clamp(0.0, 100.0))
+        // More digits than that are noise, and bytes.
+        Some((used.clamp(0.0, 100.0) * 100.0).round() / 100.0)
     }
 }
 

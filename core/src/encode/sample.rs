@@ -1,5 +1,7 @@
 //! What the two sample formats share: the numbering of stacks and frames, and the parts that look the same in both.
 
+use std::cmp::Reverse;
+
 use rustc_hash::FxHashSet;
 
 use super::json::Json;
@@ -38,7 +40,8 @@ const POINT_BYTES: usize = 64;
 /// What the rest takes.
 const OTHER_BYTES: usize = 2_048;
 
-/// The stacks that samples have and the frames that those stacks have, numbered densely in order of first use.
+/// The stacks that samples have, numbered densely in order of first use, and the frames that those stacks have, the most used
+/// first: a deep profile is mostly frame numbers, and small ones are short.
 pub(super) struct Used<'a> {
     profile: &'a Profile,
     /// The written stacks; `None` is the empty stack of idle samples.
@@ -46,47 +49,43 @@ pub(super) struct Used<'a> {
     /// The number of each of the profile's stacks, then that of the empty stack.
     stack_ids: Vec<Option<u32>>,
     frames: Vec<u32>,
-    frame_ids: Vec<Option<u32>>,
+    /// The number of each of the profile's frames; only that of a written one means anything.
+    frame_ids: Vec<u32>,
     /// How many frames the written stacks have together.
     stack_frames: usize,
 }
 
 impl<'a> Used<'a> {
     pub fn new(profile: &'a Profile) -> Self {
-        let mut used = Self {
-            profile,
-            stacks: Vec::new(),
-            stack_ids: vec![None; profile.stacks().len() + 1],
-            frames: Vec::new(),
-            frame_ids: vec![None; profile.frames().len()],
-            stack_frames: 0,
-        };
-        // How many frames each stack has; parents stand before their children.
-        let mut depths: Vec<u32> = Vec::with_capacity(profile.stacks().len());
-        for stack in profile.stacks() {
-            depths.push(1 + stack.parent.map_or(0, |parent| depths[parent as usize]));
-        }
-        let mut visited = vec![false; profile.stacks().len()];
+        let empty = profile.stacks().len();
+        let mut stacks = Vec::new();
+        let mut stack_ids = vec![None; empty + 1];
+        // In how many written stacks each stack is, as a whole or as where it was called from.
+        let mut uses = vec![0u32; empty];
         for sample in profile.samples() {
-            let slot = used.slot(sample.stack);
-            if used.stack_ids[slot].is_some() {
-                continue;
-            }
-            used.stack_ids[slot] = Some(used.stacks.len() as u32);
-            used.stacks.push(sample.stack);
-            used.stack_frames += sample.stack.map_or(0, |stack| depths[stack as usize] as usize);
-            let mut at = sample.stack;
-            // What a visited stack calls from was visited with it.
-            while let Some(stack) = at.filter(|&stack| !std::mem::replace(&mut visited[stack as usize], true)) {
-                let stack = profile.stacks()[stack as usize];
-                used.frame_ids[stack.frame as usize].get_or_insert_with(|| {
-                    used.frames.push(stack.frame);
-                    used.frames.len() as u32 - 1
-                });
-                at = stack.parent;
+            stack_ids[sample.stack.map_or(empty, |stack| stack as usize)].get_or_insert_with(|| {
+                if let Some(stack) = sample.stack {
+                    uses[stack as usize] = 1;
+                }
+                stacks.push(sample.stack);
+                stacks.len() as u32 - 1
+            });
+        }
+        let mut frame_uses = vec![0u32; profile.frames().len()];
+        // Parents stand before their children.
+        for (at, stack) in profile.stacks().iter().enumerate().rev() {
+            frame_uses[stack.frame as usize] += uses[at];
+            if let Some(parent) = stack.parent {
+                uses[parent as usize] += uses[at];
             }
         }
-        used
+        let mut frames: Vec<u32> =
+            (0..).zip(&frame_uses).filter(|(_, uses)| **uses > 0).map(|(frame, _)| frame).collect();
+        frames.sort_by_key(|&frame| Reverse(frame_uses[frame as usize]));
+        let mut frame_ids = vec![0; profile.frames().len()];
+        (0..).zip(&frames).for_each(|(id, &frame)| frame_ids[frame as usize] = id);
+        let stack_frames = frame_uses.iter().map(|&uses| uses as usize).sum();
+        Self { profile, stacks, stack_ids, frames, frame_ids, stack_frames }
     }
 
     /// An empty buffer that all of it fits into, so that megabytes are not copied about while it grows.
@@ -148,7 +147,7 @@ impl<'a> Used<'a> {
                 }
                 begun.push((stack, json.len()));
                 let Stack { parent, frame } = self.profile.stacks()[stack as usize];
-                json.integer(self.frame_ids[frame as usize].expect("every frame of a written stack was numbered"));
+                json.integer(self.frame_ids[frame as usize]);
                 at = parent;
             }
             for (stack, start) in begun.drain(..) {
@@ -158,7 +157,7 @@ impl<'a> Used<'a> {
         });
     }
 
-    /// The distinct files of the written frames, in order of first use.
+    /// The distinct files of the written frames, the most used first.
     pub fn files(&self) -> Vec<&'a str> {
         let mut seen = FxHashSet::default();
         let files = self.frames.iter().map(|&frame| &*self.profile.frames()[frame as usize].file);
