@@ -19,7 +19,7 @@ use results::{Results, size_of};
 /// Measure this profiler beside @sentry/node-cpu-profiler, @datadog/pprof, Node's inspector and none
 ///
 /// Each measurement is a fresh process; profilers take turns, and medians are compared. The machine should have nothing else
-/// to do. Well over an hour; --quick takes less than five minutes.
+/// to do. About an hour; --quick takes less than five minutes.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Shorter recordings, each measured once or twice, on Node 24 unless --node says otherwise
@@ -34,7 +34,7 @@ pub struct Arguments {
     /// Where to write every value as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Replace bench/RESULTS.md and bench/results.svg
+    /// Replace bench/RESULTS.md, bench/results.svg and the table in README.md
     #[arg(long)]
     save: bool,
     /// Count instructions of the core's benchmarks under valgrind instead
@@ -55,6 +55,8 @@ pub struct Scenario {
 
 const EVERY: &[&str] = &["ours", "ours, native", "peer", "datadog", "inspector"];
 const AND_NONE: &[&str] = &["none", "ours", "ours, native", "peer", "datadog", "inspector"];
+/// A minute each: the others are told by the deep shape.
+const DEEPEST: &[&str] = &["none", "ours", "ours, native", "peer"];
 const RUNNING: &[&str] = &["none", "ours, idle", "ours", "peer"];
 
 fn scenarios(quick: bool) -> Vec<Scenario> {
@@ -74,24 +76,24 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
     let starts = |name, what: &str, functions: u32, count: u32| {
         let about = format!("starts and stops in {what}, {count} of each");
         let arguments = [functions, count].map(|number| number.to_string());
-        scenario(name, about, "starts.cjs", &arguments, EVERY, pick(1, 3))
+        scenario(name, about, "starts.cjs", &arguments, EVERY, pick(1, 2))
     };
-    let running = |name, what: &str, program, seconds: u32| {
-        scenario(name, format!("{what}, {seconds} s"), program, &[seconds.to_string()], RUNNING, pick(2, 5))
+    let running = |name, what: &str, program, seconds: u32, repetitions| {
+        scenario(name, format!("{what}, {seconds} s"), program, &[seconds.to_string()], RUNNING, repetitions)
     };
     let chunk_seconds = pick(2, 5);
     let requests = pick(100, 300);
     vec![
         recording("shallow", "a shallow program", pick(3, 5), EVERY, pick(1, 3)),
         recording("deep", "500 call paths, 60 to 100 frames deep", pick(6, 30), AND_NONE, pick(1, 2)),
-        recording("very-deep", "2,000 call paths, 100 to 120 frames deep", pick(10, 59), AND_NONE, 1),
+        recording("very-deep", "2,000 call paths, 100 to 120 frames deep", pick(10, 59), DEEPEST, 1),
         scenario(
             "rotation",
             format!("three chunks of {chunk_seconds} s, one after the other, deep"),
             "rotation.cjs",
             &[chunk_seconds.to_string()],
             &["ours", "peer"],
-            pick(1, 3),
+            pick(1, 2),
         ),
         starts("small application", "a small application", 10, pick(50, 200)),
         starts("large application", "an application of 20,000 functions", 20_000, pick(20, 50)),
@@ -111,8 +113,8 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
             &["none", "ours", "peer"],
             pick(2, 5),
         ),
-        running("service", "an HTTP service under load", "service.cjs", pick(3, 6)),
-        running("loops", "CPU-bound loops", "loops.cjs", pick(2, 5)),
+        running("service", "an HTTP service under load", "service.cjs", pick(3, 5), pick(2, 7)),
+        running("loops", "CPU-bound loops", "loops.cjs", 2, pick(2, 3)),
     ]
 }
 
@@ -159,11 +161,21 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.save {
         let dir = tree::root().join("bench");
         fs::write(dir.join("RESULTS.md"), report)?;
+        let readme = tree::root().join("README.md");
+        fs::write(&readme, with_table(&fs::read_to_string(&readme)?, &results.summary())?)?;
         if let Some(chart) = chart::draw(&results) {
             fs::write(dir.join("results.svg"), chart)?;
         }
     }
     Ok(())
+}
+
+/// The text with what stands between the two marks replaced.
+fn with_table(text: &str, table: &str) -> Result<String> {
+    const MARKS: [&str; 2] = ["<!-- measured -->", "<!-- /measured -->"];
+    let (before, rest) = text.split_once(MARKS[0]).with_context(|| format!("there is no {}", MARKS[0]))?;
+    let (_, after) = rest.split_once(MARKS[1]).with_context(|| format!("there is no {}", MARKS[1]))?;
+    Ok(format!("{before}{}\n{}\n{}{after}", MARKS[0], table.trim(), MARKS[1]))
 }
 
 fn install(package: Package) -> Result<Setup> {
@@ -261,4 +273,17 @@ fn instructions() -> Result<()> {
         println!("{name:40} {count:>12} instructions");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_table;
+
+    #[test]
+    fn the_table_is_replaced_and_nothing_else() {
+        let text = "before\n<!-- measured -->\nold\n<!-- /measured -->\nafter\n";
+        let replaced = with_table(text, "new\n").unwrap();
+        assert_eq!(replaced, "before\n<!-- measured -->\nnew\n<!-- /measured -->\nafter\n");
+        assert!(with_table("no marks", "new").is_err());
+    }
 }

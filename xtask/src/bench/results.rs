@@ -100,24 +100,32 @@ impl Results {
         }
     }
 
-    /// Markdown.
-    pub fn report(&self, scenarios: &[Scenario]) -> String {
-        let mut report = format!(
-            "# Results\n\n{}, {}. Load when it began: {}.\n\nNode {}; {}.\n",
+    /// When and where this was measured, of which versions; Markdown.
+    fn circumstances(&self) -> String {
+        let versions: Vec<_> = self.versions.iter().map(|(package, version)| format!("{package} {version}")).collect();
+        let mut text = format!(
+            "{}, {}, load {} when it began; Node {}; {}.\n",
             machine::today(),
             machine::describe(),
             self.load,
             self.nodes.join(", "),
-            self.versions
-                .iter()
-                .map(|(package, version)| format!("{package} {version}"))
-                .collect::<Vec<_>>()
-                .join(", "),
+            versions.join(", "),
         );
         if self.quick {
-            report += "\nA quick run: short recordings, few repetitions. Its ratios are rougher, and those of long recordings larger, \
+            text += "\nA quick run: short recordings, few repetitions. Its ratios are rougher, and those of long recordings larger, \
                        than a full run's.\n";
         }
+        text
+    }
+
+    /// The targets, Markdown.
+    pub fn summary(&self) -> String {
+        format!("{}\n{}", self.circumstances(), targets::table(self))
+    }
+
+    /// Everything, Markdown.
+    pub fn report(&self, scenarios: &[Scenario]) -> String {
+        let mut report = format!("# Results\n\n{}", self.circumstances());
         report += "\n`ours` is the integration's path, `ours, native` the functions of @sentry/node-cpu-profiler on our add-on, `peer` that \
                    package itself with what its SDK does to a chunk. Medians.\n\n## Targets\n\n";
         report += &targets::table(self);
