@@ -1,6 +1,6 @@
 //! The core's session for JavaScript: finished chunks wait here until [`Session::poll`] or a flush takes them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use parking_lot::Mutex;
 use sentry_profiler::encode::Thread;
-use sentry_profiler::{Lifecycle, Outcome, SessionOptions as CoreOptions};
+use sentry_profiler::{Lifecycle, Outcome, SessionOptions as CoreOptions, SessionStats as CoreStats};
 
 use crate::environment::{Environment, ThrownError, error};
 
@@ -105,6 +105,8 @@ impl Ready {
 #[napi]
 pub struct Session {
     core: RefCell<Option<sentry_profiler::Session>>,
+    /// What became of its chunks, once it is closed.
+    closed_stats: Cell<CoreStats>,
     profiler_id: String,
     sampled: bool,
     ready: Rc<Ready>,
@@ -137,6 +139,7 @@ impl Session {
             profiler_id: core.profiler_id().to_owned(),
             sampled: core.is_sampled(),
             core: RefCell::new(Some(core)),
+            closed_stats: Cell::default(),
             ready,
             environment: environment.clone(),
         })
@@ -219,6 +222,7 @@ impl Session {
     pub fn close(&self) -> Vec<Chunk> {
         if let Some(core) = self.core.borrow_mut().take() {
             core.close(CLOSE_TIMEOUT);
+            self.closed_stats.set(core.stats());
         }
         self.ready.take()
     }
@@ -226,7 +230,7 @@ impl Session {
     /// What became of the chunks so far.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> SessionStats {
-        let stats = self.core.borrow().as_ref().map(|core| core.stats()).unwrap_or_default();
+        let stats = self.core.borrow().as_ref().map_or(self.closed_stats.get(), |core| core.stats());
         let dropped = [
             ("tooShort", stats.dropped_too_short),
             ("overflow", stats.dropped_overflow + self.ready.queue.lock().dropped),

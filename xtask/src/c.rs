@@ -547,6 +547,8 @@ fn examples() -> Result<String> {
     process::output(Command::new(&host).arg(&folder))?;
     has_function(&folder.join("minimal.cpuprofile"), "hot")?;
 
+    readme_compiles(&dist, &libnode)?;
+
     // examples/embedder, three ways.
     let source = tree::root().join("examples/embedder");
     let v8 = libnode.libraries.iter().map(|library| library.display().to_string()).collect::<Vec<_>>();
@@ -572,7 +574,23 @@ fn examples() -> Result<String> {
     make.arg(format!("LDFLAGS={rpath}")).env("PKG_CONFIG_PATH", lib.join("pkgconfig"));
     process::output(&mut make)?;
     embed(&folder.join("embedder")).context("pkg-config")?;
-    Ok("minimal; embedder with CMake (shared, static) and pkg-config".to_owned())
+    Ok("minimal; the README; embedder with CMake (shared, static) and pkg-config".to_owned())
+}
+
+/// The C++ of the README, in a function, beside what it leaves to its reader.
+fn readme_compiles(dist: &Path, libnode: &Libnode) -> Result<()> {
+    const READERS: &str = "#include <string_view>\nvoid log(std::string_view);\nvoid run_javascript(v8::Isolate *);\n\
+                           void save(const char *, std::string_view);\n";
+    let readme = fs::read_to_string(tree::root().join("README.md"))?;
+    let code =
+        readme.split_once("```cpp\n").and_then(|(_, rest)| rest.split_once("```")).context("no C++ in the README")?.0;
+    let (includes, body) = code.split_once("\n\n").context("the README's C++ begins with its includes")?;
+    let source = scratch("readme")?.join("readme.cc");
+    fs::write(&source, format!("{includes}\n{READERS}void start(v8::Isolate *isolate) {{\n{body}}}\n"))?;
+    let mut compile = Command::new("g++");
+    compile.args(["-std=c++17", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]).arg(&source);
+    compile.arg("-I").arg(dist.join("include")).arg("-isystem").arg(&libnode.include);
+    process::output(&mut compile).map(drop).context("the README's C++")
 }
 
 /// Runs the embedder against a local ingest.

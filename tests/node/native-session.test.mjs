@@ -1,0 +1,59 @@
+// The add-on's own session, which the integration drives.
+
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import test from 'node:test';
+import { ADDON } from './support/environment.mjs';
+import { work } from './support/profile.mjs';
+
+const { isolateTime, Session } = createRequire(import.meta.url)(ADDON);
+
+const busy = new Function(`return ${work('busy')}`)();
+
+const session = (options = {}) =>
+  new Session({ lifecycle: 'manual', sampleRate: 1, threadId: '0', threadName: 'main', ...options }, () => {});
+
+/** How many chunks were handed out or dropped. */
+const accountedFor = ({ delivered, dropped }) => delivered + Object.values(dropped).reduce((sum, count) => sum + count, 0);
+
+test('a session that is closed still tells what became of its chunks', () => {
+  const closed = session();
+  assert.equal(closed.start(), 'started');
+  // Too short to be sampled twice for certain: its chunk is sent or dropped.
+  const chunks = closed.close();
+  const stats = closed.stats();
+  assert.equal(accountedFor(stats), 1, JSON.stringify(stats));
+  assert.equal(stats.delivered, chunks.length);
+  assert.equal(closed.start(), 'closed');
+  assert.deepEqual(closed.flush(1000), []);
+  assert.deepEqual(closed.close(), []);
+  assert.deepEqual(closed.stats(), stats);
+});
+
+test('every chunk is handed out once', () => {
+  const recording = session();
+  recording.start();
+  const chunks = [];
+  for (let i = 0; i < 3; i++) {
+    busy(150);
+    chunks.push(...recording.flush(5000));
+  }
+  busy(150);
+  chunks.push(...recording.close());
+  assert.ok(chunks.length >= 2, `${chunks.length} chunks`);
+  assert.equal(new Set(chunks.map(({ chunkId }) => chunkId)).size, chunks.length);
+  assert.equal(recording.stats().delivered, chunks.length);
+  assert.equal(recording.stats().samples, chunks.reduce((sum, { sampleCount }) => sum + sampleCount, 0));
+});
+
+test('the time on the thread is told once', () => {
+  const recording = session();
+  isolateTime();
+  recording.start();
+  busy(150);
+  recording.close();
+  const time = isolateTime();
+  assert.ok(time.count >= 2 && time.totalMs > 0, JSON.stringify(time));
+  assert.ok(time.medianMs <= time.p99Ms && time.p99Ms <= time.longestMs && time.longestMs <= time.totalMs);
+  assert.deepEqual(isolateTime(), { count: 0, totalMs: 0, longestMs: 0, medianMs: 0, p99Ms: 0 });
+});
