@@ -436,8 +436,8 @@ impl Stalls {
         if length_us < STALL_INTERVALS * i64::from(interval_us) {
             return false;
         }
-        // V8 takes one sample itself when a recording starts.
-        if samples > 1 {
+        // V8 takes one sample itself when a recording starts, of all recordings: this one's start, and its successor's.
+        if samples > 2 {
             self.count.store(0, Ordering::Relaxed);
             return false;
         }
@@ -463,7 +463,7 @@ mod tests {
         let stalls = Stalls::default();
         assert!(!stalls.observe(100, LONG_US, INTERVAL_US));
         assert!(!stalls.observe(0, 400_000, INTERVAL_US), "too short to tell");
-        assert!(stalls.observe(1, LONG_US, INTERVAL_US), "one sample is the start's own");
+        assert!(stalls.observe(2, LONG_US, INTERVAL_US), "two samples are the start's own and its successor's");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 #include "body.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -822,6 +823,29 @@ static void idle_isolate_is_woken(const body_host_t *host) {
     sentry_profiler_options_free(options);
 }
 
+/* V8's sampling thread asks this one by a signal. Blocked, nothing is sampled, as when V8's own threads have lost their way. */
+static void a_recording_without_samples_is_started_anew(const body_host_t *host) {
+    seen_t seen;
+    begin(host, &seen);
+    sentry_profiler_t *profiler = profiler_for(&seen);
+    sentry_profile_t *profile = NULL;
+    sigset_t sampling;
+    sigemptyset(&sampling);
+    sigaddset(&sampling, SIGPROF);
+    hot(host, 50);
+    IS(OK, sentry_profiler_start_profiling(profiler, TEXT("blocked")));
+    CHECK(pthread_sigmask(SIG_BLOCK, &sampling, NULL) == 0);
+    for (int at = 0; at < 30 && !strstr(seen.last_log, "started anew"); at++) hot(host, 100);
+    CHECK(pthread_sigmask(SIG_UNBLOCK, &sampling, NULL) == 0);
+    SAMPLED(strstr(seen.last_log, "started anew") != NULL);
+    /* What it does once it is cured. */
+    hot(host, 200);
+    IS(OK, sentry_profiler_stop_profiling(profiler, TEXT("blocked"), &profile));
+    SAMPLED(samples_in(profile) >= 10);
+    sentry_profile_free(profile);
+    IS(OK, sentry_profiler_free(profiler));
+}
+
 static void a_panic_poisons_the_handle(const body_host_t *host) {
     seen_t seen;
     begin(host, &seen);
@@ -874,6 +898,7 @@ int body(const body_host_t *host) {
     run(trace_session, host);
     run(profiler_first, host);
     run(idle_isolate_is_woken, host);
+    run(a_recording_without_samples_is_started_anew, host);
     run(a_panic_poisons_the_handle, host);
     printf("%d checks, %d failed\n", atomic_load(&checks), atomic_load(&failures));
     fflush(stdout);
