@@ -16,10 +16,10 @@ use crate::threads;
 use crate::v8::abi::InterruptCallback;
 use crate::v8::{Api, FinishedProfile, Isolate, NodeAddresses, Unsupported};
 
-/// How long a slice is at first, and its limits.
-const SLICE_FIRST_US: i64 = 1_000_000;
+/// How long a slice is at first, and at least.
 const SLICE_MIN_US: i64 = 250_000;
-const SLICE_MAX_US: i64 = 5_000_000;
+/// A program that turns deep in the middle of a slice makes a tree of this time's samples.
+const SLICE_MAX_US: i64 = 2_000_000;
 /// A tree of this many nodes is deleted in about half a millisecond.
 const SLICE_TARGET_NODES: i64 = 2_000;
 /// Slices that may wait for the encoder; each holds memory of V8.
@@ -180,7 +180,7 @@ impl Stream {
             captured: Mutex::default(),
             readings: Mutex::default(),
             heap_bytes: AtomicU64::new(0),
-            slice_us: AtomicI64::new(SLICE_FIRST_US),
+            slice_us: AtomicI64::new(SLICE_MIN_US),
             boundary_us: AtomicI64::new(i64::MAX),
             slice_from_us: AtomicI64::new(i64::MAX),
             due_us: AtomicI64::new(i64::MAX),
@@ -351,7 +351,7 @@ impl Stream {
     /// The next slice is as long as a tree of the target's size takes, at most twice as long as this one.
     fn adapt(&self, nodes: i64, length_us: i64) {
         let wanted = length_us.saturating_mul(SLICE_TARGET_NODES) / nodes.max(1);
-        let next = wanted.min(length_us.saturating_mul(2).max(SLICE_FIRST_US)).clamp(SLICE_MIN_US, SLICE_MAX_US);
+        let next = wanted.min(length_us.saturating_mul(2)).clamp(SLICE_MIN_US, SLICE_MAX_US);
         // A slice that was cut short says little about long ones.
         if length_us >= SLICE_MIN_US {
             self.slice_us.store(next, Ordering::Relaxed);

@@ -69,7 +69,8 @@ function secondsIn(chunks, name, { from, to }) {
   return seconds;
 }
 
-describe('AWS Lambda', () => {
+// They are frozen most of the time.
+describe('AWS Lambda', { concurrency: 2 }, () => {
   const modules = installRuntime();
   for (const [name, prepare, lifecycle] of [
     ['with its packages, trace', deployed, 'trace'],
