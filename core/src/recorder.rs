@@ -187,12 +187,12 @@ impl Recorder {
         let mut state = self.state.borrow_mut();
         if state.running.is_none() {
             self.stream.push(Event::Quiet(monotonic_us()));
-            self.stream.schedule();
         } else {
             self.cut(&mut state);
             self.finish_closing(&mut state);
             self.plan(&state);
         }
+        self.stream.schedule();
     }
 
     /// What is due on the isolate's thread: bounded work, whatever records.
@@ -205,7 +205,11 @@ impl Recorder {
         }
         let now_us = monotonic_us();
         // One thing at a time, so that no block is the sum of several; but finished profiles must not pile up.
-        if !self.move_on(&mut state, now_us) || self.stream.captured_count() > 1 {
+        let moved_on = self.move_on(&mut state, now_us);
+        if moved_on {
+            self.stream.schedule();
+        }
+        if !moved_on || self.stream.captured_count() > 1 {
             self.delete_captured(1);
         }
         if state.running.is_some() && now_us >= state.heap_due_us {
@@ -326,6 +330,7 @@ impl Recorder {
         }
         threads::unregister(&self.stream);
         self.plan(state);
+        self.stream.schedule();
     }
 
     /// Stops all recordings, which ends V8's sampling thread, and starts anew.
@@ -345,6 +350,7 @@ impl Recorder {
         }
     }
 
+    /// The encoder is to be woken when V8 is done with: it would compete with V8's threads for a core.
     fn stop_v8(&self, state: &State, slice: Running, to_us: i64, last: bool) {
         let Some(v8) = &state.v8 else { return };
         // SAFETY: the callers are on the isolate's thread.
@@ -358,7 +364,6 @@ impl Recorder {
                 self.stream.push(Event::Quiet(to_us));
             }
         }
-        self.stream.schedule();
     }
 
     /// Says when this thread is needed next.

@@ -415,6 +415,12 @@ impl Stream {
         }
     }
 
+    /// When the ticker should come back between two ticks; `i64::MAX` when all was asked for.
+    pub(crate) fn nudge_due_us(&self) -> i64 {
+        let due_us = self.due_us();
+        if self.woken_for_us.load(Ordering::Relaxed) == due_us { i64::MAX } else { due_us }
+    }
+
     /// What [`Stream::due_us`] goes by: the running slice, and when the thread is needed for anything else.
     pub(crate) fn plan(&self, slice_from_us: Option<i64>, due_us: i64) {
         self.slice_from_us.store(slice_from_us.unwrap_or(i64::MAX), Ordering::Relaxed);

@@ -188,7 +188,7 @@ fn tick() {
         } else {
             each(&|stream| stream.nudge(now_us));
         }
-        let nudges = streams.iter().filter_map(|stream| next_nudge(now, now_us, stream.due_us()));
+        let nudges = streams.iter().filter_map(|stream| next_nudge(now, now_us, stream.nudge_due_us()));
         next = nudges.fold(reading, Instant::min);
     }
 }

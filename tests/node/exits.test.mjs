@@ -65,7 +65,7 @@ const ENDS = [
   { name: 'process.abort', end: 'process.abort();', signal: 'SIGABRT' },
 ];
 
-describe('how a profiled process ends', { concurrency: 2 }, () => {
+describe('how a profiled process ends', { concurrency: 4 }, () => {
   for (const [i, { name, end, code, signal, last }] of ENDS.entries()) {
     const lifecycle = ['manual', 'trace'][i % 2];
     test(`${name}, ${lifecycle}`, async t => {

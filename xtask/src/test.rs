@@ -37,8 +37,10 @@ const C_PACKAGES: &[&str] = &[
     "libnghttp2-14",
     "libuv1",
 ];
+/// Tests that take minutes, in which they mostly wait: two files run at once.
+const LONG_TESTS: &str = "tests/node/long";
 /// The tests that take longest; a release between two others goes without.
-const SLOW_TESTS: &[&str] = &["exits", "freeze", "measurements", "same-data", "spans", "worker-crowd"];
+const SLOW_TESTS: &[&str] = &["clock", "exits", "freeze", "measurements", "same-data", "spans", "worker-crowd"];
 /// What builds AWS's client of the Lambda Runtime API.
 const LAMBDA_PACKAGES: &[&str] = &["autoconf", "automake", "cmake", "libtool", "make"];
 
@@ -108,7 +110,7 @@ fn steps() -> Vec<Step> {
         }));
     }
     steps.push(Step::new("long", "the Node tests that take minutes, on one release", |context| {
-        node_tests(context, release("24"), "tests/node/long")
+        node_tests(context, release("24"), LONG_TESTS)
     }));
     for major in ["22", "24"] {
         let about = format!("a function under AWS's own runtime client, which Node {major} runs on Lambda");
@@ -217,7 +219,7 @@ fn release(major: &str) -> &'static Release {
 }
 
 /// The tests of a folder on one release of Node.
-fn node_tests(context: &Context, release: &Release, folder: &str) -> Result<Outcome> {
+fn node_tests(context: &Context, release: &Release, tests: &str) -> Result<Outcome> {
     if let Some(reason) = release.unavailable() {
         return Ok(Outcome::Skipped(reason));
     }
@@ -225,8 +227,8 @@ fn node_tests(context: &Context, release: &Release, folder: &str) -> Result<Outc
     let ingest = context.ingest()?;
     let node = nodes::fetch(release.version)?;
 
-    let name = folder.replace('/', "-");
-    let folder = tree::root().join(folder);
+    let name = tests.replace('/', "-");
+    let folder = tree::root().join(tests);
     let mut files: Vec<_> = fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     files.retain(|file| file.to_string_lossy().ends_with(".test.mjs"));
     let left_out = if release.between { SLOW_TESTS } else { &[] };
@@ -242,6 +244,7 @@ fn node_tests(context: &Context, release: &Release, folder: &str) -> Result<Outc
         // One report for people, one to count by.
         .args(["--test", "--test-reporter=spec", "--test-reporter-destination=stdout"])
         .args(["--test-reporter=tap", &format!("--test-reporter-destination={}", log.display())])
+        .args((tests == LONG_TESTS).then_some("--test-concurrency=2"))
         .args(&files)
         .env("SENTRY_PROFILER_TEST_PACKAGE", &package.dir)
         .env("SENTRY_PROFILER_TEST_INGEST", ingest)

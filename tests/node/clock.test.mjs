@@ -1,0 +1,51 @@
+// A wall clock that is set while a process is profiled: by hand, by a time server, after a virtual machine was moved.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { startIngest } from './support/ingest.mjs';
+import { runService } from './support/service.mjs';
+import { assertInPlace, inTheMiddle, slots, slotsOf } from './support/slots.mjs';
+
+const SOURCE = fileURLToPath(new URL('support/step-clock.c', import.meta.url));
+/** The clocks are compared each 100 ms: until then samples keep the time from before. */
+const SLOTS_TO_NOTICE = 4;
+
+/** A library that, preloaded, steps a process's wall clock at a signal. */
+function stepClock(t) {
+  const dir = mkdtempSync(join(tmpdir(), 'sentry-profiler-clock-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const library = join(dir, 'step-clock.so');
+  execFileSync('cc', ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-Werror', '-o', library, SOURCE]);
+  return library;
+}
+
+describe('a wall clock that is set', { concurrency: 2 }, () => {
+  for (const [name, seconds] of [
+    ['back by an hour', -3600],
+    ['forward by an hour', 3600],
+  ]) {
+    test(name, async t => {
+      const ingest = await startIngest(t);
+      const times = slotsOf(
+        await runService(t, slots(60_000), {
+          ingest,
+          env: { LD_PRELOAD: stepClock(t), CLOCK_STEP_S: String(seconds) },
+          meanwhile: inTheMiddle(child => child.kill('SIGUSR2')),
+        }),
+      );
+      // The slot in which the clock was set, or the first one after it.
+      const ends = times.map(([, to]) => to);
+      const step = ends.findIndex((to, i) => i > 0 && Math.abs(to - ends[i - 1]) > 1000);
+      assert.ok(step > 10, 'the clock was set in the middle');
+      const chunks = await ingest.chunks();
+      assert.ok(chunks.length >= 2, 'no chunk goes across the step');
+      const seen = assertInPlace(chunks, times, slot => slot >= step && slot < step + SLOTS_TO_NOTICE);
+      assert.ok(seen >= 50, `${seen} samples`);
+    });
+  }
+});
