@@ -1,6 +1,7 @@
 //! What the figures were measured on.
 
 use std::fs;
+use std::time::Instant;
 
 /// The processor, how many cores of it, and memory, such as `Intel Xeon at 2.50 GHz, 2 cores, 24 GiB`.
 pub fn describe() -> String {
@@ -22,6 +23,32 @@ pub fn load() -> String {
         .ok()
         .and_then(|text| Some(text.split(' ').next()?.to_owned()))
         .unwrap_or_default()
+}
+
+/// Tells how much of the cores' time the machine gave to others, as a virtual machine's host does.
+pub struct Stolen {
+    begin: Instant,
+    ticks: u64,
+}
+
+impl Stolen {
+    pub fn from_now_on() -> Self {
+        Self { begin: Instant::now(), ticks: stolen_ticks() }
+    }
+
+    /// Of all cores together, 0 to 1.
+    pub fn share(&self) -> f64 {
+        const TICKS_PER_SECOND: f64 = 100.0;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+        let seconds = (stolen_ticks() - self.ticks) as f64 / TICKS_PER_SECOND;
+        seconds / (self.begin.elapsed().as_secs_f64() * cores)
+    }
+}
+
+fn stolen_ticks() -> u64 {
+    // cpu user nice system idle iowait irq softirq steal
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    text.split_whitespace().nth(8).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
 }
 
 /// Today, `2026-11-22`.

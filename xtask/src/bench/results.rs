@@ -54,6 +54,8 @@ pub struct Results {
     versions: Vec<(String, String)>,
     values: BTreeMap<Key, Vec<f64>>,
     pub sizes: Vec<(&'static str, Size)>,
+    /// Measurements while the machine gave much of its time to others, each time that they were tried.
+    pub disturbed: usize,
     load: String,
 }
 
@@ -77,6 +79,7 @@ impl Results {
             versions: packages.iter().map(|package| version(package)).collect::<Result<_>>()?,
             values: BTreeMap::new(),
             sizes: Vec::new(),
+            disturbed: 0,
             load: machine::load(),
         })
     }
@@ -111,6 +114,12 @@ impl Results {
             self.nodes.join(", "),
             versions.join(", "),
         );
+        if self.disturbed > 0 {
+            text += &format!(
+                "\n{} measurements were made while the machine gave much of its time to others.\n",
+                self.disturbed
+            );
+        }
         if self.quick {
             text += "\nA quick run: short recordings, few repetitions. Its ratios are rougher, and those of long recordings larger, \
                        than a full run's.\n";
@@ -180,6 +189,7 @@ impl Results {
             "date": machine::today(),
             "machine": machine::describe(),
             "load": self.load,
+            "disturbed": self.disturbed,
             "quick": self.quick,
             "versions": self.versions.iter().cloned().collect::<BTreeMap<_, _>>(),
             "measurements": values.collect::<Vec<_>>(),
