@@ -683,8 +683,9 @@ impl Consumer for Chunks {
     }
 
     fn boundary_us(&self) -> i64 {
-        let first_active = self.marks.iter().find(|mark| matches!(mark, Mark::Active(_)));
-        self.due_us().or(first_active.map(|mark| mark.time_us() + self.duration_us)).unwrap_or(i64::MAX)
+        // Without an open chunk, that of the one which the next mark opens.
+        let opens = || self.marks.iter().find(|mark| matches!(mark, Mark::Active(_)));
+        self.due_us().or_else(|| Some(opens()?.time_us() + self.duration_us)).unwrap_or(i64::MAX)
     }
 }
 

@@ -214,7 +214,7 @@ impl Stream {
     pub(crate) fn slice_due_us(&self, from_us: i64) -> i64 {
         let due_us = from_us + self.slice_us.load(Ordering::Relaxed);
         let boundary_us = self.boundary_us.load(Ordering::Relaxed);
-        // One that lies before the slice is known to have passed only when the slice before was read.
+        // One before this slice was its beginning's reason: the encoder tells the next one once it has read the slice before.
         if boundary_us > from_us { due_us.min(boundary_us) } else { due_us }
     }
 
