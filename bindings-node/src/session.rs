@@ -55,6 +55,15 @@ pub struct Chunk {
     pub sample_count: u32,
 }
 
+/// Tells a session of spans.
+#[napi(object, object_from_js = false)]
+pub struct SpanFunctions<'env> {
+    /// One has begun.
+    pub started: Function<'env, (), ()>,
+    /// One has ended.
+    pub ended: Function<'env, (), ()>,
+}
+
 /// What became of the chunks.
 #[napi(object, object_from_js = false)]
 pub struct SessionStats {
@@ -104,7 +113,7 @@ impl Ready {
 /// A profiling session. Belongs to the thread that made it.
 #[napi]
 pub struct Session {
-    core: RefCell<Option<sentry_profiler::Session>>,
+    core: Rc<RefCell<Option<sentry_profiler::Session>>>,
     /// What became of its chunks, once it is closed.
     closed_stats: Cell<CoreStats>,
     profiler_id: String,
@@ -138,7 +147,7 @@ impl Session {
         Ok(Self {
             profiler_id: core.profiler_id().to_owned(),
             sampled: core.is_sampled(),
-            core: RefCell::new(Some(core)),
+            core: Rc::new(RefCell::new(Some(core))),
             closed_stats: Cell::default(),
             ready,
             environment: environment.clone(),
@@ -169,16 +178,14 @@ impl Session {
         self.outcome(sentry_profiler::Session::stop)
     }
 
-    /// A span has begun.
+    /// What to call when a span has begun and when one has ended. These are functions and no methods: Node takes several
+    /// times as long to find a method's object as they take, and services have many spans.
     #[napi(catch_unwind)]
-    pub fn span_started(&self) -> Result<(), &'static str> {
-        self.with(|core| core.span_started()).map(|_| ())
-    }
-
-    /// A span has ended.
-    #[napi(catch_unwind)]
-    pub fn span_ended(&self) -> Result<(), &'static str> {
-        self.with(|core| core.span_ended()).map(|_| ())
+    pub fn span_functions<'env>(&self, env: &'env Env) -> Result<SpanFunctions<'env>> {
+        Ok(SpanFunctions {
+            started: self.span_function(env, "spanStarted", sentry_profiler::Session::span_started)?,
+            ended: self.span_function(env, "spanEnded", sentry_profiler::Session::span_ended)?,
+        })
     }
 
     /// Debug ids by plain path, for the chunks that are encoded from now on.
@@ -243,16 +250,29 @@ impl Session {
         }
     }
 
-    /// `None` when the session is closed, or its environment is being torn down.
+    fn span_function<'env>(
+        &self,
+        env: &'env Env,
+        name: &str,
+        run: fn(&sentry_profiler::Session) -> std::result::Result<(), sentry_profiler::Error>,
+    ) -> Result<Function<'env, (), ()>> {
+        // Weak: the session lives as long as its own object.
+        let core = Rc::downgrade(&self.core);
+        env.create_function_from_closure(name, move |call| {
+            if let Some(core) = core.upgrade()
+                && let Err(error) = with(&core, run)
+            {
+                call.env.throw_error(&error.reason, Some(error.status))?;
+            }
+            Ok(())
+        })
+    }
+
     fn with<T>(
         &self,
         run: impl FnOnce(&sentry_profiler::Session) -> std::result::Result<T, sentry_profiler::Error>,
     ) -> std::result::Result<Option<T>, ThrownError> {
-        match self.core.borrow().as_ref().map(run) {
-            None | Some(Err(sentry_profiler::Error::Closed)) => Ok(None),
-            Some(Ok(value)) => Ok(Some(value)),
-            Some(Err(failure)) => Err(error(failure)),
-        }
+        with(&self.core, run)
     }
 
     fn outcome(
@@ -268,6 +288,18 @@ impl Session {
             Some(Outcome::NotSampled) => "not-sampled",
             Some(Outcome::TraceLifecycle) => "trace-lifecycle",
         })
+    }
+}
+
+/// `None` when the session is closed, or its environment is being torn down.
+fn with<T>(
+    core: &RefCell<Option<sentry_profiler::Session>>,
+    run: impl FnOnce(&sentry_profiler::Session) -> std::result::Result<T, sentry_profiler::Error>,
+) -> std::result::Result<Option<T>, ThrownError> {
+    match core.borrow().as_ref().map(run) {
+        None | Some(Err(sentry_profiler::Error::Closed)) => Ok(None),
+        Some(Ok(value)) => Ok(Some(value)),
+        Some(Err(failure)) => Err(error(failure)),
     }
 }
 

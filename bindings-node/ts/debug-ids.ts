@@ -7,6 +7,12 @@ interface DebugIdGlobals {
   _debugIds?: Record<string, string>;
 }
 
+/** @internal Whether any file has a debug id. Asked at each end of a trace, and of most programs the answer is no. */
+export function haveDebugIds(): boolean {
+  const { _sentryDebugIds: byPlugin, _debugIds: byBundler } = globalThis as DebugIdGlobals;
+  return byPlugin !== undefined || byBundler !== undefined;
+}
+
 /** @internal The debug ids of the files that are loaded so far, by which Sentry finds their source maps. */
 export class DebugIds {
   readonly #stackParser: StackParser;

@@ -105,8 +105,8 @@ export interface Session {
   readonly sampled: boolean;
   start(): Outcome;
   stop(): Outcome;
-  spanStarted(): void;
-  spanEnded(): void;
+  /** What to call when a span has begun, and when one has ended. */
+  spanFunctions(): { started: () => void; ended: () => void };
   /** Plain path to debug id; replaces what was set before. */
   setDebugIds(ids: Record<string, string>): void;
   /** Takes the chunks that are finished. */

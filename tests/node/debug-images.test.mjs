@@ -76,3 +76,25 @@ main();
     }
   });
 }
+
+test('a file that was loaded within a trace is in the chunk that ends after it', async t => {
+  const ingest = await startIngest(t);
+  const dir = project(t, {
+    'main.cjs': `${FORMATS.cjs.load}
+Sentry.init({
+  integrations: [nodeProfilingIntegration({ quietMs: 100 })],
+  tracesSampleRate: 1,
+  profileSessionSampleRate: 1,
+  profileLifecycle: 'trace',
+});
+Sentry.startSpan({ name: 'span' }, () => require('./lazy.cjs').burn(200));
+// Nothing but the quiet ends the chunk.
+setTimeout(() => process.exit(), 1_500);
+`,
+    'lazy.cjs': `${mark(LAZY_ID)}\n${work('burn')}\n${FORMATS.cjs.exportBurn}\n`,
+  });
+  await run(join(dir, 'main.cjs'), { env: { SENTRY_DSN: ingest.dsn } });
+
+  const [{ debug_meta: debugMeta }] = await ingest.chunks();
+  assert.deepEqual(debugMeta?.images, [{ type: 'sourcemap', code_file: join(dir, 'lazy.cjs'), debug_id: LAZY_ID }]);
+});

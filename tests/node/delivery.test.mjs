@@ -79,6 +79,23 @@ describe('delivery', { concurrency: 2 }, () => {
     });
   }
 
+  test('spans that were active when a process seemed to end do not keep the profiler busy for ever', async t => {
+    const ingest = await startIngest(t);
+    const end = `
+  process.once('beforeExit', () => {
+    setTimeout(() => {
+      Sentry.startSpan({ name: 'later' }, () => busy('later')(200));
+      busy('uncovered')(200);
+    });
+  });`;
+    await runService(t, recording('trace', end), { ingest });
+    const chunks = await ingest.chunks();
+    const samples = name => chunks.flatMap(({ profile }) => samplesIn(profile, name));
+    assert.ok(samples('work').length > 0);
+    assert.ok(samples('later').length > 0);
+    assert.deepEqual(samples('uncovered'), []);
+  });
+
   test('chunks are sent as they fill up', async t => {
     const ingest = await startIngest(t);
     const end = `

@@ -57,3 +57,16 @@ test('the time on the thread is told once', () => {
   assert.ok(time.medianMs <= time.p99Ms && time.p99Ms <= time.longestMs && time.longestMs <= time.totalMs);
   assert.deepEqual(isolateTime(), { count: 0, totalMs: 0, longestMs: 0, medianMs: 0, p99Ms: 0 });
 });
+
+test('spans are told by functions that outlive their session', () => {
+  const recording = session({ lifecycle: 'trace' });
+  const { started, ended } = recording.spanFunctions();
+  started();
+  busy(150);
+  ended();
+  ended();
+  assert.equal(recording.close().length, 1);
+  started();
+  ended();
+  assert.deepEqual(recording.close(), []);
+});

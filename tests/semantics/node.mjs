@@ -9,6 +9,7 @@ const native = createRequire(import.meta.url)(addon);
 runInThisContext(readFileSync(runner, 'utf8'), { filename: 'runner.js' });
 
 let session;
+let span;
 
 const operations = {
   start(title) {
@@ -22,12 +23,13 @@ const operations = {
   session(lifecycle, sampleRate, chunkDurationMs, quietMs) {
     const options = { lifecycle, sampleRate, chunkDurationMs, quietMs, threadId: '0', threadName: 'main' };
     session = new native.Session(options, () => {});
+    span = session.spanFunctions();
     return session.sampled ? 'sampled' : 'not-sampled';
   },
   'session start': () => session.start(),
   'session stop': () => session.stop(),
-  'span started': () => (session.spanStarted(), 'ok'),
-  'span ended': () => (session.spanEnded(), 'ok'),
+  'span started': () => (span.started(), 'ok'),
+  'span ended': () => (span.ended(), 'ok'),
   flush: () => String(session.flush(10_000).length),
   close: () => String(session.close().length),
   sleep: (_, ms) => (Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms), 'ok'),
