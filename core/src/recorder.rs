@@ -52,8 +52,8 @@ struct State {
     holds: usize,
     /// The stream lives on until then without any.
     linger_until_us: i64,
-    /// When the heap is to be read next.
-    heap_due_us: i64,
+    /// When the heap is to be read next, `None` before the stream's first time.
+    heap_due_us: Option<i64>,
     /// The process is about to end: nothing starts any more.
     suspended: bool,
 }
@@ -212,9 +212,8 @@ impl Recorder {
         if !moved_on || self.stream.captured_count() > 1 {
             self.delete_captured(1);
         }
-        if state.running.is_some() && now_us >= state.heap_due_us {
-            state.heap_due_us = now_us + HEAP_INTERVAL_US;
-            self.read_heap();
+        if state.running.is_some() && state.heap_due_us.is_none_or(|due_us| now_us >= due_us) {
+            self.read_heap(&mut state, now_us);
         }
         self.plan(&state);
     }
@@ -274,9 +273,21 @@ impl Recorder {
         OVERLAP_INTERVALS * i64::from(self.stream.interval_us)
     }
 
-    fn read_heap(&self) {
+    fn read_heap(&self, state: &mut State, now_us: i64) {
         // SAFETY: the callers are on the isolate's thread.
         self.stream.set_heap_bytes(unsafe { self.isolate.used_heap_bytes(&self.stream.api) });
+        let first = state.heap_due_us.replace(now_us + HEAP_INTERVAL_US).is_none();
+        // It is told for the stream's beginning, which lies in the window of whoever began it.
+        if let Some(running) = state.running.filter(|_| first) {
+            self.stream.push_heap_reading(running.from_us);
+        }
+    }
+
+    /// What ends before an interrupt came has a reading of the heap, too.
+    fn read_heap_once(&self, state: &mut State) {
+        if state.running.is_some() && state.heap_due_us.is_none() {
+            self.read_heap(state, monotonic_us());
+        }
     }
 
     fn start_v8(&self, state: &State, title: Title) -> Result<RecordingId, Error> {
@@ -289,8 +300,8 @@ impl Recorder {
         self.stream.clock.observe();
         let id = self.start_v8(state, Title::Empty)?;
         state.running = Some(Running { id, title: Title::Empty, from_us });
-        self.read_heap();
-        self.stream.read_heap(from_us);
+        state.heap_due_us = None;
+        self.stream.forget_heap();
         if let Err(error) = threads::register(&self.stream) {
             self.end(state);
             return Err(error.into());
@@ -301,6 +312,7 @@ impl Recorder {
 
     /// Starts the next slice; the one before runs on for a while.
     fn cut(&self, state: &mut State) {
+        self.read_heap_once(state);
         self.finish_closing(state);
         let Some(running) = state.running else { return };
         let title = running.title.other();
@@ -323,6 +335,7 @@ impl Recorder {
 
     /// Stops the stream.
     fn end(&self, state: &mut State) {
+        self.read_heap_once(state);
         self.finish_closing(state);
         if let Some(running) = state.running.take() {
             self.stop_v8(state, running, monotonic_us(), true);

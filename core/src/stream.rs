@@ -136,6 +136,7 @@ pub(crate) struct Stream {
     /// To be deleted on the isolate's thread.
     captured: Mutex<VecDeque<(FinishedProfile, NodeAddresses)>>,
     readings: Mutex<VecDeque<Reading>>,
+    /// The isolate's, as last read; 0 when it was not yet.
     heap_bytes: AtomicU64,
     /// How long the next slice should be.
     slice_us: AtomicI64,
@@ -222,10 +223,18 @@ impl Stream {
         self.heap_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// A reading of the heap alone, where a stream begins.
-    pub(crate) fn read_heap(&self, time_us: i64) {
-        let heap_bytes = Some(self.heap_bytes.load(Ordering::Relaxed));
-        self.push_reading(Reading { time_us, cpu_usage: None, heap_bytes });
+    /// A stream begins: what was read for the one before is old.
+    pub(crate) fn forget_heap(&self) {
+        self.set_heap_bytes(0);
+    }
+
+    fn heap_bytes(&self) -> Option<u64> {
+        Some(self.heap_bytes.load(Ordering::Relaxed)).filter(|&bytes| bytes > 0)
+    }
+
+    /// A reading of the heap alone.
+    pub(crate) fn push_heap_reading(&self, time_us: i64) {
+        self.push_reading(Reading { time_us, cpu_usage: None, heap_bytes: self.heap_bytes() });
     }
 
     fn push_reading(&self, reading: Reading) {
@@ -233,7 +242,8 @@ impl Stream {
         if readings.len() == MAX_READINGS {
             readings.pop_front();
         }
-        readings.push_back(reading);
+        let place = readings.partition_point(|earlier| earlier.time_us <= reading.time_us);
+        readings.insert(place, reading);
     }
 
     pub(crate) fn push(&self, event: Event) {
@@ -370,8 +380,7 @@ impl Stream {
     /// Each 100 ms while something records, on the ticker's thread.
     pub(crate) fn tick(self: &Arc<Self>, now_us: i64, cpu_usage: Option<f64>) {
         self.clock.observe();
-        let heap_bytes = Some(self.heap_bytes.load(Ordering::Relaxed));
-        self.push_reading(Reading { time_us: now_us, cpu_usage, heap_bytes });
+        self.push_reading(Reading { time_us: now_us, cpu_usage, heap_bytes: self.heap_bytes() });
         if !self.queue.lock().events.is_empty() {
             self.schedule();
         }

@@ -140,6 +140,16 @@ for (const [name, format] of [
   });
 }
 
+test('a recording of some milliseconds has the heap, too', t => {
+  const [file] = scripts(t, { 'hot.js': SOURCE });
+  const { hot } = require(file);
+  for (let i = 0; i < 10; i++) {
+    const { measurements } = record(CHUNK, () => hot(20));
+    const { values } = measurements.memory_footprint;
+    assert.ok(values.length >= 1 && values.every(({ value }) => value > 1 << 20), JSON.stringify(values));
+  }
+});
+
 test('frames are at their definitions', t => {
   const [file] = scripts(t, { 'hot.js': SOURCE });
   const { hot } = require(file);

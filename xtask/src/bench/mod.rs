@@ -76,7 +76,7 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
     let starts = |name, what: &str, functions: u32, count: u32| {
         let about = format!("starts and stops in {what}, {count} of each");
         let arguments = [functions, count].map(|number| number.to_string());
-        scenario(name, about, "starts.cjs", &arguments, EVERY, pick(1, 2))
+        scenario(name, about, "starts.cjs", &arguments, EVERY, pick(1, 3))
     };
     let running = |name, what: &str, program, seconds: u32, repetitions| {
         scenario(name, format!("{what}, {seconds} s"), program, &[seconds.to_string()], RUNNING, repetitions)
