@@ -58,7 +58,7 @@ test('the time on the thread is told once', () => {
   assert.deepEqual(isolateTime(), { count: 0, totalMs: 0, longestMs: 0, medianMs: 0, p99Ms: 0 });
 });
 
-test('spans are told by functions that outlive their session', () => {
+test('functions that tell of spans are harmless once their session is closed', () => {
   const recording = session({ lifecycle: 'trace' });
   const { started, ended } = recording.spanFunctions();
   started();
