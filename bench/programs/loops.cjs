@@ -1,12 +1,14 @@
 'use strict';
-// CPU-bound loops: node loops.cjs PROFILER SECONDS. Rounds per second of CPU time for each.
+// CPU-bound loops: node loops.cjs PROFILER SECONDS.
 
-const { PROFILERS } = require('./profilers.cjs');
+const { compare, isTwin, serve } = require('./twins.cjs');
 
+const WARM_UP_MS = 1_000;
 const [name, seconds] = process.argv.slice(2);
 
 const text = JSON.stringify(Array.from({ length: 200 }, (_, id) => ({ id, text: `text ${id}`, parts: [id, id / 3] })));
 
+/** Each takes some tenths of a millisecond, less than a slot by far. */
 const LOOPS = {
   numbers() {
     let sum = 0;
@@ -26,30 +28,28 @@ function fibonacci(n) {
   return n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2);
 }
 
+/** How often a loop is done within so many milliseconds. */
+function repeat([title, ms]) {
+  const end = performance.now() + ms;
+  let rounds = 0;
+  for (; performance.now() < end; rounds++) LOOPS[title]();
+  return rounds;
+}
+
 async function main() {
-  const profiler = PROFILERS[name]();
-  profiler.load();
-  for (const loop of Object.values(LOOPS)) for (let i = 0; i < 100; i++) loop();
-  profiler.start();
+  const titles = Object.keys(LOOPS);
   const figures = {};
-  for (const [title, loop] of Object.entries(LOOPS)) {
-    const cpuBefore = process.cpuUsage();
-    const end = performance.now() + (seconds * 1e3) / Object.keys(LOOPS).length;
-    let rounds = 0;
-    while (performance.now() < end) {
-      for (let i = 0; i < 10; i++) loop();
-      rounds += 10;
-      // As a service does now and then.
-      if (rounds % 200 === 0) await new Promise(setImmediate);
-    }
-    const cpu = process.cpuUsage(cpuBefore);
-    figures[title] = rounds / ((cpu.user + cpu.system) / 1e6);
+  for (const title of titles) {
+    figures[title] = await compare(name, WARM_UP_MS, seconds / titles.length, (twin, end) => twin.ask('work', [title, end - performance.now()]));
   }
-  await profiler.stop();
   return figures;
 }
 
-main().then(figures => {
-  console.log(JSON.stringify(figures));
-  process.exit();
-});
+if (isTwin) {
+  serve(name, repeat);
+} else {
+  main().then(figures => {
+    console.log(JSON.stringify(figures));
+    process.exit();
+  });
+}

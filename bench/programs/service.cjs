@@ -1,11 +1,11 @@
 'use strict';
-// An HTTP service under load from another process: node service.cjs PROFILER SECONDS.
+// An HTTP service that is asked as fast as it answers, over a few connections: node service.cjs PROFILER SECONDS.
 
-const { fork } = require('node:child_process');
-const { createServer } = require('node:http');
-const { join } = require('node:path');
-const { PROFILERS } = require('./profilers.cjs');
+const { Agent, createServer, get } = require('node:http');
+const { compare, isTwin, serve } = require('./twins.cjs');
 
+const CONNECTIONS = 8;
+const WARM_UP_MS = 5_000;
 const [name, seconds] = process.argv.slice(2);
 
 const catalogue = Array.from({ length: 300 }, (_, id) => ({ id, name: `article ${id}`, price: (id * 37) % 101, tags: ['a', 'b'] }));
@@ -18,28 +18,45 @@ function respond(url) {
   return JSON.stringify({ byPrice, page: found.map(({ name }) => `<li>${name.toUpperCase()}</li>`).join('') });
 }
 
-async function load(port, ms) {
-  const client = fork(join(__dirname, 'load.cjs'), [port, ms]);
-  return new Promise(resolve => client.once('message', resolve));
+/** Resolves to its port. */
+async function listen() {
+  const server = createServer((request, response) => response.end(respond(request.url))).listen(0, '127.0.0.1');
+  await new Promise(resolve => server.once('listening', resolve));
+  return server.address().port;
+}
+
+const agent = new Agent({ keepAlive: true });
+
+function ask(port, id) {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, agent, path: `/${id}` }, response => {
+      response.resume().once('end', resolve);
+    }).once('error', reject);
+  });
+}
+
+async function load(twin, end) {
+  twin.port ??= await twin.ask('work');
+  let answers = 0;
+  async function connection() {
+    while (performance.now() < end) {
+      await ask(twin.port, answers);
+      answers += 1;
+    }
+  }
+  await Promise.all(Array.from({ length: CONNECTIONS }, connection));
+  return answers;
 }
 
 async function main() {
-  const profiler = PROFILERS[name]();
-  profiler.load();
-  const server = createServer((request, response) => response.end(respond(request.url))).listen(0, '127.0.0.1');
-  await new Promise(resolve => server.once('listening', resolve));
-  const { port } = server.address();
-  await load(port, 1_000);
-  profiler.start();
-  const cpuBefore = process.cpuUsage();
-  const begin = performance.now();
-  const requests = await load(port, seconds * 1_000);
-  await profiler.stop();
-  const cpu = process.cpuUsage(cpuBefore);
-  return { throughput: (requests * 1e3) / (performance.now() - begin), requestCpu: (cpu.user + cpu.system) / requests };
+  return { throughput: await compare(name, WARM_UP_MS, seconds, load) };
 }
 
-main().then(figures => {
-  console.log(JSON.stringify(figures));
-  process.exit();
-});
+if (isTwin) {
+  serve(name, listen);
+} else {
+  main().then(figures => {
+    console.log(JSON.stringify(figures));
+    process.exit();
+  });
+}

@@ -14,6 +14,7 @@ use crate::nodes::Node;
 const FIGURES: &[(&str, &str, usize)] = &[
     ("firstStart", "first start, ms", 2),
     ("start", "start, ms", 2),
+    ("startQuartile", "start, lower quartile, ms", 2),
     ("stop", "stop, ms", 2),
     ("deliver", "serialize, ms", 2),
     ("longest", "longest block of the thread, ms", 2),
@@ -29,13 +30,13 @@ const FIGURES: &[(&str, &str, usize)] = &[
     ("gzip", "bytes, gzip", 0),
     ("require", "require, ms", 2),
     ("ready", "require and first call, ms", 1),
-    ("added", "added to a request, ms", 3),
-    ("throughput", "requests per second", 0),
-    ("requestCpu", "CPU per request, µs", 1),
-    ("numbers", "numbers, rounds per CPU second", 0),
-    ("objects", "objects, rounds per CPU second", 0),
-    ("json", "JSON, rounds per CPU second", 0),
-    ("calls", "calls, rounds per CPU second", 0),
+    ("added", "the profiler's hooks in a request, ms", 3),
+    ("beyondWork", "all of a request but its work, ms", 3),
+    ("throughput", "requests, of the twin's", 3),
+    ("numbers", "numbers, of the twin's rounds", 3),
+    ("objects", "objects, of the twin's rounds", 3),
+    ("json", "JSON, of the twin's rounds", 3),
+    ("calls", "calls, of the twin's rounds", 3),
 ];
 
 /// Node's version, scenario, profiler, figure.

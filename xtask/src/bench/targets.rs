@@ -53,12 +53,12 @@ const TARGETS: &[Target] = &[
         share(r, node, "very-deep", "stop", "ours, native", "peer")
     }),
     target("start, small application, of the peer's", AtMost(1.0), |r, node| {
-        r.ratio(node, "small application", "start")
+        r.ratio(node, "small application", "startQuartile")
     }),
     target("start, large application, of the peer's", AtMost(1.0), |r, node| {
-        r.ratio(node, "large application", "start")
+        r.ratio(node, "large application", "startQuartile")
     }),
-    target("added to a 5 ms request, of the peer's", AtMost(0.1), |r, node| added(r, node, "requests", "added")),
+    target("added to a 5 ms request, of the peer's", AtMost(0.1), |r, node| r.ratio(node, "requests", "added")),
     target("chunk bytes, deep, of the peer's", AtMost(0.125), |r, node| r.ratio(node, "deep", "bytes")),
     target("chunk bytes, very deep, of the peer's", AtMost(0.125), |r, node| r.ratio(node, "very-deep", "bytes")),
     target("chunk bytes, gzip, deep, of the peer's", AtMost(0.5), |r, node| r.ratio(node, "deep", "gzip")),
@@ -71,10 +71,10 @@ const TARGETS: &[Target] = &[
     target("package, files", AtMost(19.0), |r, _| Some(r.sizes.first()?.1.files as f64)),
     target("throughput while profiling, of the peer's", AtLeast(1.0), |r, node| r.ratio(node, "service", "throughput")),
     target("throughput while profiling, of none", AtLeast(0.98), |r, node| {
-        share(r, node, "service", "throughput", "ours", "none")
+        r.median(node, "service", "ours", "throughput")
     }),
     target("throughput while idle, of none", AtLeast(0.99), |r, node| {
-        share(r, node, "service", "throughput", "ours, idle", "none")
+        r.median(node, "service", "ours, idle", "throughput")
     }),
 ];
 

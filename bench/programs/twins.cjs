@@ -1,0 +1,79 @@
+'use strict';
+// Two processes of one program take turns on one core, a slot of some milliseconds each: one without a profiler, one with. What the
+// machine does to one slot it mostly does to the next, so neighbours are compared, by the CPU time of all their threads: on one core it
+// is what bounds a service, and it does not count what a virtual machine's host takes away.
+
+const { fork } = require('node:child_process');
+const { readFileSync } = require('node:fs');
+const { PROFILERS, sum } = require('./profilers.cjs');
+
+const SLOT_MS = 15;
+
+/**
+ * How fast a program is with a profiler, 1 being its speed without. `slot(twin, end)` makes a twin work until `end`, by
+ * `performance.now()`, and resolves to how much it did. The warm-up, ms, is for V8 to compile all that it ever will.
+ */
+async function compare(name, warmUp, seconds, slot) {
+  const twins = await Promise.all(['none', name].map(launch));
+  const [none, profiled] = twins;
+  for (const twin of twins) await slot(twin, performance.now() + warmUp);
+  await profiled.ask('start');
+  const ratios = [];
+  const end = performance.now() + seconds * 1e3;
+  while (performance.now() < end) {
+    // Who came last is first next time.
+    twins.reverse();
+    const speeds = new Map();
+    for (const twin of twins) {
+      const before = await twin.ask('cpuTime');
+      const done = await slot(twin, performance.now() + SLOT_MS);
+      speeds.set(twin, done / ((await twin.ask('cpuTime')) - before));
+    }
+    ratios.push(speeds.get(profiled) / speeds.get(none));
+  }
+  await profiled.ask('stop');
+  twins.forEach(twin => twin.end());
+  return trimmedMean(ratios);
+}
+
+/** The geometric mean without the tenth at either end: those are slots in which the machine did something else. */
+function trimmedMean(ratios) {
+  const trim = Math.floor(ratios.length / 10);
+  const kept = ratios.toSorted((a, b) => a - b).slice(trim, ratios.length - trim);
+  return Math.exp(sum(kept.map(Math.log)) / kept.length);
+}
+
+/** A process of the program that runs now, on the first core that there is, with a profiler loaded. */
+async function launch(name) {
+  const [core] = /(?<=Cpus_allowed_list:\s*)\d+/.exec(readFileSync('/proc/self/status', 'utf8'));
+  const child = fork(process.argv[1], [name], { execPath: 'taskset', execArgv: ['--cpu-list', core, process.execPath] });
+  const ask = (what, argument) =>
+    new Promise(resolve => {
+      child.once('message', ({ answer }) => resolve(answer));
+      child.send([what, argument]);
+    });
+  await ask('load');
+  return { ask, end: () => child.disconnect() };
+}
+
+/** The twin's side: does what it is asked for. `work(argument)` answers `ask('work', argument)`. */
+function serve(name, work) {
+  const profiler = PROFILERS[name]();
+  const tasks = {
+    load: () => void profiler.load(),
+    start: () => profiler.start(),
+    stop: async () => void (await profiler.stop()),
+    /** µs. */
+    cpuTime() {
+      const { user, system } = process.cpuUsage();
+      return user + system;
+    },
+    work,
+  };
+  process.on('message', async ([what, argument]) => process.send({ answer: await tasks[what](argument) }));
+  process.once('disconnect', () => process.exit());
+}
+
+const isTwin = process.send !== undefined;
+
+module.exports = { compare, isTwin, serve };
