@@ -19,7 +19,7 @@ use results::{Results, size_of};
 /// Measure this profiler beside @sentry/node-cpu-profiler, @datadog/pprof, Node's inspector and none
 ///
 /// Each measurement is a fresh process; profilers take turns, and medians are compared. The machine should have nothing else
-/// to do. About an hour; --quick takes less than five minutes.
+/// to do. An hour and a half; --quick takes less than five minutes.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Shorter recordings, each measured once or twice, on Node 24 unless --node says otherwise
@@ -238,7 +238,7 @@ fn measure(
                     results.disturbed += usize::from(!undisturbed);
                 }
             }
-            // Each time, for an hour's work is not to be lost.
+            // Each time: an hour's work is not to be lost.
             if let Some(file) = json {
                 fs::write(file, serde_json::to_vec_pretty(&results.json())?)
                     .with_context(|| format!("writing {}", file.display()))?;
