@@ -3,7 +3,7 @@
 
 const { compare, isTwin, serve } = require('./twins.cjs');
 
-const WARM_UP_MS = 1_000;
+const WARM_UP_MS = 500;
 const [name, seconds] = process.argv.slice(2);
 
 const text = JSON.stringify(Array.from({ length: 200 }, (_, id) => ({ id, text: `text ${id}`, parts: [id, id / 3] })));

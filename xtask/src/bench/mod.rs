@@ -101,11 +101,11 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
     let requests = pick(100, 300);
     vec![
         recording("shallow", "a shallow program", pick(3, 5), EVERY, pick(1, 3)),
-        recording("deep", "500 call paths, 60 to 100 frames deep", pick(6, 30), AND_NONE, pick(1, 2)),
+        recording("deep", "500 call paths, 60 to 100 frames deep", pick(5, 30), AND_NONE, pick(1, 2)),
         Scenario {
             // Their figures are far from what they are compared with.
             once: &["none", "ours, native"],
-            ..recording("very-deep", "2,000 call paths, 100 to 120 frames deep", pick(10, 59), DEEPEST, pick(1, 3))
+            ..recording("very-deep", "2,000 call paths, 100 to 120 frames deep", pick(8, 59), DEEPEST, pick(1, 3))
         },
         scenario(
             "rotation",
@@ -134,7 +134,7 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
             pick(2, 5),
         ),
         running("service", "an HTTP service under load", "service.cjs", pick(5, 10), pick(1, 4)),
-        running("loops", "CPU-bound loops", "loops.cjs", pick(4, 10), 1),
+        running("loops", "CPU-bound loops", "loops.cjs", pick(2, 10), 1),
     ]
 }
 
