@@ -1,7 +1,7 @@
 'use strict';
 // CPU-bound loops: node loops.cjs PROFILER SECONDS.
 
-const { compare, isTwin, serve } = require('./twins.cjs');
+const { compare, program } = require('./twins.cjs');
 
 const WARM_UP_MS = 500;
 const [name, seconds] = process.argv.slice(2);
@@ -45,11 +45,4 @@ async function main() {
   return figures;
 }
 
-if (isTwin) {
-  serve(name, repeat);
-} else {
-  main().then(figures => {
-    console.log(JSON.stringify(figures));
-    process.exit();
-  });
-}
+program(name, repeat, main);

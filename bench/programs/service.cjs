@@ -2,7 +2,7 @@
 // An HTTP service that is asked as fast as it answers, over a few connections: node service.cjs PROFILER SECONDS.
 
 const { Agent, createServer, get } = require('node:http');
-const { compare, isTwin, serve } = require('./twins.cjs');
+const { compare, program } = require('./twins.cjs');
 
 const CONNECTIONS = 8;
 const WARM_UP_MS = 5_000;
@@ -52,11 +52,4 @@ async function main() {
   return { throughput: await compare(name, WARM_UP_MS, seconds, load) };
 }
 
-if (isTwin) {
-  serve(name, listen);
-} else {
-  main().then(figures => {
-    console.log(JSON.stringify(figures));
-    process.exit();
-  });
-}
+program(name, listen, main);

@@ -74,6 +74,16 @@ function serve(name, work) {
   process.once('disconnect', () => process.exit());
 }
 
-const isTwin = process.send !== undefined;
+/** Runs such a program: as a twin it does `work` when it is asked to, else it prints the figures that `main` compares. */
+function program(name, work, main) {
+  if (process.send) {
+    serve(name, work);
+    return;
+  }
+  main().then(figures => {
+    console.log(JSON.stringify(figures));
+    process.exit();
+  });
+}
 
-module.exports = { compare, isTwin, serve };
+module.exports = { compare, program };
