@@ -40,7 +40,10 @@ async function main() {
   const titles = Object.keys(LOOPS);
   const figures = {};
   for (const title of titles) {
-    figures[title] = await compare(name, WARM_UP_MS, seconds / titles.length, (twin, end) => twin.ask('work', [title, end - performance.now()]));
+    const slot = (twin, end) => twin.ask('work', [title, end - performance.now()]);
+    const { share, speed } = await compare(name, WARM_UP_MS, seconds / titles.length, slot);
+    figures[title] = share;
+    figures[`${title}PerSecond`] = speed;
   }
   return figures;
 }

@@ -48,6 +48,7 @@ async function main() {
     longest: Math.max(isolate.longestMs, ...calls),
     blockMedian: isolate.medianMs,
     blockP99: isolate.p99Ms,
+    deleting: isolate.deletingMs,
     total: isolate.totalMs + sum([...blocks.start, ...blocks.deliver]),
     ownThreads: ownThreadsMs(),
   };

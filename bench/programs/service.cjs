@@ -49,7 +49,8 @@ async function load(twin, end) {
 }
 
 async function main() {
-  return { throughput: await compare(name, WARM_UP_MS, seconds, load) };
+  const { share, speed } = await compare(name, WARM_UP_MS, seconds, load);
+  return { throughput: share, requests: speed };
 }
 
 program(name, listen, main);

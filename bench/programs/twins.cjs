@@ -10,7 +10,7 @@ const { PROFILERS, sum } = require('./profilers.cjs');
 const SLOT_MS = 15;
 
 /**
- * How fast a program is with a profiler, 1 being its speed without. `slot(twin, end)` makes a twin work until `end`, by
+ * How fast a program is with a profiler: `share` of its speed without, and what it does each CPU second. `slot(twin, end)` makes a twin work until `end`, by
  * `performance.now()`, and resolves to how much it did. The warm-up, ms, is for V8 to compile all that it ever will.
  */
 async function compare(name, warmUp, seconds, slot) {
@@ -19,6 +19,7 @@ async function compare(name, warmUp, seconds, slot) {
   for (const twin of twins) await slot(twin, performance.now() + warmUp);
   await profiled.ask('start');
   const ratios = [];
+  const all = { done: 0, cpuTime: 0 };
   const end = performance.now() + seconds * 1e3;
   while (performance.now() < end) {
     // Who came last is first next time.
@@ -27,13 +28,18 @@ async function compare(name, warmUp, seconds, slot) {
     for (const twin of twins) {
       const before = await twin.ask('cpuTime');
       const done = await slot(twin, performance.now() + SLOT_MS);
-      speeds.set(twin, done / ((await twin.ask('cpuTime')) - before));
+      const cpuTime = (await twin.ask('cpuTime')) - before;
+      speeds.set(twin, done / cpuTime);
+      if (twin === profiled) {
+        all.done += done;
+        all.cpuTime += cpuTime;
+      }
     }
     ratios.push(speeds.get(profiled) / speeds.get(none));
   }
   await profiled.ask('stop');
   twins.forEach(twin => twin.end());
-  return trimmedMean(ratios);
+  return { share: trimmedMean(ratios), speed: (all.done / all.cpuTime) * 1e6 };
 }
 
 /** The geometric mean without the tenth at either end: those are slots in which the machine did something else. */

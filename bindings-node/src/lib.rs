@@ -36,6 +36,8 @@ pub struct IsolateTime {
     pub median_ms: f64,
     /// In 99 of 100 times it was no longer.
     pub p99_ms: f64,
+    /// What of the total V8 took to delete recordings.
+    pub deleting_ms: f64,
 }
 
 /// Runs once for each environment: the main thread and each worker that loads the add-on.
@@ -69,5 +71,6 @@ pub fn isolate_time(env: Env) -> Result<IsolateTime, &'static str> {
         longest_ms: ms(time.longest),
         median_ms: ms(time.median),
         p99_ms: ms(time.p99),
+        deleting_ms: ms(time.deleting),
     })
 }

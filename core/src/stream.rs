@@ -20,8 +20,8 @@ use crate::v8::{Api, FinishedProfile, Isolate, NodeAddresses, Unsupported};
 const SLICE_MIN_US: i64 = 250_000;
 /// A program that turns deep in the middle of a slice makes a tree of this time's samples.
 const SLICE_MAX_US: i64 = 2_000_000;
-/// A tree of this many nodes is deleted in about half a millisecond.
-const SLICE_TARGET_NODES: i64 = 2_000;
+/// A tree of this many nodes is deleted in 0.6 to 1.2 ms. Smaller ones share fewer nodes, so deleting all of them takes longer.
+const SLICE_TARGET_NODES: i64 = 3_000;
 /// Slices that may wait for the encoder; each holds memory of V8.
 const MAX_QUEUED_SLICES: usize = 32;
 /// Readings that may wait for a slice: an hour, for an isolate that nobody wakes.

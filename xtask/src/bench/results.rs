@@ -21,6 +21,7 @@ const FIGURES: &[(&str, &str, usize)] = &[
     ("blockMedian", "median block, ms", 3),
     ("blockP99", "99th percentile of blocks, ms", 2),
     ("total", "all blocks together, ms", 1),
+    ("deleting", "V8's Delete of them, ms", 1),
     ("stopMedian", "stop, ms", 2),
     ("stopP99", "stop, 99th percentile, ms", 2),
     ("cpu", "CPU time from stop to bytes, ms", 1),
@@ -33,10 +34,15 @@ const FIGURES: &[(&str, &str, usize)] = &[
     ("added", "the profiler's hooks in a request, ms", 3),
     ("beyondWork", "all of a request but its work, ms", 3),
     ("throughput", "requests, of the twin's", 3),
+    ("requests", "requests a CPU second", 0),
     ("numbers", "numbers, of the twin's rounds", 3),
+    ("numbersPerSecond", "numbers, rounds a CPU second", 0),
     ("objects", "objects, of the twin's rounds", 3),
+    ("objectsPerSecond", "objects, rounds a CPU second", 0),
     ("json", "JSON, of the twin's rounds", 3),
+    ("jsonPerSecond", "JSON, rounds a CPU second", 0),
     ("calls", "calls, of the twin's rounds", 3),
+    ("callsPerSecond", "calls, rounds a CPU second", 0),
 ];
 
 /// Node's version, scenario, profiler, figure.
