@@ -840,6 +840,33 @@ mod tests {
     }
 
     #[test]
+    fn frozen_time_at_a_chunks_end_or_beginning_is_neither_billed_nor_measured() {
+        for end in [Mark::Flush, Mark::End] {
+            let mut fixture = Fixture::new();
+            fixture.chunks.duration_us = 60 * SECOND_US;
+            fixture.chunks.mark(Mark::Active(0));
+            // 0 to 100 ms, then nothing until the readings of 3 s, before which no sample comes.
+            fixture.feed(100_001);
+            fixture.fed_us = 3 * SECOND_US - 1;
+            fixture.chunks.mark(end(3 * SECOND_US + 1));
+            fixture.feed_samples(vec![], 3 * SECOND_US + 2, false);
+            // What a flush opened was frozen before its first sample, 2 s later.
+            fixture.fed_us = 5 * SECOND_US;
+            fixture.chunks.mark(Mark::End(6 * SECOND_US));
+            fixture.feed(6 * SECOND_US + 1);
+            let chunks = fixture.json();
+            assert_eq!(chunks.len(), if end(0) == Mark::Flush(0) { 2 } else { 1 });
+            for (chunk, samples) in chunks.iter().zip(fixture.delivered()) {
+                let values = chunk["measurements"]["cpu_usage"]["values"].as_array().unwrap();
+                let times = values.iter().map(|value| value["timestamp"].as_f64().unwrap() - WALL_US as f64 / 1e6);
+                let (first, last) = (samples[0].0 as f64 / 1e3, samples.last().unwrap().0 as f64 / 1e3);
+                assert!(last <= 0.11 || first >= 5.0, "{samples:?}");
+                assert!(times.into_iter().all(|time| (first - 0.5..=last + 0.5).contains(&time)), "{values:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_flush_hands_out_what_there_is_and_goes_on() {
         let mut fixture = Fixture::new();
         fixture.chunks.shared.output.lock().flushes_asked = 1;

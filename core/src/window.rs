@@ -47,10 +47,8 @@ impl Window {
     }
 
     pub(crate) fn sample(&mut self, time_us: i64, stack: u32, merge: &mut Merge<'_>, clock: &Clock) {
-        if let Some(last_us) = self.open_sample_us
-            && time_us - last_us > GAP_US
-        {
-            self.idle(last_us + i64::from(self.interval_us), clock);
+        if self.open_sample_us.is_some_and(|last_us| time_us - last_us > GAP_US) {
+            self.idle(time_us, clock);
         }
         if !self.builder.is_full() {
             let stack = merge.stack(&mut self.builder, stack);
@@ -62,10 +60,13 @@ impl Window {
         self.open_sample_us = Some(time_us);
     }
 
-    /// Ends what the last sample ran. Sentry bills a sample until the next one, so a pause must be said.
+    /// Ends what the last sample ran, after a gap where it is taken to have ended. Sentry bills a sample until the next one, so a
+    /// pause must be said.
     pub(crate) fn idle(&mut self, time_us: i64, clock: &Clock) {
-        if self.open_sample_us.take().is_some() {
-            self.builder.sample(self.wall(time_us, clock), None);
+        if let Some(last_us) = self.open_sample_us.take() {
+            let gap = time_us - last_us > GAP_US;
+            let end_us = if gap { time_us.min(last_us + i64::from(self.interval_us)) } else { time_us };
+            self.builder.sample(self.wall(end_us, clock), None);
         }
     }
 
@@ -89,10 +90,17 @@ impl Window {
 
     pub(crate) fn finish(mut self, to_us: i64, clock: &Clock) -> Profile {
         let (start, end) = (clock.wall(self.from_us), self.wall(to_us, clock));
-        // Readings go on while a chunk waits for the next span; it ends where its last span did.
+        // Readings go on while a chunk waits for the next span, and when a process was frozen in the middle one comes before the first
+        // sample: they are told for the time that there are samples of.
+        let samples = self.builder.samples();
+        let sampled = match (samples.first(), samples.last()) {
+            (Some(first), Some(last)) => first.time_us - GAP_US..=end.min(last.time_us + GAP_US),
+            _ => start..=end,
+        };
         let measurements = self.builder.measurements_mut();
-        measurements.cpu_usage.retain(|point| point.time_us <= end);
-        measurements.memory_footprint.retain(|point| point.time_us <= end);
+        for points in [&mut measurements.cpu_usage, &mut measurements.memory_footprint] {
+            points.retain(|point| sampled.contains(&point.time_us));
+        }
         self.builder.finish(start, end, self.interval_us)
     }
 
