@@ -239,9 +239,9 @@ impl Recorder {
 
     /// Deletes finished profiles that were read.
     pub(crate) fn delete_captured(&self, at_most: usize) {
-        for (profile, nodes) in std::iter::from_fn(|| self.stream.take_captured()).take(at_most) {
+        for (profile, memory) in std::iter::from_fn(|| self.stream.take_captured()).take(at_most) {
             // SAFETY: the callers are on the isolate's thread, and V8's profiler was not disposed of.
-            self.busy.deleting(|| unsafe { profile.delete(&nodes) });
+            self.busy.deleting(|| unsafe { profile.delete(&memory) });
         }
     }
 

@@ -14,14 +14,18 @@ use crate::clock::Clock;
 use crate::measurements::Reading;
 use crate::threads;
 use crate::v8::abi::InterruptCallback;
-use crate::v8::{Api, FinishedProfile, Isolate, NodeAddresses, Unsupported};
+use crate::v8::{Api, FinishedProfile, Isolate, NodeMemory, Unsupported};
 
 /// How long a slice is at first, and at least.
 const SLICE_MIN_US: i64 = 250_000;
 /// A program that turns deep in the middle of a slice makes a tree of this time's samples.
 const SLICE_MAX_US: i64 = 2_000_000;
-/// A tree of this many nodes is deleted in 0.6 to 1.2 ms. Smaller ones share fewer nodes, so deleting all of them takes longer.
-const SLICE_TARGET_NODES: i64 = 3_000;
+/// A tree of this many nodes is deleted in about half a millisecond.
+const SLICE_NODES: i64 = 2_500;
+/// Short slices share fewer nodes, so deleting all of them takes longer. A program so deep that V8 makes more than this many nodes a
+/// second gets longer slices: one is deleted in a millisecond, and all of them in a fifth less time.
+const DEEP_NODES_PER_SECOND: i64 = 4_400;
+const DEEP_SLICE_NODES: i64 = 5_500;
 /// Slices that may wait for the encoder; each holds memory of V8.
 const MAX_QUEUED_SLICES: usize = 32;
 /// Readings that may wait for a slice: an hour, for an isolate that nobody wakes.
@@ -134,7 +138,7 @@ pub(crate) struct Stream {
     queue: Mutex<Queue>,
     consumers: Mutex<Vec<(u64, Box<dyn Consumer>)>>,
     /// To be deleted on the isolate's thread.
-    captured: Mutex<VecDeque<(FinishedProfile, NodeAddresses)>>,
+    captured: Mutex<VecDeque<(FinishedProfile, NodeMemory)>>,
     readings: Mutex<VecDeque<Reading>>,
     /// The isolate's, as last read; 0 when it was not yet.
     heap_bytes: AtomicU64,
@@ -263,7 +267,7 @@ impl Stream {
             let Event::Slice(slice) = std::mem::replace(event, Event::Quiet(0)) else { return };
             *event = Event::Quiet(slice.to_us);
             queue.slices -= 1;
-            self.captured.lock().push_back((slice.profile, NodeAddresses::default()));
+            self.captured.lock().push_back((slice.profile, NodeMemory::default()));
             self.dropped_slices.fetch_add(1, Ordering::Relaxed);
             self.log(LogLevel::Warning, "the encoder does not keep up: a slice of the profile is dropped");
         }
@@ -302,8 +306,8 @@ impl Stream {
                     }
                 }
                 Event::Slice(slice) => {
-                    let (captured, nodes) = self.capture(&slice);
-                    self.captured.lock().push_back((slice.profile, nodes));
+                    let (captured, memory) = self.capture(&slice);
+                    self.captured.lock().push_back((slice.profile, memory));
                     self.feed(&mut consumers, &captured, slice.from_us, slice.to_us, slice.last);
                 }
                 Event::Quiet(to_us) => self.feed(&mut consumers, &Slice::default(), to_us, to_us, false),
@@ -330,8 +334,8 @@ impl Stream {
         consumers.retain(|(_, consumer)| !consumer.is_done());
     }
 
-    fn capture(&self, slice: &FinishedSlice) -> (Slice, NodeAddresses) {
-        let (captured, nodes) = match catch_unwind(AssertUnwindSafe(|| capture::capture(&slice.profile))) {
+    fn capture(&self, slice: &FinishedSlice) -> (Slice, NodeMemory) {
+        let (captured, memory) = match catch_unwind(AssertUnwindSafe(|| capture::capture(&slice.profile))) {
             Ok(Ok(captured)) => captured,
             Ok(Err(canary)) => {
                 self.break_down(canary);
@@ -347,7 +351,7 @@ impl Stream {
         if self.stalls.observe(captured.samples.len(), length_us, self.interval_us) {
             self.stalled.store(true, Ordering::Relaxed);
         }
-        (captured, nodes)
+        (captured, memory)
     }
 
     /// Never wrong data: what makes no sense turns profiling off, and is said once.
@@ -358,18 +362,15 @@ impl Stream {
         }
     }
 
-    /// The next slice is as long as a tree of the target's size takes, at most twice as long as this one.
     fn adapt(&self, nodes: i64, length_us: i64) {
-        let wanted = length_us.saturating_mul(SLICE_TARGET_NODES) / nodes.max(1);
-        let next = wanted.min(length_us.saturating_mul(2)).clamp(SLICE_MIN_US, SLICE_MAX_US);
         // A slice that was cut short says little about long ones.
         if length_us >= SLICE_MIN_US {
-            self.slice_us.store(next, Ordering::Relaxed);
+            self.slice_us.store(next_slice_us(nodes, length_us), Ordering::Relaxed);
         }
     }
 
     /// A finished profile that everything was copied out of.
-    pub(crate) fn take_captured(&self) -> Option<(FinishedProfile, NodeAddresses)> {
+    pub(crate) fn take_captured(&self) -> Option<(FinishedProfile, NodeMemory)> {
         self.captured.lock().pop_front()
     }
 
@@ -437,6 +438,16 @@ impl Stream {
     }
 }
 
+/// After a slice with so many nodes: as long as a tree of the target's size takes, at most twice as long as this one.
+fn next_slice_us(nodes: i64, length_us: i64) -> i64 {
+    let nodes_per_second = nodes.saturating_mul(1_000_000) / length_us;
+    // A short slice has more nodes a second than a long one would.
+    let deep = nodes >= SLICE_NODES && nodes_per_second > DEEP_NODES_PER_SECOND;
+    let target = if deep { DEEP_SLICE_NODES } else { SLICE_NODES };
+    let wanted = length_us.saturating_mul(target) / nodes.max(1);
+    wanted.min(length_us.saturating_mul(2)).clamp(SLICE_MIN_US, SLICE_MAX_US)
+}
+
 /// V8's processing thread can spin and deliver empty profiles; stopping all recordings once cures it. An isolate that is not
 /// entered gives no samples either, so the cure is tried less and less often.
 #[derive(Default)]
@@ -472,6 +483,17 @@ mod tests {
 
     const INTERVAL_US: u32 = 10_000;
     const LONG_US: i64 = 1_000_000;
+
+    #[test]
+    fn a_slice_is_as_long_as_its_tree_may_be_large() {
+        assert_eq!(next_slice_us(0, 250_000), 500_000, "twice as long at most");
+        assert_eq!(next_slice_us(10, SLICE_MAX_US), SLICE_MAX_US);
+        assert_eq!(next_slice_us(3_000, 1_000_000), 833_333);
+        assert_eq!(next_slice_us(1_250, 250_000), 500_000, "too short to tell that it is deep");
+        assert_eq!(next_slice_us(2_500, 500_000), 1_000_000, "deep");
+        assert_eq!(next_slice_us(5_500, 1_100_000), 1_100_000, "and it stays so");
+        assert_eq!(next_slice_us(30_000, 1_000_000), SLICE_MIN_US, "each sample has a stack of its own");
+    }
 
     #[test]
     fn a_long_slice_without_samples_is_a_stall() {
