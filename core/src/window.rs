@@ -20,6 +20,8 @@ pub(crate) struct Window {
     builder: ProfileBuilder,
     /// The last sample, unless an idle sample came after it.
     open_sample_us: Option<i64>,
+    /// The first sample and the last one, also when it was too many.
+    sampled_us: Option<(i64, i64)>,
     /// Depth of each stack of the builder once a sample has used it as a whole, 0 before.
     used_depth: Vec<u32>,
     stack_frames: usize,
@@ -32,6 +34,7 @@ impl Window {
             interval_us,
             builder: ProfileBuilder::with_max_samples(max_samples),
             open_sample_us: None,
+            sampled_us: None,
             used_depth: vec![],
             stack_frames: 0,
         }
@@ -58,6 +61,7 @@ impl Window {
             self.builder.drop_sample();
         }
         self.open_sample_us = Some(time_us);
+        self.sampled_us.get_or_insert((time_us, time_us)).1 = time_us;
     }
 
     /// Ends what the last sample ran, after a gap where it is taken to have ended. Sentry bills a sample until the next one, so a
@@ -92,10 +96,9 @@ impl Window {
         let (start, end) = (clock.wall(self.from_us), self.wall(to_us, clock));
         // Readings go on while a chunk waits for the next span, and when a process was frozen in the middle one comes before the first
         // sample: they are told for the time that there are samples of.
-        let samples = self.builder.samples();
-        let sampled = match (samples.first(), samples.last()) {
-            (Some(first), Some(last)) => first.time_us - GAP_US..=end.min(last.time_us + GAP_US),
-            _ => start..=end,
+        let sampled = match self.sampled_us.map(|(first, last)| (self.wall(first, clock), self.wall(last, clock))) {
+            Some((first, last)) => first - GAP_US..=end.min(last + GAP_US),
+            None => start..=end,
         };
         let measurements = self.builder.measurements_mut();
         for points in [&mut measurements.cpu_usage, &mut measurements.memory_footprint] {
