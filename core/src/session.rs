@@ -850,7 +850,8 @@ mod tests {
             fixture.fed_us = 3 * SECOND_US - 1;
             fixture.chunks.mark(end(3 * SECOND_US + 1));
             fixture.feed_samples(vec![], 3 * SECOND_US + 2, false);
-            // What a flush opened was frozen before its first sample, 2 s later.
+            // What a flush opened has readings, and its first sample 2 s later.
+            fixture.feed_samples(vec![], 4 * SECOND_US, false);
             fixture.fed_us = 5 * SECOND_US;
             fixture.chunks.mark(Mark::End(6 * SECOND_US));
             fixture.feed(6 * SECOND_US + 1);

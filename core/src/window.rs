@@ -127,3 +127,31 @@ impl Window {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::Slice;
+
+    #[test]
+    fn a_window_that_is_full_is_measured_until_its_last_sample() {
+        const SECOND_US: i64 = 1_000_000;
+        let clock = Clock::with_anchors(&[(0, 0)]);
+        let slice = Slice::of((0..100).map(|at| at * SECOND_US / 10));
+        let mut window = Window::new(0, 100_000, 3);
+        let mut merge = Merge::new(&slice);
+        slice.samples.iter().for_each(|&(at_us, stack)| window.sample(at_us, stack, &mut merge, &clock));
+        for second in 1..=20 {
+            let reading = Reading { time_us: second * SECOND_US, cpu_usage: Some(1.0), heap_bytes: Some(2) };
+            window.reading(&reading, &clock);
+        }
+        let profile = window.finish(20 * SECOND_US, &clock);
+        assert_eq!(profile.samples().len(), 3);
+        let measurements = profile.measurements();
+        assert_eq!(
+            (measurements.cpu_usage.len(), measurements.memory_footprint.len()),
+            (10, 10),
+            "the last sample is at 9.9 s"
+        );
+    }
+}
