@@ -230,7 +230,7 @@ impl FinishedProfile {
         })
     }
 
-    /// Frees V8's memory; grows with the tree (0.15 to 0.25 µs a node, and half as much again when its memory is not told).
+    /// Frees V8's memory; grows with the tree (0.15 to 0.25 µs a node, and up to a third more when its memory is not told).
     ///
     /// # Safety
     /// The isolate's thread, and the profiler was not disposed of.
@@ -248,7 +248,7 @@ impl FinishedProfile {
 /// Where the memory lies that deleting a finished profile touches.
 ///
 /// V8's other threads made it and the encoder read it, so the isolate's core has none in its cache. `Delete` follows pointers and
-/// would wait for each; fetched all at once, it comes while the next is asked for, which takes off a third to a half of the time.
+/// would wait for each; fetched all at once, it comes while the next is asked for, which takes off about a fifth of the time.
 #[derive(Debug, Default)]
 pub struct NodeMemory(Vec<usize>);
 
