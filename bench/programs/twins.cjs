@@ -12,20 +12,34 @@ const SLOT_MS = 15;
 /**
  * How fast a program is with a profiler: `share` of its speed without, and what it does each CPU second. `slot(twin, end)` makes a twin work until `end`, by
  * `performance.now()`, and resolves to how much it did. The warm-up, ms, is for V8 to compile all that it ever will.
+ *
+ * No two processes of one program are equally fast, since their code and data lie elsewhere. So the twins are compared before there is a profiler, too, and that
+ * is the measure.
  */
 async function compare(name, warmUp, seconds, slot) {
-  const twins = await Promise.all(['none', name].map(launch));
-  const [none, profiled] = twins;
+  const twins = ['none', name].map(launch);
+  const profiled = twins[1];
   for (const twin of twins) await slot(twin, performance.now() + warmUp);
+  const before = await takeTurns(twins, seconds, slot);
+  await profiled.ask('load');
   await profiled.ask('start');
+  const during = await takeTurns(twins, seconds, slot);
+  await profiled.ask('stop');
+  twins.forEach(twin => twin.end());
+  return { share: during.share / before.share, speed: during.speed };
+}
+
+/** How fast the second twin is: `share` of the first one's speed, and what it does each CPU second. */
+async function takeTurns([none, profiled], seconds, slot) {
+  const order = [none, profiled];
   const ratios = [];
   const all = { done: 0, cpuTime: 0 };
   const end = performance.now() + seconds * 1e3;
   while (performance.now() < end) {
     // Who came last is first next time.
-    twins.reverse();
+    order.reverse();
     const speeds = new Map();
-    for (const twin of twins) {
+    for (const twin of order) {
       const before = await twin.ask('cpuTime');
       const done = await slot(twin, performance.now() + SLOT_MS);
       const cpuTime = (await twin.ask('cpuTime')) - before;
@@ -37,8 +51,6 @@ async function compare(name, warmUp, seconds, slot) {
     }
     ratios.push(speeds.get(profiled) / speeds.get(none));
   }
-  await profiled.ask('stop');
-  twins.forEach(twin => twin.end());
   return { share: trimmedMean(ratios), speed: (all.done / all.cpuTime) * 1e6 };
 }
 
@@ -49,8 +61,8 @@ function trimmedMean(ratios) {
   return Math.exp(sum(kept.map(Math.log)) / kept.length);
 }
 
-/** A process of the program that runs now, on the first core that there is, with a profiler loaded. */
-async function launch(name) {
+/** A process of the program that runs now, on the first core that there is, without its profiler yet. */
+function launch(name) {
   const [core] = /(?<=Cpus_allowed_list:\s*)\d+/.exec(readFileSync('/proc/self/status', 'utf8'));
   const child = fork(process.argv[1], [name], { execPath: 'taskset', execArgv: ['--cpu-list', core, process.execPath] });
   const ask = (what, argument) =>
@@ -58,7 +70,6 @@ async function launch(name) {
       child.once('message', ({ answer }) => resolve(answer));
       child.send([what, argument]);
     });
-  await ask('load');
   return { ask, end: () => child.disconnect() };
 }
 

@@ -94,7 +94,8 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
         scenario(name, about, "starts.cjs", &arguments, EVERY, pick(1, 3))
     };
     let running = |name, what: &str, program, seconds: u32, repetitions| {
-        let about = format!("{what} for {seconds} s, beside a twin without a profiler");
+        let about =
+            format!("{what}: {seconds} s without a profiler and {seconds} s with one, beside a twin that has none");
         scenario(name, about, program, &[seconds.to_string()], RUNNING, repetitions)
     };
     let chunk_seconds = pick(2, 5);
@@ -105,7 +106,7 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
         Scenario {
             // Their figures are far from what they are compared with.
             once: &["none", "ours, native"],
-            ..recording("very-deep", "2,000 call paths, 100 to 120 frames deep", pick(8, 59), DEEPEST, pick(1, 3))
+            ..recording("very-deep", "2,000 call paths, 100 to 120 frames deep", pick(8, 59), DEEPEST, pick(1, 2))
         },
         scenario(
             "rotation",
@@ -133,8 +134,8 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
             &["none", "ours", "peer"],
             pick(2, 5),
         ),
-        running("service", "an HTTP service under load", "service.cjs", pick(5, 10), pick(1, 4)),
-        running("loops", "CPU-bound loops", "loops.cjs", pick(2, 10), 1),
+        running("service", "an HTTP service under load", "service.cjs", pick(3, 8), pick(1, 4)),
+        running("loops", "CPU-bound loops", "loops.cjs", pick(2, 6), 1),
     ]
 }
 
