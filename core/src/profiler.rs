@@ -157,8 +157,7 @@ impl Profiler {
         self.recorder.mark(recording.consumer, Mark::End(end_us));
         self.recorder.release(end_us, 0);
         self.recorder.cut_now();
-        self.recorder.stream.drain();
-        self.recorder.delete_captured(usize::MAX);
+        self.recorder.drain();
         if let Some(unsupported) = self.recorder.stream.broken() {
             return Err(unsupported.clone().into());
         }

@@ -345,6 +345,8 @@ impl Session {
         }
         let delivered = self.shared.wait(timeout);
         self.recorder.detach(self.consumer);
+        // V8's last recording was read: its memory need not wait for the next one.
+        self.recorder.maintain();
         delivered
     }
 

@@ -7,25 +7,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::capture::{self, Slice};
 use crate::clock::Clock;
 use crate::measurements::Reading;
 use crate::threads;
 use crate::v8::abi::InterruptCallback;
-use crate::v8::{Api, FinishedProfile, Isolate, NodeMemory, Unsupported};
+use crate::v8::{Api, FinishedProfile, Isolate, Unsupported};
 
 /// How long a slice is at first, and at least.
 const SLICE_MIN_US: i64 = 250_000;
 /// A program that turns deep in the middle of a slice makes a tree of this time's samples.
 const SLICE_MAX_US: i64 = 2_000_000;
-/// A tree of this many nodes is deleted in about half a millisecond.
+/// A tree of this many nodes is deleted in about half a millisecond, on the isolate's thread when it is the stream's last.
 const SLICE_NODES: i64 = 2_500;
-/// Short slices share fewer nodes, so deleting all of them takes longer. A program so deep that V8 makes more than this many nodes a
-/// second gets longer slices: one is deleted in a millisecond, and all of them in a fifth less time.
-const DEEP_NODES_PER_SECOND: i64 = 4_400;
-const DEEP_SLICE_NODES: i64 = 5_500;
 /// Slices that may wait for the encoder; each holds memory of V8.
 const MAX_QUEUED_SLICES: usize = 32;
 /// Readings that may wait for a slice: an hour, for an isolate that nobody wakes.
@@ -137,8 +133,11 @@ pub(crate) struct Stream {
     log: Option<Logger>,
     queue: Mutex<Queue>,
     consumers: Mutex<Vec<(u64, Box<dyn Consumer>)>>,
-    /// To be deleted on the isolate's thread.
-    captured: Mutex<VecDeque<(FinishedProfile, NodeMemory)>>,
+    /// Read, and to be deleted.
+    captured: Mutex<VecDeque<FinishedProfile>>,
+    /// Whether V8 records, so that the encoder may delete. Held while a recording is stopped or deleted: V8 has a list of finished
+    /// ones, and no lock for it.
+    recording: Mutex<bool>,
     readings: Mutex<VecDeque<Reading>>,
     /// The isolate's, as last read; 0 when it was not yet.
     heap_bytes: AtomicU64,
@@ -183,6 +182,7 @@ impl Stream {
             queue: Mutex::default(),
             consumers: Mutex::default(),
             captured: Mutex::default(),
+            recording: Mutex::new(false),
             readings: Mutex::default(),
             heap_bytes: AtomicU64::new(0),
             slice_us: AtomicI64::new(SLICE_MIN_US),
@@ -267,19 +267,20 @@ impl Stream {
             let Event::Slice(slice) = std::mem::replace(event, Event::Quiet(0)) else { return };
             *event = Event::Quiet(slice.to_us);
             queue.slices -= 1;
-            self.captured.lock().push_back((slice.profile, NodeMemory::default()));
+            self.captured.lock().push_back(slice.profile);
             self.dropped_slices.fetch_add(1, Ordering::Relaxed);
             self.log(LogLevel::Warning, "the encoder does not keep up: a slice of the profile is dropped");
         }
     }
 
-    /// Has the encoder thread drain the queue.
+    /// Has the encoder thread drain the queue, and delete what was read.
     pub(crate) fn schedule(self: &Arc<Self>) {
         if !self.scheduled.swap(true, Ordering::AcqRel) {
             let stream = self.clone();
             threads::submit(Box::new(move || {
                 stream.scheduled.store(false, Ordering::Release);
                 stream.drain();
+                stream.delete_captured();
             }));
         }
     }
@@ -306,8 +307,8 @@ impl Stream {
                     }
                 }
                 Event::Slice(slice) => {
-                    let (captured, memory) = self.capture(&slice);
-                    self.captured.lock().push_back((slice.profile, memory));
+                    let captured = self.capture(&slice);
+                    self.captured.lock().push_back(slice.profile);
                     self.feed(&mut consumers, &captured, slice.from_us, slice.to_us, slice.last);
                 }
                 Event::Quiet(to_us) => self.feed(&mut consumers, &Slice::default(), to_us, to_us, false),
@@ -334,8 +335,8 @@ impl Stream {
         consumers.retain(|(_, consumer)| !consumer.is_done());
     }
 
-    fn capture(&self, slice: &FinishedSlice) -> (Slice, NodeMemory) {
-        let (captured, memory) = match catch_unwind(AssertUnwindSafe(|| capture::capture(&slice.profile))) {
+    fn capture(&self, slice: &FinishedSlice) -> Slice {
+        let captured = match catch_unwind(AssertUnwindSafe(|| capture::capture(&slice.profile))) {
             Ok(Ok(captured)) => captured,
             Ok(Err(canary)) => {
                 self.break_down(canary);
@@ -351,7 +352,7 @@ impl Stream {
         if self.stalls.observe(captured.samples.len(), length_us, self.interval_us) {
             self.stalled.store(true, Ordering::Relaxed);
         }
-        (captured, memory)
+        captured
     }
 
     /// Never wrong data: what makes no sense turns profiling off, and is said once.
@@ -370,8 +371,38 @@ impl Stream {
     }
 
     /// A finished profile that everything was copied out of.
-    pub(crate) fn take_captured(&self) -> Option<(FinishedProfile, NodeMemory)> {
+    pub(crate) fn take_captured(&self) -> Option<FinishedProfile> {
         self.captured.lock().pop_front()
+    }
+
+    /// Deletes what was read, on the encoder's thread, as long as V8 records.
+    fn delete_captured(&self) {
+        loop {
+            let recording = self.recording.lock();
+            if !*recording {
+                return;
+            }
+            let Some(profile) = self.take_captured() else { return };
+            // SAFETY: V8 records, and who stops or deletes holds the lock; that includes whoever disposes of the profiler.
+            unsafe { profile.delete() };
+            // Else the isolate's thread could wait for more than one.
+            MutexGuard::unlock_fair(recording);
+        }
+    }
+
+    /// Whether the encoder may delete from now on; waits for it where it does.
+    pub(crate) fn set_recording(&self, recording: bool) {
+        *self.recording.lock() = recording;
+    }
+
+    /// Nothing is deleted meanwhile; waits for the encoder where it does.
+    pub(crate) fn while_nothing_is_deleted<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _recording = self.recording.lock();
+        work()
+    }
+
+    pub(crate) fn is_deleting(&self) -> bool {
+        self.recording.is_locked()
     }
 
     pub(crate) fn captured_count(&self) -> usize {
@@ -438,13 +469,9 @@ impl Stream {
     }
 }
 
-/// After a slice with so many nodes: as long as a tree of the target's size takes, at most twice as long as this one.
+/// After a slice with so many nodes: as long as a tree of the wanted size takes, at most twice as long as this one.
 fn next_slice_us(nodes: i64, length_us: i64) -> i64 {
-    let nodes_per_second = nodes.saturating_mul(1_000_000) / length_us;
-    // A short slice has more nodes a second than a long one would.
-    let deep = nodes >= SLICE_NODES && nodes_per_second > DEEP_NODES_PER_SECOND;
-    let target = if deep { DEEP_SLICE_NODES } else { SLICE_NODES };
-    let wanted = length_us.saturating_mul(target) / nodes.max(1);
+    let wanted = length_us.saturating_mul(SLICE_NODES) / nodes.max(1);
     wanted.min(length_us.saturating_mul(2)).clamp(SLICE_MIN_US, SLICE_MAX_US)
 }
 
@@ -489,9 +516,6 @@ mod tests {
         assert_eq!(next_slice_us(0, 250_000), 500_000, "twice as long at most");
         assert_eq!(next_slice_us(10, SLICE_MAX_US), SLICE_MAX_US);
         assert_eq!(next_slice_us(3_000, 1_000_000), 833_333);
-        assert_eq!(next_slice_us(1_250, 250_000), 500_000, "too short to tell that it is deep");
-        assert_eq!(next_slice_us(2_500, 500_000), 1_000_000, "deep");
-        assert_eq!(next_slice_us(5_500, 1_100_000), 1_100_000, "and it stays so");
         assert_eq!(next_slice_us(30_000, 1_000_000), SLICE_MIN_US, "each sample has a stack of its own");
     }
 
