@@ -40,8 +40,8 @@ setTimeout(() => {
   const after = isolateTime();
   if (isMainThread) console.log(JSON.stringify({ beside, after, samples: chunk.sampleCount }));
 }, 100);
-// It ends while its recordings are deleted, too.
-if (isMainThread) setTimeout(worker => worker.terminate(), 100, new Worker(__filename));
+// It is ended while its recordings are deleted.
+if (isMainThread) setTimeout(worker => worker.terminate(), 1_000, new Worker(__filename));
 `;
 
 test("a recording is deleted on the isolate's thread only when nothing records", async t => {
