@@ -5,7 +5,7 @@
 //! chunk for Sentry. What was recorded is a [`Profile`], which [`encode`] turns into bytes on any thread.
 //!
 //! The data flows one way: isolate → V8's tree → `capture` → [`Profile`] → [`encode`] → the host. On the isolate's thread V8
-//! is asked to start and stop short recordings; everything that grows with a profile happens on the encoder's.
+//! is asked to start, stop and delete short recordings; everything that grows with a profile happens on the encoder's.
 
 mod capture;
 mod clock;

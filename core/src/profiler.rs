@@ -40,6 +40,9 @@ pub struct ProfilerOptions {
     pub wake: Option<Waker>,
     /// Receives messages.
     pub log: Option<Logger>,
+    /// Whether the encoder's thread may delete V8's recordings while V8 records, which keeps most of the work off the isolate's. V8 asserts in
+    /// builds with checks (`DCHECK`) that it is the isolate's thread, and aborts: only for a V8 that is known to have none.
+    pub delete_off_thread: bool,
     /// The functions of V8, when they were looked up with a resolver of the host's.
     pub api: Option<Arc<Api>>,
 }
@@ -52,6 +55,7 @@ impl Default for ProfilerOptions {
             max_samples: DEFAULT_MAX_SAMPLES,
             wake: None,
             log: None,
+            delete_off_thread: false,
             api: None,
         }
     }
@@ -104,6 +108,7 @@ impl Profiler {
             interval_us: options.sampling_interval_us,
             wake: options.wake,
             log: options.log,
+            delete_off_thread: options.delete_off_thread,
         };
         // SAFETY: as the caller vouches.
         let recorder = unsafe { Recorder::new(api, isolate, options) }?;

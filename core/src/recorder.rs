@@ -70,6 +70,7 @@ pub(crate) struct RecorderOptions {
     pub(crate) interval_us: u32,
     pub(crate) wake: Option<Waker>,
     pub(crate) log: Option<Logger>,
+    pub(crate) delete_off_thread: bool,
 }
 
 impl Recorder {
@@ -87,7 +88,7 @@ impl Recorder {
         // SAFETY: as the caller vouches; it is entered.
         let v8 = unsafe { CpuProfiler::new(api.clone(), isolate, options.logging, options.interval_us) };
         let v8 = Some(v8.ok_or(Error::StartRefused(-1))?);
-        let stream = Stream::new(api, isolate, options.interval_us, on_interrupt, options.wake, options.log);
+        let stream = Stream::new(api, isolate, on_interrupt, options);
         let recorder = Rc::new(Self {
             stream: Arc::new(stream),
             isolate,
@@ -204,10 +205,12 @@ impl Recorder {
             return;
         }
         let now_us = monotonic_us();
-        // One thing at a time, so that no block is the sum of several.
-        if self.move_on(&mut state, now_us) {
+        // One thing at a time, so that no block is the sum of several; but finished profiles must not pile up.
+        let moved_on = self.move_on(&mut state, now_us);
+        if moved_on {
             self.stream.schedule();
-        } else {
+        }
+        if !moved_on || self.stream.captured_count() > 1 {
             self.delete_captured(&state, 1);
         }
         if state.running.is_some() && state.heap_due_us.is_none_or(|due_us| now_us >= due_us) {
@@ -245,17 +248,17 @@ impl Recorder {
         self.delete_captured(&self.state.borrow(), usize::MAX);
     }
 
-    /// Deletes finished profiles that were read. While V8 records the encoder does.
+    /// Deletes finished profiles that were read, unless the encoder may.
     fn delete_captured(&self, state: &State, at_most: usize) {
-        if state.running.is_some() {
+        if state.running.is_some() && self.stream.delete_off_thread {
             if self.stream.captured_count() > 0 {
                 self.stream.schedule();
             }
             return;
         }
         for profile in std::iter::from_fn(|| self.stream.take_captured()).take(at_most) {
-            // SAFETY: the callers are on the isolate's thread, V8's profiler was not disposed of, and without a recording the encoder
-            // deletes nothing.
+            // SAFETY: the callers are on the isolate's thread, V8's profiler was not disposed of, and the encoder deletes
+            // nothing now.
             self.busy.deleting(|| unsafe { profile.delete() });
         }
     }
@@ -408,6 +411,9 @@ impl Recorder {
         }
         if let Some((_, at_us)) = state.closing {
             due_us = due_us.min(at_us + self.overlap_us());
+        }
+        if !self.stream.delete_off_thread && self.stream.captured_count() > 0 {
+            due_us = 0;
         }
         self.stream.plan(state.running.map(|running| running.from_us), due_us);
     }

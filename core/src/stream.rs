@@ -12,6 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::capture::{self, Slice};
 use crate::clock::Clock;
 use crate::measurements::Reading;
+use crate::recorder::RecorderOptions;
 use crate::threads;
 use crate::v8::abi::InterruptCallback;
 use crate::v8::{Api, FinishedProfile, Isolate, Unsupported};
@@ -20,7 +21,7 @@ use crate::v8::{Api, FinishedProfile, Isolate, Unsupported};
 const SLICE_MIN_US: i64 = 250_000;
 /// A program that turns deep in the middle of a slice makes a tree of this time's samples.
 const SLICE_MAX_US: i64 = 2_000_000;
-/// A tree of this many nodes is deleted in about half a millisecond, on the isolate's thread when it is the stream's last.
+/// A tree of this many nodes is deleted in about half a millisecond, on the isolate's thread when it is the stream's last or all are.
 const SLICE_NODES: i64 = 2_500;
 /// Slices that may wait for the encoder; each holds memory of V8.
 const MAX_QUEUED_SLICES: usize = 32;
@@ -128,6 +129,8 @@ pub(crate) struct Stream {
     pub(crate) api: Arc<Api>,
     pub(crate) clock: Clock,
     pub(crate) interval_us: u32,
+    /// See [`ProfilerOptions::delete_off_thread`](crate::ProfilerOptions::delete_off_thread).
+    pub(crate) delete_off_thread: bool,
     interrupt: InterruptCallback,
     host: Mutex<Option<Host>>,
     log: Option<Logger>,
@@ -135,7 +138,7 @@ pub(crate) struct Stream {
     consumers: Mutex<Vec<(u64, Box<dyn Consumer>)>>,
     /// Read, and to be deleted.
     captured: Mutex<VecDeque<FinishedProfile>>,
-    /// Whether V8 records, so that the encoder may delete. Held while a recording is stopped or deleted: V8 has a list of finished
+    /// Whether V8 records and the encoder may delete. Held while a recording is stopped or deleted: V8 has a list of finished
     /// ones, and no lock for it.
     recording: Mutex<bool>,
     readings: Mutex<VecDeque<Reading>>,
@@ -162,23 +165,17 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(
-        api: Arc<Api>,
-        isolate: Isolate,
-        interval_us: u32,
-        interrupt: InterruptCallback,
-        wake: Option<Waker>,
-        log: Option<Logger>,
-    ) -> Self {
+    pub(crate) fn new(api: Arc<Api>, isolate: Isolate, interrupt: InterruptCallback, options: RecorderOptions) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             api,
             clock: Clock::new(),
-            interval_us,
+            interval_us: options.interval_us,
+            delete_off_thread: options.delete_off_thread,
             interrupt,
-            host: Mutex::new(Some(Host { isolate, wake })),
-            log,
+            host: Mutex::new(Some(Host { isolate, wake: options.wake })),
+            log: options.log,
             queue: Mutex::default(),
             consumers: Mutex::default(),
             captured: Mutex::default(),
@@ -390,9 +387,9 @@ impl Stream {
         }
     }
 
-    /// Whether the encoder may delete from now on; waits for it where it does.
+    /// Whether V8 records from now on; waits for the encoder where it deletes.
     pub(crate) fn set_recording(&self, recording: bool) {
-        *self.recording.lock() = recording;
+        *self.recording.lock() = recording && self.delete_off_thread;
     }
 
     /// Nothing is deleted meanwhile; waits for the encoder where it does.

@@ -232,13 +232,14 @@ impl FinishedProfile {
 
     /// Frees V8's memory; grows with the tree, by 0.15 to 0.25 µs a node.
     ///
-    /// V8, from 10.2 on, takes the recording off the profiler's list of finished ones, which only stopping and deleting touch, without a
-    /// lock; frees the tree, which is detached; and counts down its functions' entries, as its sampling thread does, atomically.
-    /// When nothing is left, neither finished nor running, it resets the profiler too, which is the isolate's thread's to do.
+    /// V8 means it for the isolate's thread: builds with checks assert that, and abort. What it does in others (read in V8 9 and 12): it takes
+    /// the recording off the profiler's list of finished ones, which only stopping and deleting touch, without a lock; frees the tree,
+    /// which is detached; and counts down its functions' entries, as its sampling thread does, atomically. When nothing is left,
+    /// neither finished nor running, it resets the profiler too.
     ///
     /// # Safety
-    /// The profiler was not disposed of. No recording of it is stopped or deleted meanwhile. Either this is the isolate's thread, or
-    /// a recording of the profiler runs throughout.
+    /// The profiler was not disposed of. No recording of it is stopped or deleted meanwhile. Either this is the isolate's thread, or V8 was
+    /// built without checks and a recording of the profiler runs throughout.
     pub unsafe fn delete(self) {
         // SAFETY: as the caller vouches; the profile is taken, so nothing reads it any more.
         unsafe { (self.api.profile_delete)(self.raw.as_ptr()) }
