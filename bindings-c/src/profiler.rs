@@ -96,8 +96,6 @@ pub unsafe extern "C" fn sentry_profiler_new(
             max_samples: settings.max_samples,
             wake: settings.waker(&gate),
             log,
-            // An embedder's V8 may have checks, and does not say so.
-            delete_off_thread: false,
             api: Some(api),
         };
         // SAFETY: as the caller vouches; the core checks the thread.

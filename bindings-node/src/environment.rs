@@ -120,24 +120,10 @@ fn new_profiler(
     {
         v8::disable_code_compaction(&api);
     }
-    let options = ProfilerOptions {
-        logging,
-        wake: Some(waker(wake)),
-        delete_off_thread: is_built_without_checks(env).unwrap_or(false),
-        ..ProfilerOptions::default()
-    };
+    let options = ProfilerOptions { logging, wake: Some(waker(wake)), ..ProfilerOptions::default() };
     let isolate: NonNull<c_void> = isolate.address();
     // SAFETY: it is this environment's isolate, on its thread; the cleanup hook disposes of the profiler before it dies.
     unsafe { Profiler::new(isolate, options) }
-}
-
-/// Whether this Node tells that its V8 asserts nothing. `process.config` is what Node was configured with.
-fn is_built_without_checks(env: &Env) -> Result<bool> {
-    let process = env.get_global()?.get_named_property::<Object>("process")?;
-    let debug = process.get_named_property::<Object>("features")?.get_named_property::<bool>("debug")?;
-    let variables = process.get_named_property::<Object>("config")?.get_named_property::<Object>("variables")?;
-    let checks = variables.get_named_property::<u32>("dcheck_always_on")?;
-    Ok(!debug && checks == 0)
 }
 
 /// `process.exit()` and an uncaught error run no cleanup hook on the main thread, and Node takes V8's platform away while

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::profile::{Frame, ProfileBuilder, Stack, plain_path};
-use crate::v8::{FinishedProfile, Node};
+use crate::v8::{FinishedProfile, Node, NodeMemory};
 
 /// V8's time stamps may lie this far outside of a recording's start and end.
 const CANARY_SLACK_US: i64 = 1_000_000;
@@ -48,11 +48,11 @@ impl Slice {
     }
 }
 
-/// Copies everything out of a finished profile.
+/// Copies everything out of a finished profile; also answers where its memory lies.
 ///
 /// # Errors
 /// What makes no sense in it: then this is not the V8 we take it for.
-pub(crate) fn capture(profile: &FinishedProfile) -> Result<Slice, String> {
+pub(crate) fn capture(profile: &FinishedProfile) -> Result<(Slice, NodeMemory), String> {
     check(profile)?;
     let mut capture = Capture::default();
     let (earliest, latest) =
@@ -72,7 +72,7 @@ pub(crate) fn capture(profile: &FinishedProfile) -> Result<Slice, String> {
     }
     // Time stamps may step back by some microseconds.
     capture.slice.samples.sort_by_key(|sample| sample.0);
-    Ok(capture.slice)
+    Ok((capture.slice, capture.memory))
 }
 
 fn check(profile: &FinishedProfile) -> Result<(), String> {
@@ -94,6 +94,7 @@ const UNKNOWN: u32 = u32::MAX;
 #[derive(Default)]
 struct Capture {
     slice: Slice,
+    memory: NodeMemory,
     /// By node id; `UNKNOWN` until met.
     stack_of_node: Vec<u32>,
     /// By the addresses of both names (V8 keeps one copy of each), the position and the kind.
@@ -122,6 +123,7 @@ impl Capture {
                 stack = Some(self.stack_of_node[id]);
                 break;
             }
+            self.memory.add(node);
             let frame = self.frame(node);
             pending.extend([id as u32, frame]);
             at = Some(parent);

@@ -40,9 +40,6 @@ pub struct ProfilerOptions {
     pub wake: Option<Waker>,
     /// Receives messages.
     pub log: Option<Logger>,
-    /// Whether the encoder's thread may delete V8's recordings while V8 records, which keeps most of the work off the isolate's. V8 asserts in
-    /// builds with checks (`DCHECK`) that it is the isolate's thread, and aborts: only for a V8 that is known to have none.
-    pub delete_off_thread: bool,
     /// The functions of V8, when they were looked up with a resolver of the host's.
     pub api: Option<Arc<Api>>,
 }
@@ -55,7 +52,6 @@ impl Default for ProfilerOptions {
             max_samples: DEFAULT_MAX_SAMPLES,
             wake: None,
             log: None,
-            delete_off_thread: false,
             api: None,
         }
     }
@@ -108,7 +104,6 @@ impl Profiler {
             interval_us: options.sampling_interval_us,
             wake: options.wake,
             log: options.log,
-            delete_off_thread: options.delete_off_thread,
         };
         // SAFETY: as the caller vouches.
         let recorder = unsafe { Recorder::new(api, isolate, options) }?;
@@ -162,7 +157,8 @@ impl Profiler {
         self.recorder.mark(recording.consumer, Mark::End(end_us));
         self.recorder.release(end_us, 0);
         self.recorder.cut_now();
-        self.recorder.drain();
+        self.recorder.stream.drain();
+        self.recorder.delete_captured(usize::MAX);
         if let Some(unsupported) = self.recorder.stream.broken() {
             return Err(unsupported.clone().into());
         }

@@ -70,7 +70,6 @@ pub(crate) struct RecorderOptions {
     pub(crate) interval_us: u32,
     pub(crate) wake: Option<Waker>,
     pub(crate) log: Option<Logger>,
-    pub(crate) delete_off_thread: bool,
 }
 
 impl Recorder {
@@ -88,7 +87,7 @@ impl Recorder {
         // SAFETY: as the caller vouches; it is entered.
         let v8 = unsafe { CpuProfiler::new(api.clone(), isolate, options.logging, options.interval_us) };
         let v8 = Some(v8.ok_or(Error::StartRefused(-1))?);
-        let stream = Stream::new(api, isolate, on_interrupt, options);
+        let stream = Stream::new(api, isolate, options.interval_us, on_interrupt, options.wake, options.log);
         let recorder = Rc::new(Self {
             stream: Arc::new(stream),
             isolate,
@@ -211,7 +210,7 @@ impl Recorder {
             self.stream.schedule();
         }
         if !moved_on || self.stream.captured_count() > 1 {
-            self.delete_captured(&state, 1);
+            self.delete_captured(1);
         }
         if state.running.is_some() && state.heap_due_us.is_none_or(|due_us| now_us >= due_us) {
             self.read_heap(&mut state, now_us);
@@ -221,10 +220,6 @@ impl Recorder {
 
     /// Does the first thing that is due with the running slices; answers whether there was any.
     fn move_on(&self, state: &mut State, now_us: i64) -> bool {
-        // It would have to be waited for; the ticker comes back soon.
-        if self.stream.is_deleting() {
-            return false;
-        }
         if state.closing.is_some_and(|(_, at_us)| now_us - at_us >= self.overlap_us()) {
             self.finish_closing(state);
             return true;
@@ -242,24 +237,11 @@ impl Recorder {
         true
     }
 
-    /// Hands on everything that was recorded, on this thread.
-    pub(crate) fn drain(&self) {
-        self.stream.drain();
-        self.delete_captured(&self.state.borrow(), usize::MAX);
-    }
-
-    /// Deletes finished profiles that were read, unless the encoder may.
-    fn delete_captured(&self, state: &State, at_most: usize) {
-        if state.running.is_some() && self.stream.delete_off_thread {
-            if self.stream.captured_count() > 0 {
-                self.stream.schedule();
-            }
-            return;
-        }
-        for profile in std::iter::from_fn(|| self.stream.take_captured()).take(at_most) {
-            // SAFETY: the callers are on the isolate's thread, V8's profiler was not disposed of, and the encoder deletes
-            // nothing now.
-            self.busy.deleting(|| unsafe { profile.delete() });
+    /// Deletes finished profiles that were read.
+    pub(crate) fn delete_captured(&self, at_most: usize) {
+        for (profile, memory) in std::iter::from_fn(|| self.stream.take_captured()).take(at_most) {
+            // SAFETY: the callers are on the isolate's thread, and V8's profiler was not disposed of.
+            self.busy.deleting(|| unsafe { profile.delete(&memory) });
         }
     }
 
@@ -278,7 +260,7 @@ impl Recorder {
         self.stream.push(Event::EndAll(monotonic_us()));
         // Waits for the encoder when it is at it; afterwards nothing reads V8's memory.
         self.stream.drain();
-        self.delete_captured(&state, usize::MAX);
+        self.delete_captured(usize::MAX);
         if let Some(v8) = state.v8.take() {
             // SAFETY: the isolate's thread; everything was stopped and deleted above.
             unsafe { v8.dispose() };
@@ -320,7 +302,6 @@ impl Recorder {
         state.running = Some(Running { id, title: Title::Empty, from_us });
         state.heap_due_us = None;
         self.stream.forget_heap();
-        self.stream.set_recording(true);
         if let Err(error) = threads::register(&self.stream) {
             self.end(state);
             return Err(error.into());
@@ -355,7 +336,6 @@ impl Recorder {
     /// Stops the stream.
     fn end(&self, state: &mut State) {
         self.read_heap_once(state);
-        self.stream.set_recording(false);
         self.finish_closing(state);
         if let Some(running) = state.running.take() {
             self.stop_v8(state, running, monotonic_us(), true);
@@ -369,17 +349,13 @@ impl Recorder {
     /// Stops all recordings, which ends V8's sampling thread, and starts anew.
     fn restart(&self, state: &mut State) {
         self.stream.log(LogLevel::Debug, "V8 has sampled nothing for a while: its sampling thread is started anew");
-        self.stream.set_recording(false);
         self.finish_closing(state);
         if let Some(running) = state.running.take() {
             self.stop_v8(state, running, monotonic_us(), false);
         }
         let from_us = monotonic_us();
         match self.start_v8(state, Title::Empty) {
-            Ok(id) => {
-                state.running = Some(Running { id, title: Title::Empty, from_us });
-                self.stream.set_recording(true);
-            }
+            Ok(id) => state.running = Some(Running { id, title: Title::Empty, from_us }),
             Err(error) => {
                 threads::unregister(&self.stream);
                 self.stream.log(LogLevel::Warning, &format!("profiling ends: {error}"));
@@ -391,7 +367,7 @@ impl Recorder {
     fn stop_v8(&self, state: &State, slice: Running, to_us: i64, last: bool) {
         let Some(v8) = &state.v8 else { return };
         // SAFETY: the callers are on the isolate's thread.
-        match self.stream.while_nothing_is_deleted(|| unsafe { v8.stop(slice.id) }) {
+        match unsafe { v8.stop(slice.id) } {
             Some(profile) => {
                 let to_us = if last { monotonic_us() } else { to_us };
                 self.stream.push(Event::Slice(FinishedSlice { profile, from_us: slice.from_us, to_us, last }));
@@ -412,7 +388,7 @@ impl Recorder {
         if let Some((_, at_us)) = state.closing {
             due_us = due_us.min(at_us + self.overlap_us());
         }
-        if !self.stream.delete_off_thread && self.stream.captured_count() > 0 {
+        if self.stream.captured_count() > 0 {
             due_us = 0;
         }
         self.stream.plan(state.running.map(|running| running.from_us), due_us);

@@ -7,22 +7,25 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use crate::capture::{self, Slice};
 use crate::clock::Clock;
 use crate::measurements::Reading;
-use crate::recorder::RecorderOptions;
 use crate::threads;
 use crate::v8::abi::InterruptCallback;
-use crate::v8::{Api, FinishedProfile, Isolate, Unsupported};
+use crate::v8::{Api, FinishedProfile, Isolate, NodeMemory, Unsupported};
 
 /// How long a slice is at first, and at least.
 const SLICE_MIN_US: i64 = 250_000;
 /// A program that turns deep in the middle of a slice makes a tree of this time's samples.
 const SLICE_MAX_US: i64 = 2_000_000;
-/// A tree of this many nodes is deleted in about half a millisecond, on the isolate's thread when it is the stream's last or all are.
+/// A tree of this many nodes is deleted in about half a millisecond.
 const SLICE_NODES: i64 = 2_500;
+/// Short slices share fewer nodes, so deleting all of them takes longer. A program so deep that V8 makes more than this many nodes a
+/// second gets longer slices: one is deleted in a millisecond, and all of them in a fifth less time.
+const DEEP_NODES_PER_SECOND: i64 = 4_400;
+const DEEP_SLICE_NODES: i64 = 5_500;
 /// Slices that may wait for the encoder; each holds memory of V8.
 const MAX_QUEUED_SLICES: usize = 32;
 /// Readings that may wait for a slice: an hour, for an isolate that nobody wakes.
@@ -129,18 +132,13 @@ pub(crate) struct Stream {
     pub(crate) api: Arc<Api>,
     pub(crate) clock: Clock,
     pub(crate) interval_us: u32,
-    /// See [`ProfilerOptions::delete_off_thread`](crate::ProfilerOptions::delete_off_thread).
-    pub(crate) delete_off_thread: bool,
     interrupt: InterruptCallback,
     host: Mutex<Option<Host>>,
     log: Option<Logger>,
     queue: Mutex<Queue>,
     consumers: Mutex<Vec<(u64, Box<dyn Consumer>)>>,
-    /// Read, and to be deleted.
-    captured: Mutex<VecDeque<FinishedProfile>>,
-    /// Whether V8 records and the encoder may delete. Held while a recording is stopped or deleted: V8 has a list of finished
-    /// ones, and no lock for it.
-    recording: Mutex<bool>,
+    /// To be deleted on the isolate's thread.
+    captured: Mutex<VecDeque<(FinishedProfile, NodeMemory)>>,
     readings: Mutex<VecDeque<Reading>>,
     /// The isolate's, as last read; 0 when it was not yet.
     heap_bytes: AtomicU64,
@@ -165,21 +163,26 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(api: Arc<Api>, isolate: Isolate, interrupt: InterruptCallback, options: RecorderOptions) -> Self {
+    pub(crate) fn new(
+        api: Arc<Api>,
+        isolate: Isolate,
+        interval_us: u32,
+        interrupt: InterruptCallback,
+        wake: Option<Waker>,
+        log: Option<Logger>,
+    ) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             api,
             clock: Clock::new(),
-            interval_us: options.interval_us,
-            delete_off_thread: options.delete_off_thread,
+            interval_us,
             interrupt,
-            host: Mutex::new(Some(Host { isolate, wake: options.wake })),
-            log: options.log,
+            host: Mutex::new(Some(Host { isolate, wake })),
+            log,
             queue: Mutex::default(),
             consumers: Mutex::default(),
             captured: Mutex::default(),
-            recording: Mutex::new(false),
             readings: Mutex::default(),
             heap_bytes: AtomicU64::new(0),
             slice_us: AtomicI64::new(SLICE_MIN_US),
@@ -264,20 +267,19 @@ impl Stream {
             let Event::Slice(slice) = std::mem::replace(event, Event::Quiet(0)) else { return };
             *event = Event::Quiet(slice.to_us);
             queue.slices -= 1;
-            self.captured.lock().push_back(slice.profile);
+            self.captured.lock().push_back((slice.profile, NodeMemory::default()));
             self.dropped_slices.fetch_add(1, Ordering::Relaxed);
             self.log(LogLevel::Warning, "the encoder does not keep up: a slice of the profile is dropped");
         }
     }
 
-    /// Has the encoder thread drain the queue, and delete what was read.
+    /// Has the encoder thread drain the queue.
     pub(crate) fn schedule(self: &Arc<Self>) {
         if !self.scheduled.swap(true, Ordering::AcqRel) {
             let stream = self.clone();
             threads::submit(Box::new(move || {
                 stream.scheduled.store(false, Ordering::Release);
                 stream.drain();
-                stream.delete_captured();
             }));
         }
     }
@@ -304,8 +306,8 @@ impl Stream {
                     }
                 }
                 Event::Slice(slice) => {
-                    let captured = self.capture(&slice);
-                    self.captured.lock().push_back(slice.profile);
+                    let (captured, memory) = self.capture(&slice);
+                    self.captured.lock().push_back((slice.profile, memory));
                     self.feed(&mut consumers, &captured, slice.from_us, slice.to_us, slice.last);
                 }
                 Event::Quiet(to_us) => self.feed(&mut consumers, &Slice::default(), to_us, to_us, false),
@@ -332,8 +334,8 @@ impl Stream {
         consumers.retain(|(_, consumer)| !consumer.is_done());
     }
 
-    fn capture(&self, slice: &FinishedSlice) -> Slice {
-        let captured = match catch_unwind(AssertUnwindSafe(|| capture::capture(&slice.profile))) {
+    fn capture(&self, slice: &FinishedSlice) -> (Slice, NodeMemory) {
+        let (captured, memory) = match catch_unwind(AssertUnwindSafe(|| capture::capture(&slice.profile))) {
             Ok(Ok(captured)) => captured,
             Ok(Err(canary)) => {
                 self.break_down(canary);
@@ -349,7 +351,7 @@ impl Stream {
         if self.stalls.observe(captured.samples.len(), length_us, self.interval_us) {
             self.stalled.store(true, Ordering::Relaxed);
         }
-        captured
+        (captured, memory)
     }
 
     /// Never wrong data: what makes no sense turns profiling off, and is said once.
@@ -368,38 +370,8 @@ impl Stream {
     }
 
     /// A finished profile that everything was copied out of.
-    pub(crate) fn take_captured(&self) -> Option<FinishedProfile> {
+    pub(crate) fn take_captured(&self) -> Option<(FinishedProfile, NodeMemory)> {
         self.captured.lock().pop_front()
-    }
-
-    /// Deletes what was read, on the encoder's thread, as long as V8 records.
-    fn delete_captured(&self) {
-        loop {
-            let recording = self.recording.lock();
-            if !*recording {
-                return;
-            }
-            let Some(profile) = self.take_captured() else { return };
-            // SAFETY: V8 records, and who stops or deletes holds the lock; that includes whoever disposes of the profiler.
-            unsafe { profile.delete() };
-            // Else the isolate's thread could wait for more than one.
-            MutexGuard::unlock_fair(recording);
-        }
-    }
-
-    /// Whether V8 records from now on; waits for the encoder where it deletes.
-    pub(crate) fn set_recording(&self, recording: bool) {
-        *self.recording.lock() = recording && self.delete_off_thread;
-    }
-
-    /// Nothing is deleted meanwhile; waits for the encoder where it does.
-    pub(crate) fn while_nothing_is_deleted<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _recording = self.recording.lock();
-        work()
-    }
-
-    pub(crate) fn is_deleting(&self) -> bool {
-        self.recording.is_locked()
     }
 
     pub(crate) fn captured_count(&self) -> usize {
@@ -466,9 +438,13 @@ impl Stream {
     }
 }
 
-/// After a slice with so many nodes: as long as a tree of the wanted size takes, at most twice as long as this one.
+/// After a slice with so many nodes: as long as a tree of the target's size takes, at most twice as long as this one.
 fn next_slice_us(nodes: i64, length_us: i64) -> i64 {
-    let wanted = length_us.saturating_mul(SLICE_NODES) / nodes.max(1);
+    let nodes_per_second = nodes.saturating_mul(1_000_000) / length_us;
+    // A short slice has more nodes a second than a long one would.
+    let deep = nodes >= SLICE_NODES && nodes_per_second > DEEP_NODES_PER_SECOND;
+    let target = if deep { DEEP_SLICE_NODES } else { SLICE_NODES };
+    let wanted = length_us.saturating_mul(target) / nodes.max(1);
     wanted.min(length_us.saturating_mul(2)).clamp(SLICE_MIN_US, SLICE_MAX_US)
 }
 
@@ -513,6 +489,9 @@ mod tests {
         assert_eq!(next_slice_us(0, 250_000), 500_000, "twice as long at most");
         assert_eq!(next_slice_us(10, SLICE_MAX_US), SLICE_MAX_US);
         assert_eq!(next_slice_us(3_000, 1_000_000), 833_333);
+        assert_eq!(next_slice_us(1_250, 250_000), 500_000, "too short to tell that it is deep");
+        assert_eq!(next_slice_us(2_500, 500_000), 1_000_000, "deep");
+        assert_eq!(next_slice_us(5_500, 1_100_000), 1_100_000, "and it stays so");
         assert_eq!(next_slice_us(30_000, 1_000_000), SLICE_MIN_US, "each sample has a stack of its own");
     }
 

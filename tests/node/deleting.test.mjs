@@ -1,4 +1,4 @@
-// What V8 recorded is deleted beside the program, which meanwhile makes functions, calls them and forgets them.
+// What V8 recorded is deleted while the program makes functions, calls them and forgets them.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -44,14 +44,14 @@ setTimeout(() => {
 if (isMainThread) setTimeout(worker => worker.terminate(), 1_000, new Worker(__filename));
 `;
 
-test("a recording is deleted on the isolate's thread only when nothing records", async t => {
+test('recordings are deleted as the program goes on, and the last one when the session is closed', async t => {
   const dir = project(t, { 'main.cjs': PROGRAM });
   // Memory is poisoned when it is freed.
   const env = { ADDON, MALLOC_PERTURB_: '165' };
   const { stdout } = await run(join(dir, 'main.cjs'), { flags: ['--expose-gc'], env });
   const { beside, after, samples } = JSON.parse(stdout);
   assert.ok(beside.count >= 20, `several slices: ${JSON.stringify(beside)}`);
-  assert.equal(beside.deletingMs, 0);
+  assert.ok(beside.deletingMs > 0, JSON.stringify(beside));
   assert.ok(after.deletingMs > 0, JSON.stringify(after));
   assert.ok(samples >= 100, `${samples} samples`);
 });

@@ -184,8 +184,8 @@ impl CpuProfiler {
     }
 }
 
-/// A recording that V8 has finished. Its tree is detached and may be read on any thread until [`FinishedProfile::delete`];
-/// dropping it only forgets it.
+/// A recording that V8 has finished. Its tree is detached and may be read on any thread until it is deleted, which must
+/// happen on the isolate's thread: dropping it only forgets it.
 #[derive(Debug)]
 pub struct FinishedProfile {
     api: Arc<Api>,
@@ -230,17 +230,12 @@ impl FinishedProfile {
         })
     }
 
-    /// Frees V8's memory; grows with the tree, by 0.15 to 0.25 µs a node.
-    ///
-    /// V8 means it for the isolate's thread: builds with checks assert that, and abort. What it does in others (read in V8 9 and 12): it takes
-    /// the recording off the profiler's list of finished ones, which only stopping and deleting touch, without a lock; frees the tree,
-    /// which is detached; and counts down its functions' entries, as its sampling thread does, atomically. When nothing is left,
-    /// neither finished nor running, it resets the profiler too.
+    /// Frees V8's memory; grows with the tree (0.15 to 0.25 µs a node, and up to a third more when its memory is not told).
     ///
     /// # Safety
-    /// The profiler was not disposed of. No recording of it is stopped or deleted meanwhile. Either this is the isolate's thread, or V8 was
-    /// built without checks and a recording of the profiler runs throughout.
-    pub unsafe fn delete(self) {
+    /// The isolate's thread, and the profiler was not disposed of.
+    pub unsafe fn delete(self, memory: &NodeMemory) {
+        memory.fetch();
         // SAFETY: as the caller vouches; the profile is taken, so nothing reads it any more.
         unsafe { (self.api.profile_delete)(self.raw.as_ptr()) }
     }
@@ -248,6 +243,51 @@ impl FinishedProfile {
     fn node(&self, raw: *const abi::CpuProfileNode) -> Option<Node<'_>> {
         NonNull::new(raw.cast_mut()).map(|raw| Node { api: &self.api, raw })
     }
+}
+
+/// Where the memory lies that deleting a finished profile touches.
+///
+/// V8's other threads made it and the encoder read it, so the isolate's core has none in its cache. `Delete` follows pointers and
+/// would wait for each; fetched all at once, it comes while the next is asked for, which takes off about a fifth of the time.
+#[derive(Debug, Default)]
+pub struct NodeMemory(Vec<usize>);
+
+impl NodeMemory {
+    /// What a node takes itself; it is 208 bytes in Node 22.
+    const NODE_BYTES: usize = 208;
+    const CACHE_LINE_BYTES: usize = 64;
+    /// The words of a node where V8 built with GCC's library keeps its function's entry, which counts its nodes, and the first of its
+    /// table and of its list of children. Every node of every V8 is larger; where something else is there, the hint is wasted.
+    const POINTERS: [usize; 3] = [1, 5, 11];
+
+    /// Adds a node; not on the isolate's thread, since it reads it.
+    pub fn add(&mut self, node: Node<'_>) {
+        let first = node.raw.cast::<usize>();
+        self.0.extend((0..Self::NODE_BYTES).step_by(Self::CACHE_LINE_BYTES).map(|at| first.as_ptr().addr() + at));
+        // SAFETY: within the node, which lives as long as its profile and which nobody writes to any more.
+        self.0.extend(Self::POINTERS.map(|word| unsafe { first.add(word).read_volatile() }));
+    }
+
+    fn fetch(&self) {
+        self.0.iter().for_each(|&address| prefetch(address));
+    }
+}
+
+/// A hint to the processor that this will be written to, which it ignores where there is no memory.
+#[inline]
+fn prefetch(address: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: it reads nothing that the program sees, and never faults; processors that do not know it do nothing.
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, readonly, preserves_flags));
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::asm!("prfm pstl2keep, [{}]", in(reg) address, options(nostack, readonly, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = address;
 }
 
 /// A node of a finished profile's call tree.
