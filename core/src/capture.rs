@@ -20,12 +20,19 @@ pub(crate) struct Slice {
     stacks: Vec<Stack>,
     /// (monotonic time in microseconds, stack), in time order.
     pub(crate) samples: Vec<(i64, u32)>,
+    /// Of the samples' stacks, together.
+    sampled_frames: usize,
 }
 
 impl Slice {
     /// How many nodes of V8's tree the samples used; what deleting the tree costs goes by it.
     pub(crate) fn nodes(&self) -> usize {
         self.stacks.len()
+    }
+
+    /// How many frames a sample's stack has, on the average.
+    pub(crate) fn mean_depth(&self) -> usize {
+        self.sampled_frames / self.samples.len().max(1)
     }
 }
 
@@ -44,6 +51,7 @@ impl Slice {
             frames: vec![frame],
             stacks: vec![Stack { parent: None, frame: 0 }],
             samples: times_us.into_iter().map(|time_us| (time_us, 0)).collect(),
+            ..Self::default()
         }
     }
 }
@@ -68,6 +76,7 @@ pub(crate) fn capture(profile: &FinishedProfile) -> Result<(Slice, NodeMemory), 
         // A sample at the root itself has no stack, and says nothing.
         if let Some(stack) = capture.stack(node) {
             capture.slice.samples.push((time_us, stack));
+            capture.slice.sampled_frames += capture.depths[stack as usize];
         }
     }
     // Time stamps may step back by some microseconds.
@@ -95,6 +104,8 @@ const UNKNOWN: u32 = u32::MAX;
 struct Capture {
     slice: Slice,
     memory: NodeMemory,
+    /// Frames of each stack.
+    depths: Vec<usize>,
     /// By node id; `UNKNOWN` until met.
     stack_of_node: Vec<u32>,
     /// By the addresses of both names (V8 keeps one copy of each), the position and the kind.
@@ -131,6 +142,7 @@ impl Capture {
         for step in pending.chunks_exact(2).rev() {
             let next = self.slice.stacks.len() as u32;
             self.slice.stacks.push(Stack { parent: stack, frame: step[1] });
+            self.depths.push(stack.map_or(0, |parent| self.depths[parent as usize]) + 1);
             self.stack_of_node[step[0] as usize] = next;
             stack = Some(next);
         }

@@ -20,11 +20,11 @@ use crate::v8::{Api, FinishedProfile, Isolate, NodeMemory, Unsupported};
 const SLICE_MIN_US: i64 = 250_000;
 /// A program that turns deep in the middle of a slice makes a tree of this time's samples.
 const SLICE_MAX_US: i64 = 2_000_000;
-/// A tree of this many nodes is deleted in about half a millisecond.
-const SLICE_NODES: i64 = 2_500;
-/// Short slices share fewer nodes, so deleting all of them takes longer. A program so deep that V8 makes more than this many nodes a
-/// second gets longer slices: one is deleted in a millisecond, and all of them in a fifth less time.
-const DEEP_NODES_PER_SECOND: i64 = 4_400;
+/// A tree of this many nodes is deleted in less than half a millisecond.
+const SLICE_NODES: i64 = 2_000;
+/// Short slices share fewer nodes, so deleting all of them takes longer. A program whose stacks have more frames than this, on the average,
+/// gets longer slices: one is deleted in a millisecond, and all of them in a fifth less time.
+const DEEP_FRAMES: i64 = 90;
 const DEEP_SLICE_NODES: i64 = 5_500;
 /// Slices that may wait for the encoder; each holds memory of V8.
 const MAX_QUEUED_SLICES: usize = 32;
@@ -347,7 +347,7 @@ impl Stream {
             }
         };
         let length_us = slice.to_us - slice.from_us;
-        self.adapt(captured.nodes() as i64, length_us);
+        self.adapt(&captured, length_us);
         if self.stalls.observe(captured.samples.len(), length_us, self.interval_us) {
             self.stalled.store(true, Ordering::Relaxed);
         }
@@ -362,10 +362,11 @@ impl Stream {
         }
     }
 
-    fn adapt(&self, nodes: i64, length_us: i64) {
+    fn adapt(&self, captured: &Slice, length_us: i64) {
         // A slice that was cut short says little about long ones.
         if length_us >= SLICE_MIN_US {
-            self.slice_us.store(next_slice_us(nodes, length_us), Ordering::Relaxed);
+            let slice_us = next_slice_us(captured.nodes() as i64, captured.mean_depth() as i64, length_us);
+            self.slice_us.store(slice_us, Ordering::Relaxed);
         }
     }
 
@@ -438,12 +439,10 @@ impl Stream {
     }
 }
 
-/// After a slice with so many nodes: as long as a tree of the target's size takes, at most twice as long as this one.
-fn next_slice_us(nodes: i64, length_us: i64) -> i64 {
-    let nodes_per_second = nodes.saturating_mul(1_000_000) / length_us;
-    // A short slice has more nodes a second than a long one would.
-    let deep = nodes >= SLICE_NODES && nodes_per_second > DEEP_NODES_PER_SECOND;
-    let target = if deep { DEEP_SLICE_NODES } else { SLICE_NODES };
+/// After a slice with so many nodes, whose stacks have so many frames: as long as a tree of the target's size takes, at most twice as
+/// long as this one.
+fn next_slice_us(nodes: i64, frames: i64, length_us: i64) -> i64 {
+    let target = if frames > DEEP_FRAMES { DEEP_SLICE_NODES } else { SLICE_NODES };
     let wanted = length_us.saturating_mul(target) / nodes.max(1);
     wanted.min(length_us.saturating_mul(2)).clamp(SLICE_MIN_US, SLICE_MAX_US)
 }
@@ -486,13 +485,12 @@ mod tests {
 
     #[test]
     fn a_slice_is_as_long_as_its_tree_may_be_large() {
-        assert_eq!(next_slice_us(0, 250_000), 500_000, "twice as long at most");
-        assert_eq!(next_slice_us(10, SLICE_MAX_US), SLICE_MAX_US);
-        assert_eq!(next_slice_us(3_000, 1_000_000), 833_333);
-        assert_eq!(next_slice_us(1_250, 250_000), 500_000, "too short to tell that it is deep");
-        assert_eq!(next_slice_us(2_500, 500_000), 1_000_000, "deep");
-        assert_eq!(next_slice_us(5_500, 1_100_000), 1_100_000, "and it stays so");
-        assert_eq!(next_slice_us(30_000, 1_000_000), SLICE_MIN_US, "each sample has a stack of its own");
+        assert_eq!(next_slice_us(0, 0, 250_000), 500_000, "twice as long at most");
+        assert_eq!(next_slice_us(10, 5, SLICE_MAX_US), SLICE_MAX_US);
+        assert_eq!(next_slice_us(3_000, 80, 1_000_000), 666_666);
+        assert_eq!(next_slice_us(2_000, 110, 400_000), 800_000, "deep");
+        assert_eq!(next_slice_us(5_500, 110, 1_100_000), 1_100_000, "and it stays so");
+        assert_eq!(next_slice_us(30_000, 80, 1_000_000), SLICE_MIN_US, "each sample has a stack of its own");
     }
 
     #[test]
