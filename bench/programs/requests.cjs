@@ -1,28 +1,35 @@
 'use strict';
-// The real SDK in the trace lifecycle: node requests.cjs PROFILER COUNT, from the folder where the SDK and our package are
-// installed. Sequential requests, a span with 5 ms of work each, 5 ms apart.
+// The real SDK in the trace lifecycle: node requests.cjs PROFILER PAIRS, from the folder where the SDK and our package are
+// installed. Sequential requests, a span with 5 ms of work each, 5 ms apart: ten that are profiled and ten that are not, in turn.
 
 const { createRequire } = require('node:module');
 const { join } = require('node:path');
 const { median } = require('./profilers.cjs');
 
-const [name, count] = process.argv.slice(2);
+const [name, pairs] = process.argv.slice(2);
 const requireHere = createRequire(join(process.cwd(), 'package.json'));
 const PACKAGES = { ours: 'sentry-profiler-node', peer: '@sentry/profiling-node' };
 
 const WORK_MS = 5;
+const BURST = 10;
+/** A profiler may record on for a moment after the last request: so long, and so long we wait. */
+const QUIET_MS = 20;
+const PAUSE_MS = 100;
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
 
 /** What the profiler's hooks have taken of the current request, ms. */
 let inHooks = 0;
+/** Whether they are called at all. */
+let profiled = false;
 
-/** The integration, with each hook that it registers timed. */
-function timed(integration) {
+/** The integration, with each hook that it registers timed, and called only for requests that are profiled. */
+function switched(integration) {
   const setup = integration.setup.bind(integration);
   integration.setup = client => {
     const on = client.on.bind(client);
     client.on = (hook, callback) =>
       on(hook, (...args) => {
+        if (!profiled) return undefined;
         const begin = performance.now();
         try {
           return callback(...args);
@@ -43,23 +50,9 @@ function work(rounds) {
   return sum;
 }
 
-async function main() {
-  const Sentry = requireHere('@sentry/node');
-  Sentry.init({
-    dsn: 'http://public@127.0.0.1:9/1',
-    // Serializes as the SDK does, and sends nothing.
-    transport: options => Sentry.createTransport(options, async () => ({})),
-    integrations: PACKAGES[name] ? [timed(requireHere(PACKAGES[name]).nodeProfilingIntegration())] : [],
-    tracesSampleRate: 1,
-    profileSessionSampleRate: 1,
-    profileLifecycle: 'trace',
-  });
-  work(1e6);
-  const begin = performance.now();
-  work(1e6);
-  const rounds = Math.round((1e6 * WORK_MS) / (performance.now() - begin));
-  const added = [];
-  const beyondWork = [];
+/** So many requests: medians of what each takes, of that without its work, and of what the hooks take, ms. */
+async function burst(Sentry, rounds, count) {
+  const times = { whole: [], beyondWork: [], hooks: [] };
   for (let i = 0; i < count; i++) {
     inHooks = 0;
     const before = performance.now();
@@ -68,11 +61,55 @@ async function main() {
       work(rounds);
       return performance.now() - begin;
     });
-    beyondWork.push(performance.now() - before - worked);
-    added.push(inHooks);
+    const whole = performance.now() - before;
+    times.whole.push(whole);
+    times.beyondWork.push(whole - worked);
     await sleep(WORK_MS);
+    times.hooks.push(inHooks);
   }
-  return { added: median(added), beyondWork: median(beyondWork) };
+  return Object.fromEntries(Object.entries(times).map(([name, values]) => [name, median(values)]));
+}
+
+/** A burst that is profiled and one that is not. */
+async function pair(Sentry, rounds, order) {
+  const bursts = {};
+  for (const which of order) {
+    profiled = which === 'profiled';
+    // The first ones start a recording, and find the caches cold.
+    await burst(Sentry, rounds, 2);
+    bursts[which] = await burst(Sentry, rounds, BURST);
+    await sleep(PAUSE_MS);
+  }
+  return bursts;
+}
+
+async function main() {
+  const Sentry = requireHere('@sentry/node');
+  Sentry.init({
+    dsn: 'http://public@127.0.0.1:9/1',
+    // Serializes as the SDK does, and sends nothing.
+    transport: options => Sentry.createTransport(options, async () => ({})),
+    integrations: PACKAGES[name] ? [switched(requireHere(PACKAGES[name]).nodeProfilingIntegration({ quietMs: QUIET_MS }))] : [],
+    tracesSampleRate: 1,
+    profileSessionSampleRate: 1,
+    profileLifecycle: 'trace',
+  });
+  work(1e6);
+  const begin = performance.now();
+  work(1e6);
+  const rounds = Math.round((1e6 * WORK_MS) / (performance.now() - begin));
+  const order = ['plain', 'profiled'];
+  // V8 still compiles.
+  await pair(Sentry, rounds, order);
+  const measured = [];
+  for (let i = 0; i < Number(pairs); i++) measured.push(await pair(Sentry, rounds, order.reverse()));
+  const added = time => median(measured.map(({ plain, profiled }) => profiled[time] - plain[time]));
+  return {
+    added: added('beyondWork'),
+    addedToWhole: added('whole'),
+    hooks: median(measured.map(({ profiled }) => profiled.hooks)),
+    beyondWork: median(measured.map(({ plain }) => plain.beyondWork)),
+  };
 }
 
 main().then(figures => {

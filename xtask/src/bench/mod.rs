@@ -89,7 +89,7 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
         scenario(name, format!("{what}, {seconds} s"), "recording.cjs", &arguments, profilers, repetitions)
     };
     let starts = |name, what: &str, functions: u32, count: u32| {
-        let about = format!("starts and stops in {what}, {count} of each");
+        let about = format!("starts and stops in {what}, {count} of each, in turn with as many of the peer's");
         let arguments = [functions, count].map(|number| number.to_string());
         scenario(name, about, "starts.cjs", &arguments, EVERY, pick(1, 3))
     };
@@ -99,10 +99,13 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
         scenario(name, about, program, &[seconds.to_string()], RUNNING, repetitions)
     };
     let chunk_seconds = pick(2, 5);
-    let requests = pick(100, 300);
+    let pairs = pick(10, 40);
     vec![
         recording("shallow", "a shallow program", pick(3, 5), EVERY, pick(1, 3)),
-        recording("deep", "500 call paths, 60 to 100 frames deep", pick(5, 30), AND_NONE, pick(1, 2)),
+        Scenario {
+            once: &["none", "datadog", "inspector"],
+            ..recording("deep", "500 call paths, 60 to 100 frames deep", pick(5, 30), AND_NONE, pick(1, 3))
+        },
         Scenario {
             // Their figures are far from what they are compared with.
             once: &["none", "ours, native"],
@@ -116,8 +119,8 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
             &["ours", "peer"],
             pick(1, 2),
         ),
-        starts("small application", "a small application", 10, pick(50, 150)),
-        starts("large application", "an application of 20,000 functions", 20_000, pick(20, 50)),
+        starts("small application", "a small application", 10, pick(30, 100)),
+        starts("large application", "an application of 20,000 functions", 20_000, pick(20, 60)),
         scenario(
             "require",
             "with the Sentry SDK loaded before".to_owned(),
@@ -128,13 +131,15 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
         ),
         scenario(
             "requests",
-            format!("{requests} sequential requests of 5 ms, real SDK, trace lifecycle"),
+            format!(
+                "{pairs} times ten sequential requests of 5 ms that are profiled and ten that are not, real SDK, trace lifecycle"
+            ),
             "requests.cjs",
-            &[requests.to_string()],
+            &[pairs.to_string()],
             &["none", "ours", "peer"],
-            pick(2, 5),
+            pick(1, 3),
         ),
-        running("service", "an HTTP service under load", "service.cjs", pick(3, 8), pick(1, 4)),
+        running("service", "an HTTP service under load", "service.cjs", pick(3, 8), pick(1, 3)),
         running("loops", "CPU-bound loops", "loops.cjs", pick(2, 6), 1),
     ]
 }

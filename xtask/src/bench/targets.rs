@@ -53,10 +53,10 @@ const TARGETS: &[Target] = &[
         share(r, node, "very-deep", "stop", "ours, native", "peer")
     }),
     target("start, small application, of the peer's", AtMost(1.0), |r, node| {
-        r.ratio(node, "small application", "startQuartile")
+        r.median(node, "small application", "ours", "startShare")
     }),
     target("start, large application, of the peer's", AtMost(1.0), |r, node| {
-        r.ratio(node, "large application", "startQuartile")
+        r.median(node, "large application", "ours", "startShare")
     }),
     target("added to a 5 ms request, of the peer's", AtMost(0.1), |r, node| r.ratio(node, "requests", "added")),
     target("chunk bytes, deep, of the peer's", AtMost(0.125), |r, node| r.ratio(node, "deep", "bytes")),
