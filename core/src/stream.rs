@@ -23,7 +23,7 @@ const SLICE_MAX_US: i64 = 2_000_000;
 /// A tree of this many nodes is deleted in less than half a millisecond.
 const SLICE_NODES: i64 = 2_000;
 /// Short slices share fewer nodes, so deleting all of them takes longer. A program whose stacks have more frames than this, on the average,
-/// gets longer slices: one is deleted in a millisecond, and all of them in a fifth less time.
+/// gets longer slices: one is deleted in a millisecond, and all of them in a quarter less time.
 const DEEP_FRAMES: i64 = 90;
 const DEEP_SLICE_NODES: i64 = 5_500;
 /// Slices that may wait for the encoder; each holds memory of V8.

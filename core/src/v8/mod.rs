@@ -230,7 +230,7 @@ impl FinishedProfile {
         })
     }
 
-    /// Frees V8's memory; grows with the tree (0.15 to 0.25 µs a node, and up to a third more when its memory is not told).
+    /// Frees V8's memory; grows with the tree (0.13 to 0.2 µs a node, and a quarter more when its memory is not told).
     ///
     /// # Safety
     /// The isolate's thread, and the profiler was not disposed of.
