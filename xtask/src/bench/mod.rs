@@ -91,7 +91,7 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
     let starts = |name, what: &str, functions: u32, count: u32| {
         let about = format!("starts and stops in {what}, {count} of each, in turn with as many of the peer's");
         let arguments = [functions, count].map(|number| number.to_string());
-        scenario(name, about, "starts.cjs", &arguments, EVERY, pick(1, 3))
+        scenario(name, about, "starts.cjs", &arguments, EVERY, pick(1, 5))
     };
     let running = |name, what: &str, program, seconds: u32, repetitions| {
         let about =
