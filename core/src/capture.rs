@@ -86,8 +86,9 @@ pub(crate) fn capture(profile: &FinishedProfile) -> Result<(Slice, NodeMemory), 
 
 fn check(profile: &FinishedProfile) -> Result<(), String> {
     let root = profile.root().ok_or("it has no root")?;
-    if root.function_name() != c"(root)" {
-        return Err(format!("its root is named {:?}", root.function_name()));
+    let name = root.function_name().text();
+    if name != c"(root)" {
+        return Err(format!("its root is named {name:?}"));
     }
     if root.parent().is_some() || root.hit_count() != 0 {
         return Err("its root has a parent or samples".to_owned());
@@ -154,12 +155,13 @@ impl Capture {
         let (function, script) = (node.function_name(), node.script_name());
         let (line, column) = node.position();
         let kind = node.kind();
-        let key = (function.as_ptr().addr(), script.as_ptr().addr(), line, column, kind as u8);
+        let key = (function.address(), script.address(), line, column, kind as u8);
         if let Some(&id) = self.frame_ids.get(&key) {
             return id;
         }
-        let function = self.functions.entry(key.0).or_insert_with(|| function_name(function)).clone();
-        let file = self.files.entry(key.1).or_insert_with(|| plain_path(&script.to_string_lossy()).into()).clone();
+        let function = self.functions.entry(key.0).or_insert_with(|| function_name(function.text())).clone();
+        let file =
+            self.files.entry(key.1).or_insert_with(|| plain_path(&script.text().to_string_lossy()).into()).clone();
         let id = self.slice.frames.len() as u32;
         self.slice.frames.push(Frame { function, file, line, column, kind });
         self.frame_ids.insert(key, id);

@@ -341,8 +341,13 @@ impl ProfileBuilder {
     pub fn stack(&mut self, parent: Option<u32>, frame: u32) -> u32 {
         assert!((frame as usize) < self.frames.len(), "frame {frame} is not of this builder");
         assert!(parent.is_none_or(|p| (p as usize) < self.stacks.len()), "stack {parent:?} is not of this builder");
-        let next = self.stacks.len() as u32;
         let stack = Stack { parent, frame };
+        // Most stacks call one function only, whose stack was added next: no need to ask the large map.
+        let first = parent.map_or(0, |parent| parent + 1);
+        if self.stacks.get(first as usize) == Some(&stack) {
+            return first;
+        }
+        let next = self.stacks.len() as u32;
         let id = *self.stack_ids.entry(stack).or_insert(next);
         if id == next {
             self.stacks.push(stack);

@@ -2,7 +2,8 @@
 
 pub mod abi;
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -318,16 +319,16 @@ impl<'a> Node<'a> {
         unsafe { (self.api.node_hit_count)(self.raw.as_ptr()) }
     }
 
-    /// The function's name; the same address for the same name within a profile.
-    pub fn function_name(self) -> &'a CStr {
-        // SAFETY: the profile is alive, and its strings with it.
-        unsafe { string((self.api.node_function_name)(self.raw.as_ptr())) }
+    /// The function's name.
+    pub fn function_name(self) -> Name<'a> {
+        // SAFETY: the profile is alive.
+        Name(unsafe { (self.api.node_function_name)(self.raw.as_ptr()) }, PhantomData)
     }
 
-    /// The script's name; the same address for the same name within a profile.
-    pub fn script_name(self) -> &'a CStr {
-        // SAFETY: the profile is alive, and its strings with it.
-        unsafe { string((self.api.node_script_name)(self.raw.as_ptr())) }
+    /// The script's name.
+    pub fn script_name(self) -> Name<'a> {
+        // SAFETY: the profile is alive.
+        Name(unsafe { (self.api.node_script_name)(self.raw.as_ptr()) }, PhantomData)
     }
 
     /// 1-based line and column of the definition, 0 when V8 knows none.
@@ -351,12 +352,22 @@ impl<'a> Node<'a> {
     }
 }
 
-/// # Safety
-/// Null, or a C string that lives for `'a`.
-unsafe fn string<'a>(raw: *const std::ffi::c_char) -> &'a CStr {
-    if raw.is_null() {
-        return c"";
+/// A name in a finished profile. Most nodes have one that was met before: how long it is, is found out only when it is read.
+#[derive(Clone, Copy)]
+pub struct Name<'a>(*const c_char, PhantomData<&'a CStr>);
+
+impl<'a> Name<'a> {
+    /// The same for the same name within a profile.
+    pub fn address(self) -> usize {
+        self.0.addr()
     }
-    // SAFETY: as the caller vouches.
-    unsafe { CStr::from_ptr(raw) }
+
+    /// The name itself, empty when V8 knows none.
+    pub fn text(self) -> &'a CStr {
+        if self.0.is_null() {
+            return c"";
+        }
+        // SAFETY: a C string of the profile, which is alive.
+        unsafe { CStr::from_ptr(self.0) }
+    }
 }
