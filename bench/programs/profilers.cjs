@@ -1,8 +1,10 @@
 'use strict';
 // The profilers that are compared, behind one interface, each used as it is used in production up to the bytes that are sent:
-// `start()` records, `stop()` ends and resolves to the bytes, and everything that they do on this thread is timed by `timed`.
+// `start()` records, `stop()` ends and resolves to the bytes, and everything that they do on this thread is timed by `timed`. `onThread(isolateTime)` is what one
+// recording took of this thread, ms, if it is known.
 
 const { createRequire } = require('node:module');
+const { readFileSync, readdirSync } = require('node:fs');
 const { join } = require('node:path');
 const { promisify } = require('node:util');
 
@@ -17,6 +19,16 @@ const sum = values => values.reduce((total, value) => total + value, 0);
 const median = values => percentile(values, 0.5);
 /** The smallest value that this share of the values is not above. */
 const percentile = (values, share) => values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(values.length * share) - 1)];
+
+/** All calls of a profiler, ms. */
+const called = () => sum(Object.values(blocks).flat());
+
+/** CPU time of the threads that our profiler made, ms. */
+function ownThreadsMs() {
+  const threads = readdirSync('/proc/self/task').map(id => `/proc/self/task/${id}`);
+  const own = threads.filter(thread => readFileSync(`${thread}/comm`, 'utf8').startsWith('sentry-'));
+  return sum(own.map(thread => Number(readFileSync(`${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e6));
+}
 
 function timed(name, work) {
   const begin = performance.now();
@@ -68,6 +80,8 @@ function native(load) {
       return timed('deliver', () => serialize(chunk(profile)));
     },
     isolateTime: () => addon.isolateTime?.(),
+    // Ours works in interrupts too. What its add-on times holds those and most of the calls, but not the conversion to JavaScript objects: no sum is right.
+    onThread: isolate => (isolate ? undefined : called()),
   };
 }
 
@@ -93,6 +107,7 @@ function session(options = {}) {
       return bytes;
     },
     isolateTime: () => addon.isolateTime(),
+    onThread: isolate => isolate.totalMs + sum([...blocks.start, ...blocks.deliver]),
   };
 }
 
@@ -125,6 +140,7 @@ function inspector() {
       return timed('deliver', () => Buffer.from(JSON.stringify(profile)));
     },
     isolateTime: () => undefined,
+    onThread: called,
   };
 }
 
@@ -142,10 +158,11 @@ function datadog() {
       return promisify(require('node:zlib').gunzip)(await encoded);
     },
     isolateTime: () => undefined,
+    onThread: called,
   };
 }
 
-const idle = load => ({ load, start() {}, stop: async () => undefined, isolateTime: () => undefined });
+const idle = load => ({ load, start() {}, stop: async () => undefined, isolateTime: () => undefined, onThread: () => undefined });
 
 const PROFILERS = {
   none: () => idle(() => {}),
@@ -157,4 +174,4 @@ const PROFILERS = {
   inspector,
 };
 
-module.exports = { PROFILERS, blocks, median, percentile, sum, warmUp };
+module.exports = { PROFILERS, blocks, median, ownThreadsMs, percentile, sum, warmUp };

@@ -1,19 +1,12 @@
 'use strict';
 // One recording of one shape: node --expose-gc recording.cjs PROFILER SHAPE SECONDS. Prints its figures as JSON.
 
-const { readFileSync, readdirSync, writeFileSync } = require('node:fs');
+const { readFileSync, writeFileSync } = require('node:fs');
 const { gzipSync } = require('node:zlib');
-const { PROFILERS, blocks, sum, warmUp } = require('./profilers.cjs');
+const { PROFILERS, blocks, ownThreadsMs, sum, warmUp } = require('./profilers.cjs');
 const { program } = require('./shapes.cjs');
 
 const [name, shape, seconds] = process.argv.slice(2);
-
-/** CPU time of the threads that our profiler made, ms. */
-function ownThreadsMs() {
-  const threads = readdirSync('/proc/self/task').map(id => `/proc/self/task/${id}`);
-  const own = threads.filter(thread => readFileSync(`${thread}/comm`, 'utf8').startsWith('sentry-'));
-  return sum(own.map(thread => Number(readFileSync(`${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e6));
-}
 
 /** A line of /proc/self/status, MB. */
 const memory = line => Number(readFileSync('/proc/self/status', 'utf8').match(`${line}:\\s+(\\d+) kB`)[1]) / 1e3;
@@ -49,7 +42,6 @@ async function main() {
     blockMedian: isolate.medianMs,
     blockP99: isolate.p99Ms,
     deleting: isolate.deletingMs,
-    total: isolate.totalMs + sum([...blocks.start, ...blocks.deliver]),
     ownThreads: ownThreadsMs(),
   };
   return {
@@ -57,7 +49,7 @@ async function main() {
     stop: sum(blocks.stop),
     deliver: sum(blocks.deliver),
     longest: sum(calls),
-    total: sum([...blocks.start, ...calls]),
+    total: profiler.onThread(isolate),
     cpu: (cpu.user + cpu.system) / 1e3,
     rss: peak - rss,
     bytes: bytes.length,

@@ -49,8 +49,8 @@ async function load(twin, end) {
 }
 
 async function main() {
-  const { share, speed } = await compare(name, WARM_UP_MS, seconds, load);
-  return { throughput: share, requests: speed };
+  const { share, speed, onThread, ownThreads } = await compare(name, WARM_UP_MS, seconds, load);
+  return { throughput: share, requests: speed, onThread, ownThreadsPerSecond: ownThreads };
 }
 
 program(name, listen, main);

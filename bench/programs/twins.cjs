@@ -5,12 +5,13 @@
 
 const { fork } = require('node:child_process');
 const { readFileSync } = require('node:fs');
-const { PROFILERS, sum } = require('./profilers.cjs');
+const { PROFILERS, ownThreadsMs, sum } = require('./profilers.cjs');
 
 const SLOT_MS = 15;
 
 /**
- * How fast a program is with a profiler: `share` of its speed without, and what it does each CPU second. `slot(twin, end)` makes a twin work until `end`, by
+ * How fast a program is with a profiler: `share` of its speed without, and what it does each CPU second (`speed`); and what the profiler takes each second of
+ * the recording, its end with it, of the program's thread and in threads of its own, ms. `slot(twin, end)` makes a twin work until `end`, by
  * `performance.now()`, and resolves to how much it did. The warm-up, ms, is for V8 to compile all that it ever will.
  *
  * No two processes of one program are equally fast, since their code and data lie elsewhere. So the twins are compared before there is a profiler, too, and that
@@ -24,9 +25,10 @@ async function compare(name, warmUp, seconds, slot) {
   await profiled.ask('load');
   await profiled.ask('start');
   const during = await takeTurns(twins, seconds, slot);
-  await profiled.ask('stop');
+  const { onThread, ownThreads } = await profiled.ask('stop');
   twins.forEach(twin => twin.end());
-  return { share: during.share / before.share, speed: during.speed };
+  const perSecond = ms => ms && ms / seconds;
+  return { share: during.share / before.share, speed: during.speed, onThread: perSecond(onThread), ownThreads: perSecond(ownThreads) };
 }
 
 /** How fast the second twin is: `share` of the first one's speed, and what it does each CPU second. */
@@ -78,8 +80,15 @@ function serve(name, work) {
   const profiler = PROFILERS[name]();
   const tasks = {
     load: () => void profiler.load(),
-    start: () => profiler.start(),
-    stop: async () => void (await profiler.stop()),
+    start() {
+      profiler.start();
+      // Asking begins anew: the start is timed by itself.
+      profiler.isolateTime();
+    },
+    async stop() {
+      await profiler.stop();
+      return { onThread: profiler.onThread(profiler.isolateTime()), ownThreads: name === 'ours' ? ownThreadsMs() : undefined };
+    },
     /** µs. */
     cpuTime() {
       const { user, system } = process.cpuUsage();

@@ -500,6 +500,19 @@ mod tests {
     }
 
     #[test]
+    fn equal_stacks_have_one_index_wherever_they_were_added() {
+        let mut builder = ProfileBuilder::new();
+        let (a, b) = (builder.frame(&frame("a")), builder.frame(&frame("b")));
+        // Some follow their caller, some do not.
+        let stacks = [(None, a), (Some(0), a), (Some(1), b), (Some(0), b), (None, b), (Some(4), a), (Some(1), a)];
+        for _ in 0..2 {
+            let ids: Vec<_> = stacks.iter().map(|&(parent, frame)| builder.stack(parent, frame)).collect();
+            assert_eq!(ids, [0, 1, 2, 3, 4, 5, 6]);
+        }
+        assert_eq!(builder.counts(), (2, 7));
+    }
+
+    #[test]
     fn a_profile_merges_what_is_equal_and_sorts_by_time() {
         let mut builder = ProfileBuilder::with_max_samples(3);
         let (a, b) = (builder.frame(&frame("a")), builder.frame(&frame("b")));

@@ -38,6 +38,8 @@ const FIGURES: &[(&str, &str, usize)] = &[
     ("beyondWork", "a request that is not profiled, its work aside, ms", 3),
     ("throughput", "requests, of the twin's", 3),
     ("requests", "requests a CPU second", 0),
+    ("onThread", "the profiler on the service's thread, ms a second", 3),
+    ("ownThreadsPerSecond", "the profiler's own threads, ms a second", 3),
     ("numbers", "numbers, of the twin's rounds", 3),
     ("numbersPerSecond", "numbers, rounds a CPU second", 0),
     ("objects", "objects, of the twin's rounds", 3),
