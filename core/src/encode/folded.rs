@@ -7,7 +7,8 @@ use crate::{Frame, FrameKind, Profile, StackTotal};
 /// Lines whose counts are samples; idle samples are left out.
 ///
 /// A frame is `function (file:line)`, or says what else it is where there is no file. The format has no escapes: as in the
-/// scripts it comes from, a `;` in a name becomes `:`, and a control character, such as a line break, a space.
+/// scripts it comes from, a `;` in a name becomes `:`, and a control character, such as a line break, a space. A function named
+/// `#` is `\#`: readers take a line that begins with `# ` for a comment.
 pub fn encode(profile: &Profile) -> Vec<u8> {
     lines(profile, |total| total.samples).into_bytes()
 }
@@ -43,7 +44,7 @@ fn label(frame: &Frame) -> String {
         (file, _) if *line == 0 => format!("{function} ({file})"),
         (file, _) => format!("{function} ({file}:{line})"),
     };
-    label
+    let label: String = label
         .chars()
         .map(|c| {
             if c == ';' {
@@ -54,7 +55,9 @@ fn label(frame: &Frame) -> String {
                 c
             }
         })
-        .collect()
+        .collect();
+    // Readers trim a line before they look for a comment.
+    if label.trim_start().starts_with("# ") { label.replacen('#', "\\#", 1) } else { label }
 }
 
 #[cfg(test)]
@@ -71,5 +74,8 @@ mod tests {
         assert_eq!(label("a;b\n1\r", "/a;\t.js", 7, FrameKind::Script), "a:b 1  (/a: .js:7)");
         assert_eq!(label("(program)", "", 0, FrameKind::Internal), "(program)");
         assert_eq!(label("write", "", 0, FrameKind::Callback), "write (native)");
+        assert_eq!(label("#", "/a.js", 7, FrameKind::Script), r"\# (/a.js:7)");
+        assert_eq!(label("\n# 1", "", 0, FrameKind::Script), r" \# 1 (script)");
+        assert_eq!(label("#a", "/a.js", 7, FrameKind::Script), "#a (/a.js:7)");
     }
 }

@@ -230,6 +230,8 @@ fn any_name() -> impl Strategy<Value = String> {
         1 => any::<String>(),
         1 => Just("\"\\\u{0}\n\r\t;\u{7f}\u{2028}</svg>&".to_owned()),
         1 => Just("é漢𝒳".repeat(200)),
+        // With a space behind it, a comment in folded stacks.
+        1 => Just("#".to_owned()),
     ]
 }
 
@@ -454,6 +456,7 @@ proptest! {
         for (line, total) in text.split('\n').zip(&totals) {
             let (stack, count) = line.rsplit_once(' ').expect("a count");
             prop_assert_eq!(stack.split(';').count(), profile.frames_of(total.stack).count());
+            prop_assert!(!stack.trim_start().starts_with("# "), "a comment: {stack}");
             samples += count.parse::<usize>().expect("a number");
         }
         prop_assert_eq!(samples, profile.samples().iter().filter(|sample| !profile.is_idle(sample.stack)).count());
