@@ -12,9 +12,9 @@ import { OURS, requests } from './support/short-spans.mjs';
 /** How far a sample may seem to lie outside of its span: the profiler follows the wall clock this closely. */
 const CLOCK_TOLERANCE_S = 0.002;
 
-async function measure(t, integration, sdk) {
+async function measure(t, sdk) {
   const ingest = await startIngest(t);
-  const { stdout } = await runService(t, requests(integration), { ingest, sdk });
+  const { stdout } = await runService(t, requests(OURS, true), { ingest, sdk });
   const envelopes = (await ingest.items()).filter(({ header }) => header.type === 'profile_chunk');
   return { ...JSON.parse(stdout), chunks: inOrder(envelopes.map(({ payload }) => payload)) };
 }
@@ -38,11 +38,13 @@ describe('short spans', () => {
   for (const sdk of SDKS) {
     test(`a burst of short requests is profiled, SDK ${sdk.major}`, { skip: sdk.skip }, t =>
       retryOnce(t, async () => {
-        const { chunks, spans } = await measure(t, OURS, sdk);
+        const { chunks, spans, sampled } = await measure(t, sdk);
         assert.ok(chunks.length >= 1 && chunks.length <= 3, `${chunks.length} chunks`);
         const hot = chunks.reduce((sum, { profile }) => sum + samplesIn(profile, 'hot').length, 0);
-        t.diagnostic(`${chunks.length} chunks, ${hot} samples in the hot function`);
-        assert.ok(hot >= 60, `${hot} samples in the hot function`);
+        const found = `${hot} samples in the hot function, an inspector session has ${sampled}`;
+        t.diagnostic(`${chunks.length} chunks, ${found}`);
+        // Spans that come at nearly the pace of the samples are hit more or less often by chance: a quarter was seen.
+        assert.ok(sampled >= 30 && hot >= 0.6 * sampled, found);
         for (const chunk of chunks) {
           const { profile } = chunk;
           assert.deepEqual(samplesIn(profile, 'uncovered'), [], 'samples of code that no span covers');

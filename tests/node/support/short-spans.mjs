@@ -1,12 +1,17 @@
 // The short requests that the trace lifecycle is tested and measured with.
 
+import { SAMPLING_INTERVAL_S } from './profile.mjs';
+
 const SPANS = 200;
 
 /**
  * 200 spans of 5 ms, 2 ms apart, of which one is spent in code that no span covers. Reports when the spans were, Unix time in
- * seconds, and what each request took beyond its work.
+ * seconds, what each request took beyond its work, and, if asked, how many samples an inspector session took of the work in
+ * spans meanwhile: what there was to sample, however much of a core the machine gave.
  */
-export const requests = integration => `
+export const requests = (integration, inspected = false) => `
+const { Session } = require('node:inspector');
+const { promisify } = require('node:util');
 const Sentry = require('@sentry/node');
 Sentry.init({
   integrations: [${integration}],
@@ -34,10 +39,31 @@ function clockOffset() {
   }
   return offset;
 }
+async function startInspector() {
+  const session = new Session();
+  session.connect();
+  const post = promisify(session.post.bind(session));
+  await post('Profiler.enable', {});
+  await post('Profiler.setSamplingInterval', { interval: ${Math.round(SAMPLING_INTERVAL_S * 1e6)} });
+  await post('Profiler.start', {});
+  return post;
+}
+/** The samples in the hot function, but for those that no span covers. */
+async function stopInspector(post) {
+  const { nodes } = (await post('Profiler.stop', {})).profile;
+  const byId = new Map(nodes.map(node => [node.id, node]));
+  const count = ({ callFrame, hitCount, children = [] }, inHot) => {
+    if (callFrame.functionName === 'uncovered') return 0;
+    const hot = inHot || callFrame.functionName === 'hot';
+    return children.reduce((sum, id) => sum + count(byId.get(id), hot), hot ? hitCount : 0);
+  };
+  return count(nodes[0], false);
+}
 async function main() {
   const offset = clockOffset();
   const spans = [];
   const added = [];
+  const inspector = ${inspected} && (await startInspector());
   for (let i = 0; i < ${SPANS}; i++) {
     const from = performance.now();
     const work = Sentry.startSpan({ name: 'request' }, () => {
@@ -51,10 +77,13 @@ async function main() {
     uncovered(1);
     await sleep(1);
   }
+  const sampled = inspector && (await stopInspector(inspector));
   await sleep(1500);
   await Sentry.close();
   added.sort((a, b) => a - b);
-  console.log(JSON.stringify({ spans, median: added[${SPANS / 2}], mean: added.reduce((a, b) => a + b) / ${SPANS} }));
+  console.log(
+    JSON.stringify({ spans, sampled, median: added[${SPANS / 2}], mean: added.reduce((a, b) => a + b) / ${SPANS} }),
+  );
 }
 main();
 `;
