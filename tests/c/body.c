@@ -80,6 +80,8 @@ static void save(const body_host_t *host, const char *name, const char *data, si
 /* What the callbacks saw. */
 typedef struct {
     const body_host_t *host;
+    /* Held by whoever uses the two handles in a callback: other threads do, while this one frees them. */
+    pthread_mutex_t handles;
     sentry_profiler_t *profiler;
     sentry_profiler_session_t *session;
     sentry_profile_t *profile;
@@ -97,6 +99,7 @@ static void call_back_in(seen_t *seen) {
     sentry_profile_t *profile = (sentry_profile_t *)seen;
     sentry_profiler_session_t *session = NULL;
     sentry_profiler_t *other = NULL;
+    pthread_mutex_lock(&seen->handles);
     if (seen->profiler) {
         IS(IN_CALLBACK, sentry_profiler_poll(seen->profiler));
         IS(IN_CALLBACK, sentry_profiler_start_profiling(seen->profiler, TEXT("inside")));
@@ -114,6 +117,7 @@ static void call_back_in(seen_t *seen) {
         IS(IN_CALLBACK, sentry_profiler_session_stats(seen->session, &stats));
         IS(IN_CALLBACK, sentry_profiler_session_free(seen->session));
     }
+    pthread_mutex_unlock(&seen->handles);
     IS(IN_CALLBACK, sentry_profiler_new(seen->host->isolate, NULL, &other));
     CHECK(other == NULL && session == NULL);
 }
@@ -188,6 +192,7 @@ static void define_hot(const body_host_t *host) {
 
 static void begin(const body_host_t *host, seen_t *seen) {
     memset(seen, 0, sizeof *seen);
+    pthread_mutex_init(&seen->handles, NULL);
     seen->host = host;
     seen->isolate_thread = pthread_self();
     define_hot(host);
@@ -221,6 +226,22 @@ static sentry_profiler_t *profiler_for(seen_t *seen) {
     sentry_profiler_options_free(options);
     seen->profiler = profiler;
     return profiler;
+}
+
+/* No callback uses the profiler from here on. */
+static void hide_profiler(seen_t *seen) {
+    pthread_mutex_lock(&seen->handles);
+    seen->profiler = NULL;
+    pthread_mutex_unlock(&seen->handles);
+}
+
+/* Frees the session, which no callback uses any more. */
+static void free_session(seen_t *seen) {
+    sentry_profiler_session_t *session = seen->session;
+    pthread_mutex_lock(&seen->handles);
+    seen->session = NULL;
+    pthread_mutex_unlock(&seen->handles);
+    IS(OK, sentry_profiler_session_free(session));
 }
 
 static sentry_profile_t *profile_for(const body_host_t *host, sentry_profiler_t *profiler) {
@@ -673,7 +694,7 @@ static void another_thread_is_refused(const body_host_t *host) {
     IS(OK, sentry_profiler_session_stop(seen.session));
     IS(OK, sentry_profiler_session_flush(seen.session, 10000));
     SAMPLED(atomic_load(&seen.chunks) == 1);
-    IS(OK, sentry_profiler_session_free(seen.session));
+    free_session(&seen);
     IS(OK, sentry_profiler_free(profiler));
 }
 
@@ -716,8 +737,7 @@ static void manual_session(const body_host_t *host) {
     IS(OK, sentry_profiler_session_profiler_id(seen.session, &id));
     CHECK(chunks == 0 || strcmp(sentry_profiler_buffer_data(id), seen.profiler_id) == 0);
     sentry_profiler_buffer_free(id);
-    IS(OK, sentry_profiler_session_free(seen.session));
-    seen.session = NULL;
+    free_session(&seen);
     IS(OK, sentry_profiler_free(profiler));
     CHECK(atomic_load(&seen.chunks) == chunks);
 }
@@ -746,7 +766,7 @@ static void trace_session(const body_host_t *host) {
     IS(OK, sentry_profiler_session_flush(seen.session, 10000));
     /* Short spans share one chunk, and their samples are kept. */
     SAMPLED(atomic_load(&seen.chunks) == 1 && atomic_load(&seen.samples) >= 2);
-    IS(OK, sentry_profiler_session_free(seen.session));
+    free_session(&seen);
 
     IS(OK, sentry_profiler_options_set_session_sample_rate(options, 0));
     IS(OK, sentry_profiler_session_new(profiler, options, &seen.session));
@@ -759,8 +779,7 @@ static void trace_session(const body_host_t *host) {
     IS(OK, sentry_profiler_session_span_ended(seen.session));
     IS(OK, sentry_profiler_session_flush(seen.session, 10000));
     CHECK(atomic_load(&seen.chunks) <= 1);
-    IS(OK, sentry_profiler_session_free(seen.session));
-    seen.session = NULL;
+    free_session(&seen);
     IS(OK, sentry_profiler_free(profiler));
     sentry_profiler_options_free(options);
 }
@@ -776,8 +795,8 @@ static void profiler_first(const body_host_t *host) {
     IS(OK, sentry_profiler_start_profiling(profiler, TEXT("one")));
     IS(OK, sentry_profiler_start_profiling(profiler, TEXT("two")));
     hot(host, 200);
+    hide_profiler(&seen);
     IS(OK, sentry_profiler_free(profiler));
-    seen.profiler = NULL;
     /* The open session delivers what it had, on the encoder thread. */
     for (int at = 0; at < 1000 && atomic_load(&seen.chunks) == 0; at++) sleep_ms(10);
     SAMPLED(atomic_load(&seen.chunks) == 1);
@@ -792,7 +811,7 @@ static void profiler_first(const body_host_t *host) {
     IS(OK, sentry_profiler_session_add_debug_id(seen.session, TEXT("file"), TEXT("id")));
     IS(OK, sentry_profiler_session_stats(seen.session, &stats));
     CHECK(stats.delivered_chunk_count + stats.dropped_too_short_count == 1);
-    IS(OK, sentry_profiler_session_free(seen.session));
+    free_session(&seen);
     IS(OK, sentry_profiler_session_free(idle));
     CHECK(stats.delivered_chunk_count == (uint64_t)atomic_load(&seen.chunks));
 }
@@ -814,8 +833,7 @@ static void idle_isolate_is_woken(const body_host_t *host) {
     }
     CHECK(atomic_load(&seen.wakes) > 0);
     SAMPLED(atomic_load(&seen.chunks) > 0);
-    IS(OK, sentry_profiler_session_free(seen.session));
-    seen.session = NULL;
+    free_session(&seen);
     IS(OK, sentry_profiler_free(profiler));
     int wakes = atomic_load(&seen.wakes);
     sleep_ms(250);
@@ -863,7 +881,7 @@ static void a_panic_poisons_the_handle(const body_host_t *host) {
     IS(PANIC, sentry_profiler_poll(profiler));
     IS(PANIC, sentry_profiler_session_new(profiler, NULL, &none));
     /* Other handles go on, and the poisoned one can be freed. */
-    seen.profiler = NULL;
+    hide_profiler(&seen);
     IS(OK, sentry_profiler_session_stop(session));
     IS(OK, sentry_profiler_session_free(session));
     IS(OK, sentry_profiler_new(host->isolate, NULL, &other));
