@@ -14,7 +14,7 @@ const CLOCK_TOLERANCE_S = 0.002;
 
 async function measure(t, sdk) {
   const ingest = await startIngest(t);
-  const { stdout } = await runService(t, requests(OURS, true), { ingest, sdk });
+  const { stdout } = await runService(t, requests(OURS, { inspected: true }), { ingest, sdk });
   const envelopes = (await ingest.items()).filter(({ header }) => header.type === 'profile_chunk');
   return { ...JSON.parse(stdout), chunks: inOrder(envelopes.map(({ payload }) => payload)) };
 }

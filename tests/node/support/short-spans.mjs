@@ -9,7 +9,7 @@ const SPANS = 200;
  * seconds, what each request took beyond its work, and, if asked, how many samples an inspector session took of the work in
  * spans meanwhile: what there was to sample, however much of a core the machine gave.
  */
-export const requests = (integration, inspected = false) => `
+export const requests = (integration, { inspected = false } = {}) => `
 const { Session } = require('node:inspector');
 const { promisify } = require('node:util');
 const Sentry = require('@sentry/node');
