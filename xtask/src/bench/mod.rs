@@ -101,7 +101,7 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
     let chunk_seconds = pick(2, 5);
     let pairs = pick(10, 40);
     vec![
-        recording("shallow", "a shallow program", pick(3, 5), EVERY, pick(1, 3)),
+        recording("shallow", "a shallow program", pick(2, 5), EVERY, pick(1, 3)),
         Scenario {
             once: &["none", "datadog", "inspector"],
             ..recording("deep", "500 call paths, 60 to 100 frames deep", pick(5, 30), AND_NONE, pick(1, 3))
@@ -119,7 +119,7 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
             &["ours", "peer"],
             pick(1, 2),
         ),
-        starts("small application", "a small application", 10, pick(30, 100)),
+        starts("small application", "a small application", 10, pick(20, 100)),
         starts("large application", "an application of 20,000 functions", 20_000, pick(20, 60)),
         scenario(
             "require",
@@ -140,7 +140,7 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
             pick(1, 3),
         ),
         running("service", "an HTTP service under load", "service.cjs", pick(3, 8), pick(1, 3)),
-        running("loops", "CPU-bound loops", "loops.cjs", pick(2, 6), 1),
+        running("loops", "CPU-bound loops", "loops.cjs", pick(1, 6), 1),
     ]
 }
 
