@@ -97,6 +97,7 @@ pub unsafe extern "C" fn sentry_profiler_new(
             wake: settings.waker(&gate),
             log,
             api: Some(api),
+            natives_share_name: false,
         };
         // SAFETY: as the caller vouches; the core checks the thread.
         let profiler = unsafe { Profiler::new(isolate, core) }.map_err(|error| reporter.status(error))?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use sentry_profiler::profile::NATIVE;
 use sentry_profiler::v8::{self, Api, LoggingMode};
 use sentry_profiler::{Profiler, ProfilerOptions};
 
@@ -120,7 +121,8 @@ fn new_profiler(
     {
         v8::disable_code_compaction(&api);
     }
-    let options = ProfilerOptions { logging, wake: Some(waker(wake)), ..ProfilerOptions::default() };
+    let options =
+        ProfilerOptions { logging, wake: Some(waker(wake)), natives_share_name: true, ..ProfilerOptions::default() };
     let isolate: NonNull<c_void> = isolate.address();
     // SAFETY: it is this environment's isolate, on its thread; the cleanup hook disposes of the profiler before it dies.
     unsafe { Profiler::new(isolate, options) }
@@ -151,6 +153,7 @@ fn waker(wake: &Arc<WakeFunction>) -> sentry_profiler::Waker {
 }
 
 fn wake_function(env: &Env) -> Result<WakeFunction> {
-    let on_wake = env.create_function_from_closure::<(), (), _>("wake", |call| Environment::of(call.env)?.on_wake())?;
+    // Made last before V8 names the functions it knows: all native functions have one address, and mostly get this name.
+    let on_wake = env.create_function_from_closure::<(), (), _>(NATIVE, |call| Environment::of(call.env)?.on_wake())?;
     on_wake.build_threadsafe_function::<()>().weak::<true>().max_queue_size::<1>().build()
 }

@@ -59,6 +59,16 @@ pub fn support(env: Env) -> Result<Support> {
     Ok(Support { supported: reason.is_none(), v8_version, missing, reason })
 }
 
+/// Leaves the functions of a script out of all profiles: those of the package itself.
+#[napi(catch_unwind)]
+pub fn hide_file(env: Env, path: String) -> Result<(), &'static str> {
+    let environment = Environment::of(&env).map_err(|e| environment::error(e.reason))?;
+    if let Ok(profiler) = environment.profiler() {
+        profiler.hide_file(path);
+    }
+    Ok(())
+}
+
 /// How long the profiler has kept this environment's thread since this was last asked, loading the add-on aside.
 #[napi(catch_unwind)]
 pub fn isolate_time(env: Env) -> Result<IsolateTime, &'static str> {

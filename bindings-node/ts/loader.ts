@@ -137,6 +137,8 @@ export interface Addon {
   ): ThreadProfile | ChunkProfile | null;
   getFrameModule(path: string): string;
   support(): ProfilerSupport;
+  /** Leaves the functions of a script out of all profiles. */
+  hideFile(path: string): void;
   /** `onReady` runs on the JavaScript thread when `poll` has something, and keeps no process alive. */
   Session: new (options: SessionOptions, onReady: () => void) => Session;
 }
@@ -163,8 +165,25 @@ let loaded: Addon | undefined;
 
 /** @internal The add-on, loaded on the first call. */
 export function loadAddon(): Addon {
-  loaded ??= load();
+  if (!loaded) {
+    loaded = load();
+    const file = ownFile();
+    if (file !== undefined) {
+      loaded.hideFile(file);
+    }
+  }
   return loaded;
+}
+
+/** This file, whose functions are left out of profiles, unless it is a bundle of the service's. */
+function ownFile(): string | undefined {
+  try {
+    const { name } = JSON.parse(readFileSync(join(__dirname, '../package.json'), 'utf8')) as { name?: string };
+    return name === 'sentry-profiler-node' ? __filename : undefined;
+  } catch {
+    // Bundles have no such file beside them, and those that are ES modules not even a name of their own.
+    return undefined;
+  }
 }
 
 function load(): Addon {

@@ -46,6 +46,8 @@ struct FrameBody {
     lineno: u32,
     #[serde(default)]
     colno: u32,
+    #[serde(default)]
+    in_app: bool,
 }
 
 /// A recorded chunk, its frames ready to be merged.
@@ -70,6 +72,7 @@ impl Recorded {
             file: frame.abs_path.into(),
             line: frame.lineno,
             column: frame.colno,
+            in_app: frame.in_app,
         };
         Self {
             frames: frames.into_iter().map(frame).collect(),

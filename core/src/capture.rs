@@ -1,15 +1,20 @@
 //! From V8's finished tree to a [`Slice`], on any thread.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::profile::{Frame, ProfileBuilder, Stack, plain_path};
+use crate::profile::{Frame, FrameKind, NATIVE, ProfileBuilder, Stack, in_app, plain_path};
 use crate::v8::{FinishedProfile, Node, NodeMemory};
 
 /// V8's time stamps may lie this far outside of a recording's start and end.
 const CANARY_SLACK_US: i64 = 1_000_000;
+/// Longer names are cut: V8 keeps a function's up to a megabyte, and every chunk that has the function would carry it.
+const MAX_FUNCTION_CHARS: usize = 1_000;
+/// V8 itself cuts a script's name here.
+const MAX_FILE_CHARS: usize = 1_024;
 
 /// One recording of V8 in our own form, its times still V8's.
 #[derive(Debug, Default)]
@@ -18,10 +23,12 @@ pub(crate) struct Slice {
     frames: Vec<Frame>,
     /// Parents first.
     stacks: Vec<Stack>,
-    /// (monotonic time in microseconds, stack), in time order.
-    pub(crate) samples: Vec<(i64, u32)>,
-    /// Of the samples' stacks, together.
-    sampled_frames: usize,
+    /// When V8's thread ticked (monotonic, microseconds) and the stack that it met, in time order.
+    pub(crate) ticks: Vec<(i64, u32)>,
+    /// Of the ticks' stacks, together.
+    ticked_frames: usize,
+    /// V8's thread was started anew for it: its ticks do not go on where those before ended.
+    pub(crate) anew: bool,
 }
 
 impl Slice {
@@ -30,58 +37,176 @@ impl Slice {
         self.stacks.len()
     }
 
-    /// How many frames a sample's stack has, on the average.
+    /// How many frames a tick's stack has, on the average.
     pub(crate) fn mean_depth(&self) -> usize {
-        self.sampled_frames / self.samples.len().max(1)
+        self.ticked_frames / self.ticks.len().max(1)
     }
 }
 
 #[cfg(test)]
 impl Slice {
-    /// One function, sampled at these times.
+    /// One function that runs at these ticks.
     pub(crate) fn of(times_us: impl IntoIterator<Item = i64>) -> Self {
         let frame = Frame {
             function: "work".into(),
             file: "/app/work.js".into(),
             line: 1,
             column: 1,
-            kind: crate::profile::FrameKind::Script,
+            kind: FrameKind::Script,
+            in_app: true,
         };
         Self {
             frames: vec![frame],
             stacks: vec![Stack { parent: None, frame: 0 }],
-            samples: times_us.into_iter().map(|time_us| (time_us, 0)).collect(),
+            ticks: times_us.into_iter().map(|time_us| (time_us, 0)).collect(),
             ..Self::default()
+        }
+    }
+
+    /// Gives each tick a function of its own.
+    pub(crate) fn rename(&mut self, name: impl Fn(usize) -> String) {
+        for at in 0..self.ticks.len() {
+            self.frames.push(Frame { function: name(at).into(), ..self.frames[0].clone() });
+            self.stacks.push(Stack { parent: None, frame: self.frames.len() as u32 - 1 });
+            self.ticks[at].1 = self.stacks.len() as u32 - 1;
         }
     }
 }
 
-/// Copies everything out of a finished profile; also answers where its memory lies.
+/// How a recording began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// With a call of the host's, which was over at this time.
+    HostCall(i64),
+    /// In an interrupt at a random moment: the sample that V8 took there is the first tick.
+    Tick,
+    /// After all others had been stopped.
+    Anew,
+    /// While another one ran.
+    Overlap,
+}
+
+/// Copies everything out of a finished profile; also answers where its memory lies. Ticks of the muted stretches are left out, unless
+/// nothing ran.
 ///
 /// # Errors
 /// What makes no sense in it: then this is not the V8 we take it for.
-pub(crate) fn capture(profile: &FinishedProfile) -> Result<(Slice, NodeMemory), String> {
+pub(crate) fn capture(
+    profile: &FinishedProfile,
+    beginning: Beginning,
+    muted: &[(i64, i64)],
+    interval_us: u32,
+    shown: &mut Shown,
+) -> Result<(Slice, NodeMemory), String> {
     check(profile)?;
-    let mut capture = Capture::default();
     let (earliest, latest) =
         (profile.start_us().saturating_sub(CANARY_SLACK_US), profile.end_us().saturating_add(CANARY_SLACK_US));
-    for (time_us, node) in profile.samples() {
-        if time_us < earliest || time_us > latest {
-            return Err(format!(
-                "a sample at {time_us} in a recording from {} to {}",
-                profile.start_us(),
-                profile.end_us()
-            ));
-        }
-        // A sample at the root itself has no stack, and says nothing.
-        if let Some(stack) = capture.stack(node) {
-            capture.slice.samples.push((time_us, stack));
-            capture.slice.sampled_frames += capture.depths[stack as usize];
-        }
+    let mut samples: Vec<(i64, Node<'_>)> = profile.samples().collect();
+    if let Some((time_us, _)) = samples.iter().find(|(time_us, _)| !(earliest..=latest).contains(time_us)) {
+        return Err(format!(
+            "a sample at {time_us} in a recording from {} to {}",
+            profile.start_us(),
+            profile.end_us()
+        ));
     }
     // Time stamps may step back by some microseconds.
-    capture.slice.samples.sort_by_key(|sample| sample.0);
+    samples.sort_by_key(|sample| sample.0);
+    if let Beginning::HostCall(until_us) = beginning {
+        shown.learn(samples.iter().take_while(|(time_us, _)| *time_us <= until_us).map(|&(_, leaf)| leaf));
+    }
+    let mut capture = Capture::new(shown);
+    let is_tick = ticks(&samples, beginning == Beginning::Tick, interval_us);
+    for (&(time_us, node), is_tick) in samples.iter().zip(is_tick) {
+        // All of them, because what deleting them takes goes by the nodes. A sample at the root itself has no stack, and says nothing.
+        let is_muted = || muted.iter().any(|&(from, to)| (from..to).contains(&time_us)) && !is_waiting(node);
+        if let Some(stack) = capture.stack(node).filter(|_| is_tick && !is_muted()) {
+            capture.slice.ticks.push((time_us, stack));
+            capture.slice.ticked_frames += capture.depths[stack as usize];
+        }
+    }
+    capture.slice.anew = beginning != Beginning::Overlap;
     Ok((capture.slice, capture.memory))
+}
+
+/// Whether no code runs.
+fn is_waiting(node: Node<'_>) -> bool {
+    node.kind() == FrameKind::Internal && [c"(idle)", c"(program)"].contains(&node.function_name().text())
+}
+
+/// Which of the samples, in time order, are ticks of V8's thread. The others are V8's own, one in each `Start` and one each time that
+/// it deoptimizes a function, and stand for no time.
+fn ticks(samples: &[(i64, Node<'_>)], starts_with_tick: bool, interval_us: u32) -> Vec<bool> {
+    let ids: Vec<(i64, usize)> = samples.iter().map(|&(time_us, node)| (time_us, node.id() as usize)).collect();
+    let mut hits = vec![None; ids.iter().map(|(_, id)| id + 1).max().unwrap_or(0)];
+    for &(_, node) in samples {
+        hits[node.id() as usize].get_or_insert_with(|| node.hit_count());
+    }
+    if let Some(hits) = ids.first().filter(|_| starts_with_tick).and_then(|(_, id)| hits[*id].as_mut()) {
+        *hits += 1;
+    }
+    select_ticks(&ids, |id| hits[id].unwrap_or(0), interval_us)
+}
+
+/// A node tells how many ticks it had, not which of its samples they were. Where it had other samples too, those that follow a tick too
+/// soon to be one are left out. Which of them it is, matters little: they have the same stack.
+fn select_ticks(samples: &[(i64, usize)], hits: impl Fn(usize) -> u32, interval_us: u32) -> Vec<bool> {
+    /// Of a node: samples that are still to come, and how many of them are no ticks.
+    #[derive(Clone, Copy, Default)]
+    struct Left {
+        samples: u32,
+        extra: u32,
+    }
+    let mut left = vec![Left::default(); samples.iter().map(|(_, id)| id + 1).max().unwrap_or(0)];
+    samples.iter().for_each(|&(_, id)| left[id].samples += 1);
+    left.iter_mut().enumerate().for_each(|(id, left)| left.extra = left.samples.saturating_sub(hits(id)));
+    let too_soon_us = i64::from(interval_us) * 3 / 4;
+    let mut last_us = None;
+    let is_tick = |&(time_us, id): &(i64, usize)| {
+        let left = &mut left[id];
+        let all_are_extra = left.extra == left.samples;
+        left.samples -= 1;
+        let too_soon = last_us.is_some_and(|last_us| time_us - last_us < too_soon_us);
+        if all_are_extra || (left.extra > 0 && too_soon) {
+            left.extra -= 1;
+            return false;
+        }
+        last_us = Some(time_us);
+        true
+    };
+    samples.iter().map(is_tick).collect()
+}
+
+/// What of an isolate's functions is shown.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    /// Plain paths of the profiler's own scripts: their functions, and what those call, are left out of stacks.
+    pub(crate) hidden_files: Vec<String>,
+    /// All native functions of the host's kind have one address, so V8 has one name for all of them: any one's.
+    pub(crate) natives_share_name: bool,
+    /// That name, once it was seen.
+    shared_name: Option<Arc<str>>,
+}
+
+impl Shown {
+    /// Learns the name that native functions share from the leaves of samples that were taken inside one.
+    fn learn<'a>(&mut self, leaves: impl Iterator<Item = Node<'a>>) {
+        if !self.natives_share_name {
+            return;
+        }
+        // With lazy logging V8 knows no names before the first sample.
+        if let Some(leaf) = leaves.filter(|leaf| leaf.kind() == FrameKind::Callback).last() {
+            self.shared_name = Some(function_name(leaf.function_name().text()));
+        }
+    }
+
+    fn hides(&self, file: &str) -> bool {
+        self.hidden_files.iter().any(|hidden| hidden == file)
+    }
+
+    /// A function's name, or a neutral one where it may be any other's.
+    fn name(&self, name: Arc<str>, kind: FrameKind) -> Arc<str> {
+        if kind == FrameKind::Callback && self.shared_name.as_ref() == Some(&name) { NATIVE.into() } else { name }
+    }
 }
 
 fn check(profile: &FinishedProfile) -> Result<(), String> {
@@ -101,82 +226,149 @@ fn check(profile: &FinishedProfile) -> Result<(), String> {
 
 const UNKNOWN: u32 = u32::MAX;
 
-#[derive(Default)]
-struct Capture {
+struct Capture<'a> {
+    shown: &'a Shown,
     slice: Slice,
     memory: NodeMemory,
     /// Frames of each stack.
     depths: Vec<usize>,
-    /// By node id; `UNKNOWN` until met.
-    stack_of_node: Vec<u32>,
-    /// By the addresses of both names (V8 keeps one copy of each), the position and the kind.
-    frame_ids: FxHashMap<(usize, usize, u32, u32, u8), u32>,
+    /// By node id; `None` until met.
+    met: Vec<Option<Met>>,
+    /// By the addresses of both names (V8 keeps one copy of each), the position and the kind: an index into `codes`.
+    code_ids: FxHashMap<(usize, usize, u32, u32, u8), u32>,
+    codes: Vec<Code>,
     /// By address.
     functions: FxHashMap<usize, Arc<str>>,
     files: FxHashMap<usize, Arc<str>>,
-    path: Vec<u32>,
+    path: Vec<(u32, u32)>,
 }
 
-impl Capture {
+/// What became of a node.
+#[derive(Clone, Copy, Debug, Default)]
+struct Met {
+    /// The stack that it stands for, `None` for the root and what is hidden below it.
+    stack: Option<u32>,
+    /// It is hidden, as everything that it calls.
+    hidden: bool,
+    /// Of its function; `None` for the root.
+    in_app: Option<bool>,
+}
+
+/// A function, whoever calls it.
+struct Code {
+    function: Arc<str>,
+    file: Arc<str>,
+    line: u32,
+    column: u32,
+    kind: FrameKind,
+    hidden: bool,
+    /// Its frame when called by nobody, by others' code, and by the user's, once it was.
+    frames: [Option<(u32, bool)>; 3],
+}
+
+impl<'a> Capture<'a> {
+    fn new(shown: &'a Shown) -> Self {
+        Self {
+            shown,
+            slice: Slice::default(),
+            memory: NodeMemory::default(),
+            depths: vec![],
+            met: vec![],
+            code_ids: FxHashMap::default(),
+            codes: vec![],
+            functions: FxHashMap::default(),
+            files: FxHashMap::default(),
+            path: vec![],
+        }
+    }
+
     /// The stack of a node, `None` for the root.
     fn stack(&mut self, leaf: Node<'_>) -> Option<u32> {
         let mut pending = std::mem::take(&mut self.path);
-        pending.clear();
         let mut at = Some(leaf);
-        let mut stack = None;
+        let mut met = Met::default();
         // Outwards to what is known, then back inwards.
         while let Some(node) = at {
             let Some(parent) = node.parent() else { break };
-            let id = node.id() as usize;
-            if id >= self.stack_of_node.len() {
-                self.stack_of_node.resize(id + 64, UNKNOWN);
+            let id = node.id();
+            if id as usize >= self.met.len() {
+                self.met.resize(id as usize + 64, None);
             }
-            if self.stack_of_node[id] != UNKNOWN {
-                stack = Some(self.stack_of_node[id]);
+            if let Some(known) = self.met[id as usize] {
+                met = known;
                 break;
             }
             self.memory.add(node);
-            let frame = self.frame(node);
-            pending.extend([id as u32, frame]);
+            let code = self.code(node);
+            pending.push((id, code));
             at = Some(parent);
         }
-        for step in pending.chunks_exact(2).rev() {
-            let next = self.slice.stacks.len() as u32;
-            self.slice.stacks.push(Stack { parent: stack, frame: step[1] });
-            self.depths.push(stack.map_or(0, |parent| self.depths[parent as usize]) + 1);
-            self.stack_of_node[step[0] as usize] = next;
-            stack = Some(next);
+        for (id, code) in pending.drain(..).rev() {
+            met = self.call(met, code as usize);
+            self.met[id as usize] = Some(met);
         }
         self.path = pending;
-        stack
+        met.stack
     }
 
-    fn frame(&mut self, node: Node<'_>) -> u32 {
+    /// What becomes of a node that its caller's node calls.
+    fn call(&mut self, caller: Met, code: usize) -> Met {
+        let code = &mut self.codes[code];
+        if caller.hidden || code.hidden {
+            return Met { hidden: true, ..caller };
+        }
+        let called_by = caller.in_app.map_or(0, |in_app| 1 + usize::from(in_app));
+        let (frame, in_app) = *code.frames[called_by].get_or_insert_with(|| {
+            let Code { line, column, kind, .. } = *code;
+            let in_app = in_app(kind, &code.function, &code.file, caller.in_app);
+            let (function, file) = (code.function.clone(), code.file.clone());
+            self.slice.frames.push(Frame { function, file, line, column, kind, in_app });
+            (self.slice.frames.len() as u32 - 1, in_app)
+        });
+        let stack = self.slice.stacks.len() as u32;
+        self.slice.stacks.push(Stack { parent: caller.stack, frame });
+        self.depths.push(caller.stack.map_or(0, |caller| self.depths[caller as usize]) + 1);
+        Met { stack: Some(stack), hidden: false, in_app: Some(in_app) }
+    }
+
+    fn code(&mut self, node: Node<'_>) -> u32 {
         let (function, script) = (node.function_name(), node.script_name());
         let (line, column) = node.position();
         let kind = node.kind();
+        let next = self.codes.len() as u32;
         let key = (function.address(), script.address(), line, column, kind as u8);
-        if let Some(&id) = self.frame_ids.get(&key) {
-            return id;
+        let id = *self.code_ids.entry(key).or_insert(next);
+        if id == next {
+            let function = self.functions.entry(key.0).or_insert_with(|| function_name(function.text())).clone();
+            let file = self.files.entry(key.1).or_insert_with(|| file_name(script.text())).clone();
+            let hidden = self.shown.hides(&file);
+            let function = self.shown.name(function, kind);
+            self.codes.push(Code { function, file, line, column, kind, hidden, frames: [None; 3] });
         }
-        let function = self.functions.entry(key.0).or_insert_with(|| function_name(function.text())).clone();
-        let file =
-            self.files.entry(key.1).or_insert_with(|| plain_path(&script.text().to_string_lossy()).into()).clone();
-        let id = self.slice.frames.len() as u32;
-        self.slice.frames.push(Frame { function, file, line, column, kind });
-        self.frame_ids.insert(key, id);
         id
     }
 }
 
 fn function_name(name: &CStr) -> Arc<str> {
-    match name.to_string_lossy() {
+    match cut(&name.to_string_lossy(), MAX_FUNCTION_CHARS) {
         name if name.is_empty() => "<anonymous>".into(),
         name => name.into(),
     }
 }
 
-/// Adds samples of one slice to one profile; remembers what it has translated.
+fn file_name(name: &CStr) -> Arc<str> {
+    plain_path(&cut(&name.to_string_lossy(), MAX_FILE_CHARS - 1)).into()
+}
+
+/// A text of so many characters at most; that there was more shows.
+fn cut(text: &str, max_chars: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(max_chars) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
+/// Adds ticks of one slice to one profile; remembers what it has translated.
 pub(crate) struct Merge<'a> {
     slice: &'a Slice,
     frames: Vec<u32>,
@@ -211,5 +403,45 @@ impl<'a> Merge<'a> {
             parent = Some(merged);
         }
         self.stacks[stack as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL_US: u32 = 10_000;
+
+    /// The times of what is taken for ticks; nodes have as many hits as said.
+    fn selected(samples: &[(i64, usize)], hits: &[u32]) -> Vec<i64> {
+        let is_tick = select_ticks(samples, |id| hits[id], INTERVAL_US);
+        samples.iter().zip(is_tick).filter(|(_, is_tick)| *is_tick).map(|(sample, _)| sample.0).collect()
+    }
+
+    #[test]
+    fn samples_that_v8_adds_are_no_ticks() {
+        // Node 1 is what runs, node 2 our own start.
+        let samples = [(0, 2), (10_000, 1), (20_000, 1), (30_000, 1)];
+        assert_eq!(selected(&samples, &[0, 3, 0]), [10_000, 20_000, 30_000]);
+        // Deoptimized twice, right after ticks.
+        let samples = [(10_000, 1), (10_900, 1), (20_000, 1), (26_000, 1), (30_000, 1)];
+        assert_eq!(selected(&samples, &[0, 3]), [10_000, 20_000, 30_000]);
+        // As many as there were ticks, wherever they were.
+        let samples = [(1_000, 1), (10_000, 3), (19_000, 1), (20_000, 3), (29_000, 1)];
+        assert_eq!(selected(&samples, &[0, 1, 0, 2]).len(), 3);
+        // A tick that V8 counted and did not keep takes nothing away.
+        assert_eq!(selected(&[(10_000, 1), (20_000, 1)], &[0, 5]), [10_000, 20_000]);
+        assert_eq!(selected(&[], &[]), [0; 0]);
+    }
+
+    #[test]
+    fn long_names_are_cut_where_it_shows() {
+        let name = std::ffi::CString::new("ä".repeat(1 << 20)).unwrap();
+        assert_eq!(function_name(&name).chars().count(), MAX_FUNCTION_CHARS + 1);
+        assert!(function_name(&name).ends_with("ä…"));
+        assert_eq!(&*function_name(c""), "<anonymous>");
+        assert!(file_name(&name).ends_with("ä…"));
+        let whole = std::ffi::CString::new("a".repeat(MAX_FUNCTION_CHARS)).unwrap();
+        assert_eq!(function_name(&whole).len(), MAX_FUNCTION_CHARS);
     }
 }

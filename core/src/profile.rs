@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+/// The name of a native function that cannot be told apart from others.
+pub const NATIVE: &str = "(native)";
+
 /// What kind of code a frame runs, as V8 tells it (`CpuProfileNode::SourceType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FrameKind {
@@ -36,17 +39,11 @@ pub struct Frame {
     pub column: u32,
     /// What it runs.
     pub kind: FrameKind,
+    /// Whether it is the user's own code: see [`in_app`].
+    pub in_app: bool,
 }
 
 impl Frame {
-    /// Whether the frame is the user's own code: a script in a file that is neither one of Node's own nor below `node_modules`.
-    pub fn in_app(&self) -> bool {
-        self.kind == FrameKind::Script
-            && !self.file.is_empty()
-            && !self.file.starts_with("node:")
-            && !self.file.contains("node_modules")
-    }
-
     /// Whether it stands for V8 waiting for work rather than for code.
     pub fn is_idle(&self) -> bool {
         self.kind == FrameKind::Internal && &*self.function == "(idle)"
@@ -56,6 +53,37 @@ impl Frame {
     pub fn module(&self) -> String {
         module_of(&self.file)
     }
+}
+
+/// Whether a function is the user's own code: a script in a file of the user's, or one that such code compiled.
+///
+/// Files of the user are paths outside of `node_modules`, and what bundlers name their modules by. `node:fs`, WebAssembly, `data:`
+/// URLs and `evalmachine.<anonymous>` are none. What `eval` and `new Function` compile has no file, and belongs to whoever calls it:
+/// `caller` is what was found for the caller, `None` when there is none.
+pub fn in_app(kind: FrameKind, function: &str, file: &str, caller: Option<bool>) -> bool {
+    /// Functions of V8's between JavaScript and WebAssembly, which have no file either.
+    const WRAPPERS: [&str; 3] = ["js-to-wasm", "wasm-to-js", "c-wasm-entry"];
+    /// How bundlers name the user's modules in development builds.
+    const BUNDLERS: [&str; 4] = ["webpack", "webpack-internal", "turbopack", "rsc"];
+    /// What Node names code that is in no file, and is not the user's.
+    const UNNAMED: [&str; 3] = ["evalmachine.<anonymous>", "[eval]-wrapper", "[worker eval]-wrapper"];
+    if kind != FrameKind::Script {
+        return false;
+    }
+    if file.is_empty() {
+        return caller.unwrap_or(true) && !WRAPPERS.iter().any(|wrapper| function.starts_with(wrapper));
+    }
+    !UNNAMED.contains(&file)
+        && !file.contains("node_modules")
+        && url_scheme(file).is_none_or(|scheme| BUNDLERS.contains(&scheme))
+}
+
+/// The scheme of a URL, `None` for a path, also for one that begins with a drive.
+fn url_scheme(file: &str) -> Option<&str> {
+    let (scheme, _) = file.split_once(':')?;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let is_scheme = scheme.len() > 1 && scheme.as_bytes()[0].is_ascii_alphabetic() && scheme.bytes().all(allowed);
+    is_scheme.then_some(scheme)
 }
 
 /// The module name of a script's path, the way Sentry's Node SDK writes it: everything up to the last `node_modules/` and a
@@ -254,8 +282,8 @@ impl Profile {
 
     /// What each sampled stack adds up to, in order of first use, idle ones left out.
     ///
-    /// A sample lasts until the next one, as Sentry's processor weighs it: the distances between samples are not even. The last
-    /// one counts, but lasts for no time.
+    /// A sample lasts until the next one, as Sentry's processor weighs it. Where a stretch of work ends, an idle sample says how long
+    /// the last one lasts.
     pub fn stack_totals(&self) -> Vec<StackTotal> {
         let mut totals: Vec<StackTotal> = Vec::new();
         let mut slots = vec![None; self.stacks.len()];
@@ -306,6 +334,7 @@ pub struct ProfileBuilder {
     samples: Vec<Sample>,
     measurements: Measurements,
     max_samples: Option<usize>,
+    idle_samples: usize,
     dropped_samples: u64,
 }
 
@@ -315,7 +344,7 @@ impl ProfileBuilder {
         Self::default()
     }
 
-    /// An empty profile that keeps the first `max_samples` samples and counts the others as dropped.
+    /// An empty profile that keeps the first `max_samples` samples, idle ones aside, and counts the others as dropped.
     pub fn with_max_samples(max_samples: usize) -> Self {
         Self { max_samples: Some(max_samples), ..Self::default() }
     }
@@ -362,12 +391,18 @@ impl ProfileBuilder {
 
     /// Whether the maximum of samples is reached.
     pub fn is_full(&self) -> bool {
-        self.max_samples.is_some_and(|max| self.samples.len() >= max)
+        self.max_samples.is_some_and(|max| self.active_samples() >= max)
     }
 
     /// Counts a sample that is not kept.
     pub fn drop_sample(&mut self) {
         self.dropped_samples += 1;
+    }
+
+    /// Adds an idle sample, which ends what the sample before it ran. The maximum does not count it.
+    pub fn idle(&mut self, time_us: i64) {
+        self.samples.push(Sample { time_us, stack: None });
+        self.idle_samples += 1;
     }
 
     /// Adds a sample; `stack` is an index from [`ProfileBuilder::stack`], or `None` for an idle sample.
@@ -376,11 +411,23 @@ impl ProfileBuilder {
     /// When the index did not come from this builder.
     pub fn sample(&mut self, time_us: i64, stack: Option<u32>) {
         assert!(stack.is_none_or(|s| (s as usize) < self.stacks.len()), "stack {stack:?} is not of this builder");
-        if self.is_full() {
+        if stack.is_none() {
+            self.idle(time_us);
+        } else if self.is_full() {
             self.drop_sample();
-            return;
+        } else {
+            self.samples.push(Sample { time_us, stack });
         }
-        self.samples.push(Sample { time_us, stack });
+    }
+
+    /// How many samples there are, idle samples aside.
+    pub fn active_samples(&self) -> usize {
+        self.samples.len() - self.idle_samples
+    }
+
+    /// The frames so far.
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
     }
 
     /// The samples so far, in the order in which they were added.
@@ -391,11 +438,6 @@ impl ProfileBuilder {
     /// Where readings are added.
     pub fn measurements_mut(&mut self) -> &mut Measurements {
         &mut self.measurements
-    }
-
-    /// How many distinct frames and stack nodes there are, for an estimate of the size.
-    pub fn counts(&self) -> (usize, usize) {
-        (self.frames.len(), self.stacks.len())
     }
 
     /// The finished profile; samples and readings are put in time order (V8's time stamps may step back by some µs).
@@ -443,21 +485,40 @@ mod tests {
     }
 
     fn frame(name: &str) -> Frame {
-        Frame { function: name.into(), file: "/a.js".into(), line: 1, column: 1, kind: FrameKind::Script }
+        Frame { function: name.into(), file: "/a.js".into(), line: 1, column: 1, kind: FrameKind::Script, in_app: true }
     }
 
     #[test]
     fn only_files_of_the_user_are_in_app() {
-        for (file, kind, in_app) in [
-            ("/app/a.js", FrameKind::Script, true),
-            ("/app/a.js", FrameKind::Builtin, false),
-            ("/app/node_modules/a/a.js", FrameKind::Script, false),
-            ("node:fs", FrameKind::Script, false),
-            ("", FrameKind::Script, false),
-            ("", FrameKind::Internal, false),
+        for (file, right) in [
+            ("/app/a.js", true),
+            ("C:\\app\\a.js", true),
+            ("views/page.ejs", true),
+            ("[eval]", true),
+            ("webpack-internal:///(rsc)/./app/page.js", true),
+            ("webpack-internal:///./node_modules/a/a.js", false),
+            ("/app/node_modules/a/a.js", false),
+            ("node:fs", false),
+            ("node:internal/main/run_main_module", false),
+            ("wasm://wasm/00034eea", false),
+            ("data:text/javascript,a()", false),
+            ("blob:nodedata:1", false),
+            ("https://example.com/a.js", false),
+            ("evalmachine.<anonymous>", false),
+            ("[eval]-wrapper", false),
         ] {
-            assert_eq!(Frame { file: file.into(), kind, ..frame("a") }.in_app(), in_app, "{file} {kind:?}");
+            assert_eq!(in_app(FrameKind::Script, "a", file, Some(true)), right, "{file}");
+            assert!(!in_app(FrameKind::Builtin, "a", file, Some(true)), "{file}");
         }
+    }
+
+    #[test]
+    fn code_without_a_file_belongs_to_its_caller() {
+        let compiled = |caller| in_app(FrameKind::Script, "a", "", caller);
+        assert!(compiled(Some(true)) && !compiled(Some(false)), "who compiled it, called it");
+        assert!(compiled(None), "a promise's reaction is called by nobody");
+        assert!(!in_app(FrameKind::Internal, "(idle)", "", Some(true)));
+        assert!(!in_app(FrameKind::Script, "js-to-wasm:i:v", "", Some(true)), "V8's own");
     }
 
     #[test]
@@ -469,14 +530,14 @@ mod tests {
 
     #[test]
     fn time_goes_to_functions_once_and_idle_time_to_none() {
-        let idle = Frame { file: "".into(), kind: FrameKind::Internal, ..frame("(idle)") };
+        let idle = Frame { file: "".into(), kind: FrameKind::Internal, in_app: false, ..frame("(idle)") };
         let mut builder = ProfileBuilder::new();
         let (a, b, idle) = (builder.frame(&frame("a")), builder.frame(&frame("b")), builder.frame(&idle));
         let outer = builder.stack(None, a);
         let inner = builder.stack(Some(outer), b);
         let again = builder.stack(Some(inner), a);
         let idle = builder.stack(None, idle);
-        // b 10 µs below a; a 20 µs, calling itself through b; a 5 µs alone; then nothing; the last sample lasts for no time.
+        // b 10 µs below a; a 20 µs, calling itself through b; a 5 µs alone; then nothing; what has no sample after it lasts for no time.
         for (time_us, stack) in
             [(0, Some(inner)), (10, Some(again)), (30, Some(outer)), (35, Some(idle)), (100, None), (200, Some(inner))]
         {
@@ -509,12 +570,13 @@ mod tests {
             let ids: Vec<_> = stacks.iter().map(|&(parent, frame)| builder.stack(parent, frame)).collect();
             assert_eq!(ids, [0, 1, 2, 3, 4, 5, 6]);
         }
-        assert_eq!(builder.counts(), (2, 7));
+        let profile = builder.finish(0, 0, 1);
+        assert_eq!((profile.frames().len(), profile.stacks().len()), (2, 7));
     }
 
     #[test]
     fn a_profile_merges_what_is_equal_and_sorts_by_time() {
-        let mut builder = ProfileBuilder::with_max_samples(3);
+        let mut builder = ProfileBuilder::with_max_samples(2);
         let (a, b) = (builder.frame(&frame("a")), builder.frame(&frame("b")));
         assert_eq!(a, builder.frame(&frame("a")));
         let outer = builder.stack(None, a);
@@ -523,7 +585,7 @@ mod tests {
         builder.sample(30, Some(inner));
         builder.sample(10, Some(outer));
         builder.sample(20, None);
-        builder.sample(40, None);
+        builder.sample(40, Some(inner));
         let profile = builder.finish(0, 50, 10);
         let times: Vec<_> = profile.samples().iter().map(|s| s.time_us).collect();
         assert_eq!(times, [10, 20, 30]);

@@ -42,6 +42,9 @@ pub struct ProfilerOptions {
     pub log: Option<Logger>,
     /// The functions of V8, when they were looked up with a resolver of the host's.
     pub api: Option<Arc<Api>>,
+    /// All native functions that JavaScript calls through the host have one address, as in Node-API, and this profiler is called by
+    /// them. V8 has one name for all of them then, which is any one's: they are shown as `(native)`.
+    pub natives_share_name: bool,
 }
 
 impl Default for ProfilerOptions {
@@ -53,6 +56,7 @@ impl Default for ProfilerOptions {
             wake: None,
             log: None,
             api: None,
+            natives_share_name: false,
         }
     }
 }
@@ -104,6 +108,7 @@ impl Profiler {
             interval_us: options.sampling_interval_us,
             wake: options.wake,
             log: options.log,
+            natives_share_name: options.natives_share_name,
         };
         // SAFETY: as the caller vouches.
         let recorder = unsafe { Recorder::new(api, isolate, options) }?;
@@ -164,6 +169,12 @@ impl Profiler {
         }
         let profile = recording.result.lock().take();
         Ok(profile)
+    }
+
+    /// Leaves the functions of a script out of all stacks, and whatever they call: what runs there counts for their caller. For the
+    /// scripts of a profiler that is partly written in JavaScript. `file` is a plain path.
+    pub fn hide_file(&self, file: String) {
+        self.recorder.stream.shown.lock().hidden_files.push(file);
     }
 
     /// How many recordings run.
@@ -239,17 +250,22 @@ impl Consumer for RecordingConsumer {
 
     fn input(&mut self, input: &Input<'_>) {
         let Some(window) = &mut self.window else { return };
+        if input.slice.anew {
+            window.pause();
+        }
         let begin_us = window.start_us();
         let from_us = begin_us.max(input.from_us);
         let to_us = self.end_us.unwrap_or(i64::MAX).min(input.to_us);
         let mut merge = Merge::new(input.slice);
-        for &(time_us, stack) in input.slice.samples.iter().filter(|(at, _)| (from_us..to_us).contains(at)) {
-            window.sample(time_us, stack, &mut merge, input.clock);
+        let ticks = &input.slice.ticks;
+        for &(time_us, stack) in ticks.iter().filter(|(at, _)| (from_us..to_us).contains(at)) {
+            window.tick(time_us, stack, &mut merge, input.clock);
         }
         for reading in input.readings.iter().filter(|r| (begin_us..to_us).contains(&r.time_us)) {
             window.reading(reading, input.clock);
         }
         if let Some(end_us) = self.end_us.filter(|&end_us| end_us <= input.to_us) {
+            window.end_tick(ticks.iter().map(|tick| tick.0).find(|&at| at >= end_us), input.clock);
             *self.result.lock() = self.window.take().map(|window| window.finish(end_us, input.clock));
         }
     }

@@ -2,6 +2,11 @@
 //!
 //! A slice is one recording of V8. The next one starts before the previous one stops, and the previous one is stopped only
 //! some sampling intervals later, because V8 drops samples that its thread has taken but not yet processed.
+//!
+//! V8's thread ticks first an interval after it was started, so of work that begins when recording does, it would always miss what runs
+//! then, and meet the rest at the same places. So once, at a moment of the first interval that has nothing to do with the program, V8's
+//! thread is started anew in an interrupt: the sample that V8 takes in there is the first tick, and the others follow from then on. When
+//! nothing runs at that moment, it is tried again an interval later; V8's own ticks count meanwhile where JavaScript cannot be interrupted.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -12,16 +17,25 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::capture::Beginning;
 use crate::clock::monotonic_us;
 use crate::error::Error;
 use crate::isolate_time::Stopwatch;
 use crate::stream::{Consumer, Event, FinishedSlice, LogLevel, Logger, Mark, Stream, Waker};
 use crate::threads;
 use crate::v8::abi::{self, Api};
-use crate::v8::{CpuProfiler, Isolate, LoggingMode, RecordingId, Title};
+use crate::v8::{CpuProfiler, Isolate, LoggingMode, NodeMemory, RecordingId, Title};
 
 /// How long a slice runs on beside its successor, in sampling intervals.
 const OVERLAP_INTERVALS: i64 = 3;
+/// JavaScript that runs serves an interrupt sooner. What serves it later was not running when it was asked for.
+const PROMPT_US: i64 = 200;
+/// What V8 samples so soon after a recording's start is the start itself.
+const START_US: i64 = 2_000;
+/// How long after they ended ticks go on as they were. Longer pauses are at random anyway, unless they are a timer's.
+const TICKS_GO_ON_US: i64 = 500_000;
+/// So many intervals later V8's ticks have drifted from the program's beginnings by themselves.
+const FIRST_TICK_TRIES: usize = 100;
 /// Ticks are 100 ms apart; what is asked for in between need not read the heap.
 const HEAP_INTERVAL_US: i64 = 60_000;
 /// What V8 may keep of one slice, which only an isolate that nobody wakes fills. A recording's maximum is its window's: V8
@@ -36,6 +50,7 @@ thread_local! {
 pub(crate) struct Recorder {
     pub(crate) stream: Arc<Stream>,
     isolate: Isolate,
+    logging: LoggingMode,
     next_consumer: Cell<u64>,
     pub(crate) busy: Stopwatch,
     state: RefCell<State>,
@@ -54,6 +69,14 @@ struct State {
     linger_until_us: i64,
     /// When the heap is to be read next, `None` before the stream's first time.
     heap_due_us: Option<i64>,
+    /// When V8's thread is to be started anew, so that its ticks are not bound to the program's beginnings.
+    first_tick_us: Option<i64>,
+    /// From when JavaScript could have been interrupted until then: V8's own ticks do not count.
+    muted: Vec<(i64, i64)>,
+    /// When V8's thread ticked last, or would have, as far as is known; the others are intervals apart.
+    tick_us: Option<i64>,
+    /// When the last recording was stopped.
+    ended_us: i64,
     /// The process is about to end: nothing starts any more.
     suspended: bool,
 }
@@ -63,6 +86,7 @@ struct Running {
     id: RecordingId,
     title: Title,
     from_us: i64,
+    beginning: Beginning,
 }
 
 pub(crate) struct RecorderOptions {
@@ -70,6 +94,7 @@ pub(crate) struct RecorderOptions {
     pub(crate) interval_us: u32,
     pub(crate) wake: Option<Waker>,
     pub(crate) log: Option<Logger>,
+    pub(crate) natives_share_name: bool,
 }
 
 impl Recorder {
@@ -88,9 +113,11 @@ impl Recorder {
         let v8 = unsafe { CpuProfiler::new(api.clone(), isolate, options.logging, options.interval_us) };
         let v8 = Some(v8.ok_or(Error::StartRefused(-1))?);
         let stream = Stream::new(api, isolate, options.interval_us, on_interrupt, options.wake, options.log);
+        stream.shown.lock().natives_share_name = options.natives_share_name;
         let recorder = Rc::new(Self {
             stream: Arc::new(stream),
             isolate,
+            logging: options.logging,
             next_consumer: Cell::new(1),
             busy: Stopwatch::new(),
             state: RefCell::new(State { v8, ..State::default() }),
@@ -181,15 +208,16 @@ impl Recorder {
         }
     }
 
-    /// Ends the slice now, so that everything up to now can be handed out; the stream goes on in the next one.
+    /// Ends the slice now, so that everything up to now can be handed out; the stream goes on in the next one. V8's thread is stopped
+    /// for that: it would drop what it has not processed yet.
     pub(crate) fn cut_now(&self) {
         let _busy = self.busy.lap();
         let mut state = self.state.borrow_mut();
         if state.running.is_none() {
             self.stream.push(Event::Quiet(monotonic_us()));
         } else {
-            self.cut(&mut state);
-            self.finish_closing(&mut state);
+            self.read_heap_once(&mut state);
+            self.restart(&mut state, false);
             self.plan(&state);
         }
         self.stream.schedule();
@@ -197,6 +225,10 @@ impl Recorder {
 
     /// What is due on the isolate's thread: bounded work, whatever records.
     pub(crate) fn maintain(&self) {
+        self.maintain_in(false);
+    }
+
+    fn maintain_in(&self, interrupt: bool) {
         // An interrupt may come in the middle of a call of ours that runs JavaScript: the next one will do.
         let Ok(mut state) = self.state.try_borrow_mut() else { return };
         let _busy = self.busy.lap();
@@ -204,6 +236,12 @@ impl Recorder {
             return;
         }
         let now_us = monotonic_us();
+        if interrupt && let Some(at_us) = state.first_tick_us.filter(|at_us| now_us >= *at_us) {
+            self.tick_first(&mut state, at_us, now_us);
+            self.plan(&state);
+            threads::hurry();
+            return;
+        }
         // One thing at a time, so that no block is the sum of several; but finished profiles must not pile up.
         let moved_on = self.move_on(&mut state, now_us);
         if moved_on {
@@ -228,7 +266,8 @@ impl Recorder {
         if state.holds == 0 && now_us >= state.linger_until_us {
             self.end(state);
         } else if self.stream.stalled.swap(false, Ordering::Relaxed) {
-            self.restart(state);
+            self.stream.log(LogLevel::Debug, "V8 has sampled nothing for a while: its sampling thread is started anew");
+            self.restart(state, false);
         } else if now_us >= self.stream.slice_due_us(running.from_us) {
             self.cut(state);
         } else {
@@ -299,7 +338,12 @@ impl Recorder {
     fn begin(&self, state: &mut State, from_us: i64) -> Result<(), Error> {
         self.stream.clock.observe();
         let id = self.start_v8(state, Title::Empty)?;
-        state.running = Some(Running { id, title: Title::Empty, from_us });
+        if self.logging == LoggingMode::Lazy {
+            self.sample_host_call(state);
+        }
+        let beginning = Beginning::HostCall(monotonic_us());
+        state.running = Some(Running { id, title: Title::Empty, from_us, beginning });
+        self.plan_first_tick(state, monotonic_us());
         state.heap_due_us = None;
         self.stream.forget_heap();
         if let Err(error) = threads::register(&self.stream) {
@@ -307,6 +351,7 @@ impl Recorder {
             return Err(error.into());
         }
         self.plan(state);
+        threads::hurry();
         Ok(())
     }
 
@@ -320,7 +365,7 @@ impl Recorder {
             Ok(id) => {
                 // Both hold every sample around this moment: the new one has begun, the old one goes on.
                 let at_us = monotonic_us();
-                state.running = Some(Running { id, title, from_us: at_us });
+                state.running = Some(Running { id, title, from_us: at_us, beginning: Beginning::Overlap });
                 state.closing = Some((running, at_us));
             }
             Err(error) => self.stream.log(LogLevel::Warning, &format!("the slice goes on: {error}")),
@@ -337,8 +382,10 @@ impl Recorder {
     fn end(&self, state: &mut State) {
         self.read_heap_once(state);
         self.finish_closing(state);
+        state.first_tick_us = None;
         if let Some(running) = state.running.take() {
             self.stop_v8(state, running, monotonic_us(), true);
+            state.muted.clear();
             self.stream.clock.observe();
         }
         threads::unregister(&self.stream);
@@ -346,35 +393,93 @@ impl Recorder {
         self.stream.schedule();
     }
 
-    /// Stops all recordings, which ends V8's sampling thread, and starts anew.
-    fn restart(&self, state: &mut State) {
-        self.stream.log(LogLevel::Debug, "V8 has sampled nothing for a while: its sampling thread is started anew");
+    /// Stops all recordings, which ends V8's sampling thread, and starts anew, with a tick or to have one soon.
+    fn restart(&self, state: &mut State, with_tick: bool) {
         self.finish_closing(state);
         if let Some(running) = state.running.take() {
             self.stop_v8(state, running, monotonic_us(), false);
         }
+        state.muted.clear();
         let from_us = monotonic_us();
         match self.start_v8(state, Title::Empty) {
-            Ok(id) => state.running = Some(Running { id, title: Title::Empty, from_us }),
+            Ok(id) => {
+                let beginning = if with_tick { Beginning::Tick } else { Beginning::Anew };
+                state.running = Some(Running { id, title: Title::Empty, from_us, beginning });
+                if !with_tick {
+                    self.plan_first_tick(state, monotonic_us());
+                    threads::hurry();
+                }
+            }
             Err(error) => {
+                state.first_tick_us = None;
                 threads::unregister(&self.stream);
                 self.stream.log(LogLevel::Warning, &format!("profiling ends: {error}"));
             }
         }
     }
 
+    /// When it is stopped, V8's thread ticks once more, out of turn and inside of our call: `to_us` is before that.
+    ///
     /// The encoder is to be woken when V8 is done with: it would compete with V8's threads for a core.
-    fn stop_v8(&self, state: &State, slice: Running, to_us: i64, last: bool) {
+    fn stop_v8(&self, state: &mut State, slice: Running, to_us: i64, last: bool) {
         let Some(v8) = &state.v8 else { return };
         // SAFETY: the callers are on the isolate's thread.
         match unsafe { v8.stop(slice.id) } {
             Some(profile) => {
-                let to_us = if last { monotonic_us() } else { to_us };
-                self.stream.push(Event::Slice(FinishedSlice { profile, from_us: slice.from_us, to_us, last }));
+                state.ended_us = monotonic_us();
+                let Running { from_us, beginning, .. } = slice;
+                if let Some(at_us) = profile.last_sample_us(to_us).filter(|at_us| *at_us - from_us > START_US) {
+                    state.tick_us = Some(at_us);
+                }
+                let muted = state.muted.clone();
+                self.stream.push(Event::Slice(FinishedSlice { profile, from_us, to_us, beginning, muted, last }));
             }
             None => {
                 self.stream.log(LogLevel::Warning, "V8 lost a recording: its samples are missing");
                 self.stream.push(Event::Quiet(to_us));
+            }
+        }
+    }
+
+    /// Chooses when V8's thread is started anew: where its ticks would have gone on when they ended just now, else at random. Not by
+    /// whether they met something: work that was met would be met more often.
+    fn plan_first_tick(&self, state: &mut State, now_us: i64) {
+        // V8 would walk the heap once more.
+        if self.logging == LoggingMode::Lazy {
+            return;
+        }
+        let interval_us = i64::from(self.stream.interval_us);
+        let goes_on = now_us - state.ended_us < TICKS_GO_ON_US;
+        let tick_us = state.tick_us.filter(|_| goes_on).unwrap_or_else(|| now_us - scramble(now_us, interval_us));
+        let first_us = next_tick_us(tick_us, now_us, interval_us);
+        state.tick_us = Some(first_us);
+        state.first_tick_us = Some(first_us);
+    }
+
+    /// In an interrupt, after the first tick was due: starts V8's thread anew with a tick if what runs is what ran then.
+    fn tick_first(&self, state: &mut State, at_us: i64, now_us: i64) {
+        // Another interrupt came first: that of the tick is on its way.
+        let Some(asked_us) = self.stream.first_tick_asked_us() else { return };
+        state.first_tick_us = None;
+        if now_us - asked_us <= PROMPT_US {
+            self.restart(state, true);
+            state.tick_us = Some(now_us);
+        } else if state.muted.len() < FIRST_TICK_TRIES {
+            let next_us = next_tick_us(at_us, now_us, self.stream.interval_us.into());
+            state.first_tick_us = Some(next_us);
+            state.muted.push((now_us, next_us));
+        }
+    }
+
+    /// With lazy logging V8 knows no functions in its sample of the first start: one more is taken.
+    fn sample_host_call(&self, state: &State) {
+        let Some(v8) = &state.v8 else { return };
+        if let Ok(id) = self.start_v8(state, Title::TypeName) {
+            // SAFETY: the callers are on the isolate's thread, where V8's profiler was not disposed of.
+            unsafe {
+                if let Some(profile) = v8.stop(id) {
+                    profile.delete(&NodeMemory::default());
+                }
             }
         }
     }
@@ -391,6 +496,7 @@ impl Recorder {
         if self.stream.captured_count() > 0 {
             due_us = 0;
         }
+        self.stream.want_first_tick(state.first_tick_us);
         self.stream.plan(state.running.map(|running| running.from_us), due_us);
     }
 }
@@ -407,7 +513,19 @@ unsafe extern "C" fn on_interrupt(_isolate: *mut abi::Isolate, data: *mut c_void
         let recorder = RECORDERS.with_borrow(|recorders| recorders.get(&stream).and_then(Weak::upgrade));
         if let Some(recorder) = recorder {
             recorder.stream.interrupt_pending.store(false, Ordering::Release);
-            recorder.maintain();
+            recorder.maintain_in(true);
         }
     }));
+}
+
+/// The first tick after a moment, of ticks an interval apart of which one is known.
+fn next_tick_us(tick_us: i64, now_us: i64, interval_us: i64) -> i64 {
+    now_us + interval_us - (now_us - tick_us).rem_euclid(interval_us)
+}
+
+/// A number below `limit` that has nothing to do with the given one (SplitMix64's last step).
+fn scramble(seed: i64, limit: i64) -> i64 {
+    let mixed = (seed as u64 ^ (seed as u64 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((mixed ^ (mixed >> 31)) % limit as u64) as i64
 }

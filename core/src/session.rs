@@ -512,7 +512,7 @@ struct Chunks {
     open: Option<Window>,
     /// Since when it is not active while a chunk is open.
     quiet_since_us: i64,
-    last_sample_us: Option<i64>,
+    last_tick_us: Option<i64>,
 }
 
 impl Chunks {
@@ -528,13 +528,13 @@ impl Chunks {
             active: false,
             open: None,
             quiet_since_us: 0,
-            last_sample_us: None,
+            last_tick_us: None,
         }
     }
 
     fn open(&mut self, from_us: i64) {
         self.open = Some(Window::new(from_us, self.interval_us, usize::MAX));
-        self.last_sample_us = None;
+        self.last_tick_us = None;
     }
 
     fn close(&mut self, to_us: i64, clock: &Clock) {
@@ -547,11 +547,16 @@ impl Chunks {
         self.open.as_ref().map(|window| window.start_us() + self.duration_us)
     }
 
+    /// The open chunk would be dropped if it was closed now: what it has waits for more, until the chunk's time is over.
+    fn is_too_short(&self) -> bool {
+        self.open.as_ref().is_some_and(|window| window.tick_count() < MIN_SAMPLES)
+    }
+
     fn apply(&mut self, mark: Mark, clock: &Clock) {
         match mark {
             Mark::Active(at_us) => {
-                let too_late =
-                    at_us - self.quiet_since_us >= self.quiet_us || self.due_us().is_some_and(|due| at_us >= due);
+                let waited = at_us - self.quiet_since_us >= self.quiet_us && !self.is_too_short();
+                let too_late = waited || self.due_us().is_some_and(|due| at_us >= due);
                 if self.open.is_some() && too_late {
                     self.close(self.quiet_since_us, clock);
                 }
@@ -563,10 +568,12 @@ impl Chunks {
             Mark::Idle(at_us) => self.pause(at_us, clock),
             Mark::Flush(at_us) => {
                 self.roll(at_us, clock);
-                let end_us = if self.active { at_us } else { self.quiet_since_us };
-                self.close(end_us, clock);
-                if self.active {
-                    self.open(at_us);
+                if !self.is_too_short() {
+                    let end_us = if self.active { at_us } else { self.quiet_since_us };
+                    self.close(end_us, clock);
+                    if self.active {
+                        self.open(at_us);
+                    }
                 }
                 self.shared.flush_applied();
             }
@@ -586,7 +593,7 @@ impl Chunks {
         self.active = false;
         self.quiet_since_us = at_us;
         if let Some(window) = &mut self.open {
-            window.idle(at_us, clock);
+            window.pause();
         }
     }
 
@@ -610,21 +617,28 @@ impl Chunks {
         }
     }
 
-    fn sample(&mut self, time_us: i64, clock: &Clock) -> bool {
+    /// Comes to a tick; answers whether it is wanted.
+    fn tick(&mut self, time_us: i64, clock: &Clock) -> bool {
         self.apply_until(time_us, clock);
+        let is_due = self.due_us().is_some_and(|due_us| time_us >= due_us);
+        if let Some(window) = self.open.as_mut().filter(|_| !self.active || is_due) {
+            window.end_tick(Some(time_us), clock);
+        }
         if !self.active {
             return false;
         }
         self.roll(time_us, clock);
-        let jumped = self.last_sample_us.is_some_and(|last_us| clock.jumped(last_us, time_us));
-        let full = self.open.as_ref().is_some_and(|window| window.estimated_bytes() >= MAX_CHUNK_BYTES);
-        if jumped || full {
-            let end_us = self.open.as_ref().and_then(Window::open_until_us).unwrap_or(time_us).min(time_us);
-            self.close(end_us, clock);
-            self.open(time_us);
+        if self.last_tick_us.is_some_and(|last_us| clock.jumped(last_us, time_us)) {
+            self.restart(time_us, clock);
         }
-        self.last_sample_us = Some(time_us);
+        self.last_tick_us = Some(time_us);
         true
+    }
+
+    /// Goes on in a new chunk.
+    fn restart(&mut self, at_us: i64, clock: &Clock) {
+        self.close(at_us, clock);
+        self.open(at_us);
     }
 
     fn reading(&mut self, time_us: i64, clock: &Clock) {
@@ -646,26 +660,36 @@ impl Consumer for Chunks {
 
     fn input(&mut self, input: &Input<'_>) {
         let clock = input.clock;
+        if let Some(window) = self.open.as_mut().filter(|_| input.slice.anew) {
+            window.pause();
+        }
         let mut merge = Merge::new(input.slice);
         let mut merged_into = self.open.as_ref().map(Window::start_us);
         let mut readings = input.readings.iter().peekable();
-        let samples = input.slice.samples.iter().filter(|(at, _)| (input.from_us..input.to_us).contains(at));
-        for &(time_us, stack) in samples {
+        let ticks = input.slice.ticks.iter().filter(|(at, _)| (input.from_us..input.to_us).contains(at));
+        for &(time_us, stack) in ticks {
             while let Some(reading) = readings.next_if(|reading| reading.time_us <= time_us) {
                 self.reading(reading.time_us, clock);
                 if let Some(window) = &mut self.open {
                     window.reading(reading, clock);
                 }
             }
-            if !self.sample(time_us, clock) {
+            if !self.tick(time_us, clock) {
                 continue;
             }
-            let Some(window) = &mut self.open else { continue };
-            // What was translated for one chunk means nothing in the next.
-            if merged_into.replace(window.start_us()) != Some(window.start_us()) {
-                merge = Merge::new(input.slice);
+            for is_new in [false, true] {
+                let Some(window) = &mut self.open else { break };
+                // What was translated for one chunk means nothing in the next.
+                if merged_into.replace(window.start_us()) != Some(window.start_us()) {
+                    merge = Merge::new(input.slice);
+                }
+                if is_new || window.takes(stack, &mut merge, MAX_CHUNK_BYTES) {
+                    window.tick(time_us, stack, &mut merge, clock);
+                    break;
+                }
+                window.end_tick(Some(time_us), clock);
+                self.restart(time_us, clock);
             }
-            window.sample(time_us, stack, &mut merge, clock);
         }
         for reading in readings {
             self.reading(reading.time_us, clock);
@@ -675,7 +699,8 @@ impl Consumer for Chunks {
         }
         self.apply_until(input.to_us, clock);
         self.roll(input.to_us, clock);
-        if !self.active && (input.last || input.to_us - self.quiet_since_us >= self.quiet_us) {
+        let is_quiet = input.last || input.to_us - self.quiet_since_us >= self.quiet_us;
+        if !self.active && is_quiet && !self.is_too_short() {
             self.close(self.quiet_since_us, clock);
         }
     }
@@ -734,11 +759,15 @@ mod tests {
         }
 
         fn feed_samples(&mut self, samples: Vec<i64>, to_us: i64, last: bool) {
+            self.feed_slice(&Slice::of(samples), to_us, last);
+        }
+
+        fn feed_slice(&mut self, slice: &Slice, to_us: i64, last: bool) {
             let readings: Vec<_> = (self.fed_us / 100_000 + 1..=to_us / 100_000)
                 .map(|at| Reading { time_us: at * 100_000 - 1, cpu_usage: Some(1.0), heap_bytes: Some(2) })
                 .collect();
             self.chunks.input(&Input {
-                slice: &Slice::of(samples),
+                slice,
                 from_us: self.fed_us,
                 to_us,
                 last,
@@ -748,9 +777,13 @@ mod tests {
             self.fed_us = to_us;
         }
 
-        fn json(&self) -> Vec<serde_json::Value> {
+        fn payloads(&self) -> Vec<Vec<u8>> {
             assert!(self.chunks.shared.wait(Duration::from_secs(10)));
-            self.delivered.lock().iter().map(|chunk| serde_json::from_slice(&chunk.payload).unwrap()).collect()
+            self.delivered.lock().iter().map(|chunk| chunk.payload.clone()).collect()
+        }
+
+        fn json(&self) -> Vec<serde_json::Value> {
+            self.payloads().iter().map(|payload| serde_json::from_slice(payload).unwrap()).collect()
         }
 
         fn delivered(&self) -> Vec<Samples> {
@@ -789,8 +822,10 @@ mod tests {
         fixture.chunks.mark(Mark::End(2_480_000));
         fixture.feed(2_600_000);
         let delivered = fixture.delivered();
-        assert_eq!(delivered.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 48 + 1]);
-        assert_eq!(delivered[2].last(), Some(&(2_480, false)), "the end is closed by an idle sample");
+        assert_eq!(delivered.iter().map(Vec::len).collect::<Vec<_>>(), [100 + 1, 100 + 1, 48 + 1]);
+        let ends = delivered.iter().map(|chunk| chunk[chunk.len() - 1]);
+        let expected = [(1_000, false), (2_000, false), (2_480, false)];
+        assert_eq!(ends.collect::<Vec<_>>(), expected, "an idle sample ends each chunk where the next tick is");
         let times: Vec<_> = delivered.concat().into_iter().filter(|s| s.1).map(|s| s.0).collect();
         assert_eq!(times, (0..248).map(|at| at * 10).collect::<Vec<_>>());
         let readings: Vec<_> =
@@ -809,7 +844,7 @@ mod tests {
         assert_eq!(fixture.delivered().len(), 0, "it may go on");
         fixture.feed(900_000);
         let spans = [0, 100, 200, 300];
-        let expected = spans.map(|at| [(at, true), (at + 10, true), (at + 20, true), (at + 25, false)]).concat();
+        let expected = spans.map(|at| [(at, true), (at + 10, true), (at + 20, true), (at + 30, false)]).concat();
         assert_eq!(fixture.delivered(), [expected]);
     }
 
@@ -876,7 +911,7 @@ mod tests {
         fixture.chunks.mark(Mark::Active(0));
         fixture.chunks.mark(Mark::Flush(105_000));
         fixture.feed(200_000);
-        assert_eq!(fixture.delivered(), [(0..11).map(|at| (at * 10, true)).collect::<Vec<_>>()]);
+        assert_eq!(fixture.delivered(), [(0..=11).map(|at| (at * 10, at < 11)).collect::<Vec<_>>()]);
         fixture.chunks.mark(Mark::End(200_000));
         fixture.feed(210_000);
         assert_eq!(fixture.delivered()[1].len(), 9 + 1);
@@ -890,6 +925,67 @@ mod tests {
         fixture.feed(100_000);
         assert_eq!(fixture.delivered().len(), 0);
         assert_eq!(fixture.chunks.shared.stats.dropped_too_short.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn what_is_too_short_to_send_waits_for_more() {
+        let mut fixture = Fixture::new();
+        // Spans of 5 ms, each with one tick in it, each flushed, further apart than a chunk waits when it is quiet.
+        for span in 0..3 {
+            let from_us = span * 600_000;
+            fixture.chunks.mark(Mark::Active(from_us));
+            fixture.chunks.mark(Mark::Idle(from_us + 5_000));
+            fixture.chunks.mark(Mark::Flush(from_us + 6_000));
+            fixture.fed_us = from_us;
+            fixture.feed_samples(vec![from_us + 1], from_us + 7_000, true);
+        }
+        assert_eq!(fixture.delivered(), [[(0, true), (10, false), (600, true), (610, false)]]);
+        fixture.chunks.mark(Mark::End(SECOND_US * 2));
+        fixture.feed_samples(vec![], SECOND_US * 2 + 1, true);
+        assert_eq!(fixture.delivered().len(), 1);
+        assert_eq!(
+            fixture.chunks.shared.stats.dropped_too_short.load(Ordering::Relaxed),
+            1,
+            "the session's end drops it"
+        );
+    }
+
+    #[test]
+    fn a_tick_in_a_short_span_stands_for_an_interval() {
+        let mut fixture = Fixture::new();
+        // Spans of 6 ms, 4.3 ms apart: a tick comes at any time of them, and the next one mostly in another span.
+        let spans = 90;
+        for span in 0..spans {
+            fixture.chunks.mark(Mark::Active(span * 10_300));
+            fixture.chunks.mark(Mark::Idle(span * 10_300 + 6_000));
+        }
+        fixture.feed(spans * 10_300);
+        fixture.chunks.mark(Mark::End(spans * 10_300));
+        fixture.feed(spans * 10_300 + 30_000);
+        let samples: Vec<_> = fixture.delivered().concat();
+        let busy_ms: i64 = samples.windows(2).filter(|pair| pair[0].1).map(|pair| pair[1].0 - pair[0].0).sum();
+        let ticks = samples.iter().filter(|sample| sample.1).count() as i64;
+        assert!((ticks - spans * 6_000 / 10_300).abs() <= 3, "{ticks}");
+        assert!((busy_ms - ticks * 10).abs() <= 10, "{busy_ms} ms for {ticks} ticks");
+    }
+
+    #[test]
+    fn long_names_do_not_make_a_chunk_longer_than_it_may_be() {
+        let mut fixture = Fixture::new();
+        fixture.chunks.duration_us = 60 * SECOND_US;
+        fixture.chunks.mark(Mark::Active(0));
+        for slice in 0..40 {
+            let mut ticks = Slice::of((0..25).map(|at| slice * SECOND_US + at * INTERVAL_US));
+            // Each tick has functions of its own, with names that JSON makes longer.
+            ticks.rename(|tick| format!("{slice} {tick} {}", "\u{1}".repeat(6_000)));
+            fixture.feed_slice(&ticks, (slice + 1) * SECOND_US, false);
+        }
+        fixture.chunks.mark(Mark::End(40 * SECOND_US));
+        fixture.feed_samples(vec![], 40 * SECOND_US + 1, true);
+        let sizes: Vec<_> = fixture.payloads().iter().map(Vec::len).collect();
+        assert!(sizes.len() > 1 && sizes.iter().all(|&size| size <= MAX_CHUNK_BYTES), "{sizes:?}");
+        let samples: usize = fixture.delivered().iter().flatten().filter(|sample| sample.1).count();
+        assert_eq!(samples, 40 * 25, "nothing is lost");
     }
 
     #[test]
@@ -921,7 +1017,7 @@ mod tests {
         fixture.feed(610_000);
         let delivered = fixture.delivered();
         assert_eq!(delivered.len(), 2);
-        assert_eq!(delivered[0].last(), Some(&(300, true)));
+        assert_eq!(delivered[0][30..], [(300, true), (310, false)]);
         assert_eq!(delivered[1][0], (310 - 3_600_000, true));
     }
 
@@ -951,7 +1047,7 @@ mod tests {
             let slice = Slice::of([1, 2, 3]);
             let clock = Clock::with_anchors(&[(0, WALL_US)]);
             let mut merge = Merge::new(&slice);
-            slice.samples.iter().for_each(|&(at, stack)| window.sample(at, stack, &mut merge, &clock));
+            slice.ticks.iter().for_each(|&(at, stack)| window.tick(at, stack, &mut merge, &clock));
             window.finish(10, &clock)
         };
         let count = MAX_QUEUED_CHUNKS as u64 + 5;

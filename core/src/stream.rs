@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
-use crate::capture::{self, Slice};
-use crate::clock::Clock;
+use crate::capture::{self, Beginning, Shown, Slice};
+use crate::clock::{self, Clock};
 use crate::measurements::Reading;
 use crate::threads;
 use crate::v8::abi::InterruptCallback;
@@ -54,6 +54,9 @@ pub(crate) struct FinishedSlice {
     /// The stretch it stands for: samples outside of it belong to its neighbours.
     pub(crate) from_us: i64,
     pub(crate) to_us: i64,
+    pub(crate) beginning: Beginning,
+    /// Ticks of these stretches are left out.
+    pub(crate) muted: Vec<(i64, i64)>,
     /// Nothing records after it.
     pub(crate) last: bool,
 }
@@ -121,6 +124,29 @@ struct Queue {
     slices: usize,
 }
 
+/// An interrupt that serves its purpose only if it comes right when it is wanted.
+#[derive(Default)]
+struct FirstTick {
+    wanted_us: Option<i64>,
+    asked_us: Option<i64>,
+}
+
+impl FirstTick {
+    /// What the isolate is to be interrupted for now, which is said once.
+    fn ask(&mut self, now_us: i64) -> Option<i64> {
+        let due_us = self.wanted_us.filter(|&at_us| self.asked_us.is_none() && now_us >= at_us)?;
+        self.asked(due_us);
+        Some(due_us)
+    }
+
+    /// Said before the interrupt is requested and again afterwards: the ticker may have been kept from its core in between.
+    fn asked(&mut self, wanted_us: i64) {
+        if self.wanted_us == Some(wanted_us) {
+            self.asked_us = Some(clock::monotonic_us());
+        }
+    }
+}
+
 /// What of the host the ticker may touch; gone once the recorder is.
 struct Host {
     isolate: Isolate,
@@ -135,6 +161,7 @@ pub(crate) struct Stream {
     interrupt: InterruptCallback,
     host: Mutex<Option<Host>>,
     log: Option<Logger>,
+    pub(crate) shown: Mutex<Shown>,
     queue: Mutex<Queue>,
     consumers: Mutex<Vec<(u64, Box<dyn Consumer>)>>,
     /// To be deleted on the isolate's thread.
@@ -152,6 +179,7 @@ pub(crate) struct Stream {
     due_us: AtomicI64,
     /// The due time for which the host was asked to poll.
     woken_for_us: AtomicI64,
+    first_tick: Mutex<FirstTick>,
     pub(crate) interrupt_pending: AtomicBool,
     scheduled: AtomicBool,
     /// V8's sampling thread spins without sampling: all recordings must be stopped once.
@@ -180,6 +208,7 @@ impl Stream {
             interrupt,
             host: Mutex::new(Some(Host { isolate, wake })),
             log,
+            shown: Mutex::default(),
             queue: Mutex::default(),
             consumers: Mutex::default(),
             captured: Mutex::default(),
@@ -190,6 +219,7 @@ impl Stream {
             slice_from_us: AtomicI64::new(i64::MAX),
             due_us: AtomicI64::new(i64::MAX),
             woken_for_us: AtomicI64::new(i64::MAX),
+            first_tick: Mutex::default(),
             interrupt_pending: AtomicBool::new(false),
             scheduled: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
@@ -335,7 +365,9 @@ impl Stream {
     }
 
     fn capture(&self, slice: &FinishedSlice) -> (Slice, NodeMemory) {
-        let (captured, memory) = match catch_unwind(AssertUnwindSafe(|| capture::capture(&slice.profile))) {
+        let FinishedSlice { profile, beginning, muted, .. } = slice;
+        let read = || capture::capture(profile, *beginning, muted, self.interval_us, &mut self.shown.lock());
+        let (captured, memory) = match catch_unwind(AssertUnwindSafe(read)) {
             Ok(Ok(captured)) => captured,
             Ok(Err(canary)) => {
                 self.break_down(canary);
@@ -348,7 +380,7 @@ impl Stream {
         };
         let length_us = slice.to_us - slice.from_us;
         self.adapt(&captured, length_us);
-        if self.stalls.observe(captured.samples.len(), length_us, self.interval_us) {
+        if self.stalls.observe(captured.ticks.len(), length_us, self.interval_us) {
             self.stalled.store(true, Ordering::Relaxed);
         }
         (captured, memory)
@@ -391,8 +423,12 @@ impl Stream {
 
     /// Between two ticks: what is due on the isolate's thread need not wait for the next one.
     pub(crate) fn nudge(&self, now_us: i64) {
-        if now_us >= self.due_us() {
+        let first_tick_us = self.first_tick.lock().ask(now_us);
+        if first_tick_us.is_some() || now_us >= self.due_us() {
             self.ask(now_us, false);
+        }
+        if let Some(wanted_us) = first_tick_us {
+            self.first_tick.lock().asked(wanted_us);
         }
     }
 
@@ -432,6 +468,24 @@ impl Stream {
         if self.woken_for_us.load(Ordering::Relaxed) == due_us { i64::MAX } else { due_us }
     }
 
+    /// When the ticker is to interrupt the isolate for the stream's first tick, `None` when it has.
+    pub(crate) fn first_tick_due_us(&self) -> Option<i64> {
+        let first_tick = self.first_tick.lock();
+        first_tick.wanted_us.filter(|_| first_tick.asked_us.is_none())
+    }
+
+    /// When it has.
+    pub(crate) fn first_tick_asked_us(&self) -> Option<i64> {
+        self.first_tick.lock().asked_us
+    }
+
+    pub(crate) fn want_first_tick(&self, at_us: Option<i64>) {
+        let mut first_tick = self.first_tick.lock();
+        if first_tick.wanted_us != at_us {
+            *first_tick = FirstTick { wanted_us: at_us, asked_us: None };
+        }
+    }
+
     /// What [`Stream::due_us`] goes by: the running slice, and when the thread is needed for anything else.
     pub(crate) fn plan(&self, slice_from_us: Option<i64>, due_us: i64) {
         self.slice_from_us.store(slice_from_us.unwrap_or(i64::MAX), Ordering::Relaxed);
@@ -456,13 +510,12 @@ struct Stalls {
 }
 
 impl Stalls {
-    /// Whether the cure is due after a slice of this length with so many samples.
-    fn observe(&self, samples: usize, length_us: i64, interval_us: u32) -> bool {
+    /// Whether the cure is due after a slice of this length with so many ticks.
+    fn observe(&self, ticks: usize, length_us: i64, interval_us: u32) -> bool {
         if length_us < STALL_INTERVALS * i64::from(interval_us) {
             return false;
         }
-        // V8 takes one sample itself when a recording starts, of all recordings: this one's start, and its successor's.
-        if samples > 2 {
+        if ticks > 0 {
             self.count.store(0, Ordering::Relaxed);
             return false;
         }
@@ -498,7 +551,7 @@ mod tests {
         let stalls = Stalls::default();
         assert!(!stalls.observe(100, LONG_US, INTERVAL_US));
         assert!(!stalls.observe(0, 400_000, INTERVAL_US), "too short to tell");
-        assert!(stalls.observe(2, LONG_US, INTERVAL_US), "two samples are the start's own and its successor's");
+        assert!(stalls.observe(0, LONG_US, INTERVAL_US));
     }
 
     #[test]

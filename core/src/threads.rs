@@ -25,7 +25,7 @@ const STACK_BYTES: usize = 256 * 1024;
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 static TICKER: Ticker = Ticker {
-    state: Mutex::new(TickerState { streams: vec![], thread: None, running: false, quit: false }),
+    state: Mutex::new(TickerState { streams: vec![], thread: None, running: false, hurry: false, quit: false }),
     changed: Condvar::new(),
 };
 static ENCODER: Encoder = Encoder {
@@ -44,6 +44,8 @@ struct TickerState {
     streams: Vec<Arc<Stream>>,
     thread: Option<JoinHandle<()>>,
     running: bool,
+    /// A stream wants something before the next tick.
+    hurry: bool,
     quit: bool,
 }
 
@@ -107,6 +109,12 @@ pub(crate) fn unregister(stream: &Arc<Stream>) {
     TICKER.state.lock().streams.retain(|other| !Arc::ptr_eq(other, stream));
 }
 
+/// Has the ticker look when a stream wants something next: sooner than it knew.
+pub(crate) fn hurry() {
+    TICKER.state.lock().hurry = true;
+    TICKER.changed.notify_all();
+}
+
 /// Runs a job on the encoder thread, after those before it.
 pub(crate) fn submit(job: Job) {
     let mut state = ENCODER.state.lock();
@@ -150,8 +158,11 @@ fn next_tick(last: Instant, now: Instant) -> Instant {
 
 /// When the ticker has to look after a stream again that is due at `due_us`.
 fn next_nudge(now: Instant, now_us: i64, due_us: i64) -> Option<Instant> {
-    let away = u64::try_from(due_us.saturating_sub(now_us)).map_or(Duration::ZERO, Duration::from_micros);
-    now.checked_add(away.max(PATIENCE))
+    now.checked_add(until(now_us, due_us).max(PATIENCE))
+}
+
+fn until(now_us: i64, at_us: i64) -> Duration {
+    u64::try_from(at_us.saturating_sub(now_us)).map_or(Duration::ZERO, Duration::from_micros)
 }
 
 fn tick() {
@@ -162,14 +173,15 @@ fn tick() {
     loop {
         let streams = {
             let mut state = TICKER.state.lock();
-            while !state.quit && Instant::now() < next {
+            while !state.quit && !state.hurry && Instant::now() < next {
                 TICKER.changed.wait_until(&mut state, next);
             }
+            state.hurry = false;
             if !state.streams.is_empty() {
-                last_needed = next;
+                last_needed = Instant::now();
             }
-            // It ticks on meanwhile, so that a start need not wake it.
-            if state.quit || next - last_needed >= TICKER_LINGERS {
+            // It ticks on meanwhile, so that a start need not make it.
+            if state.quit || last_needed.elapsed() >= TICKER_LINGERS {
                 state.running = false;
                 return;
             }
@@ -189,7 +201,9 @@ fn tick() {
             each(&|stream| stream.nudge(now_us));
         }
         let nudges = streams.iter().filter_map(|stream| next_nudge(now, now_us, stream.nudge_due_us()));
-        next = nudges.fold(reading, Instant::min);
+        let first_ticks =
+            streams.iter().filter_map(|stream| now.checked_add(until(now_us, stream.first_tick_due_us()?)));
+        next = nudges.chain(first_ticks).fold(reading, Instant::min);
     }
 }
 

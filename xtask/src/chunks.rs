@@ -36,6 +36,8 @@ struct ChunkFrame {
     lineno: u32,
     #[serde(default)]
     colno: u32,
+    #[serde(default)]
+    in_app: bool,
 }
 
 impl ChunkFrame {
@@ -53,6 +55,7 @@ impl ChunkFrame {
             line: self.lineno,
             column: self.colno,
             kind,
+            in_app: self.in_app,
         }
     }
 }
@@ -91,10 +94,14 @@ pub fn profile<'a>(payloads: impl IntoIterator<Item = &'a serde_json::Value>, th
             builder.sample(time_us, None);
         }
     }
-    let times = builder.samples().iter().map(|sample| sample.time_us);
-    let (start, end) = (times.clone().min().unwrap_or_default(), times.max().unwrap_or_default());
-    let interval = (end - start) / (builder.samples().len() as i64 - 1).max(1);
-    Ok(builder.finish(start, end, interval.try_into().unwrap_or(u32::MAX)))
+    let mut times: Vec<_> = builder.samples().iter().map(|sample| sample.time_us).collect();
+    times.sort_unstable();
+    let (start, end) = (times.first().copied().unwrap_or_default(), times.last().copied().unwrap_or_default());
+    // A chunk does not say its interval; pauses are longer, so the middle one of the distances is.
+    let mut distances: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    distances.sort_unstable();
+    let interval = distances.get(distances.len() / 2).copied().unwrap_or_default();
+    Ok(builder.finish(start, end, interval.clamp(1, u32::MAX.into()) as u32))
 }
 
 #[cfg(test)]

@@ -236,7 +236,8 @@ mod tests {
         let mut builder = ProfileBuilder::new();
         let mut stack = |function: &str, file: &str, line| {
             let kind = FrameKind::Script;
-            let frame = builder.frame(&Frame { function: function.into(), file: file.into(), line, column: 1, kind });
+            let (function, file) = (function.into(), file.into());
+            let frame = builder.frame(&Frame { function, file, line, column: 1, kind, in_app: true });
             builder.stack(None, frame)
         };
         let (hot, mild) = (stack("hot", "/app/a.mjs", 7), stack("milder", "", 0));

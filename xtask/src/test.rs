@@ -40,7 +40,8 @@ const C_PACKAGES: &[&str] = &[
 /// Tests that take minutes, in which they mostly wait: two files run at once.
 const LONG_TESTS: &str = "tests/node/long";
 /// The tests that take longest; a release between two others goes without.
-const SLOW_TESTS: &[&str] = &["clock", "exits", "freeze", "measurements", "same-data", "spans", "worker-crowd"];
+const SLOW_TESTS: &[&str] =
+    &["accuracy", "clock", "exits", "freeze", "measurements", "same-data", "spans", "worker-crowd"];
 /// What builds AWS's client of the Lambda Runtime API.
 const LAMBDA_PACKAGES: &[&str] = &["autoconf", "automake", "cmake", "libtool", "make"];
 

@@ -65,7 +65,8 @@ struct Tree<'a> {
     stacks: Vec<u32>,
     /// By stack; `None` when it has no node.
     ids: Vec<Option<u32>>,
-    /// By stack; last the idle node's.
+    /// By stack; last the idle node's. Readers multiply them by the time that one hit stands for, which they take to be the same for
+    /// all nodes: so idle time counts as often as it has room for a sample.
     hits: Vec<u32>,
     /// By node id; [`NONE`] ends a list.
     first_child: Vec<u32>,
@@ -80,15 +81,19 @@ impl<'a> Tree<'a> {
         let count = profile.stacks().len();
         let mut hits = vec![0; count + 1];
         let mut used = vec![false; count];
-        for sample in profile.samples() {
+        let mut idle_us = 0;
+        let ends = profile.samples().iter().skip(1).map(|sample| sample.time_us).chain([profile.end_us()]);
+        for (sample, end_us) in profile.samples().iter().zip(ends) {
             match sample.stack {
                 Some(stack) if !profile.is_idle(sample.stack) => {
                     hits[stack as usize] += 1;
                     used[stack as usize] = true;
                 }
-                _ => hits[count] += 1,
+                _ => idle_us += u64::try_from(end_us - sample.time_us).unwrap_or(0),
             }
         }
+        let interval_us = u64::from(profile.interval_us().max(1));
+        hits[count] = ((idle_us + interval_us / 2) / interval_us) as u32;
         // Parents stand before their children: one pass from the end reaches every ancestor.
         for (at, stack) in profile.stacks().iter().enumerate().rev() {
             if let Some(parent) = stack.parent {

@@ -9,7 +9,7 @@ use crate::Profile;
 ///
 /// A profile in which nothing ran gives an SVG that says so.
 pub fn encode(profile: &Profile) -> Vec<u8> {
-    let lines = folded::lines(profile, |total| total.time_us);
+    let lines = folded::lines(profile);
     let mut options = Options::default();
     options.title = "CPU time".to_owned();
     options.count_name = "µs".to_owned();

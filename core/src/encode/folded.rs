@@ -1,24 +1,24 @@
-//! Folded stacks, one line a stack: `root;…;leaf count`. Every flame graph tool reads them.
+//! Folded stacks, one line a stack: `root;…;leaf 1234`. Every flame graph tool reads them.
 
 use std::fmt::Write;
 
-use crate::{Frame, FrameKind, Profile, StackTotal};
+use crate::profile::NATIVE;
+use crate::{Frame, FrameKind, Profile};
 
-/// Lines whose counts are samples; idle samples are left out.
+/// Lines whose numbers are microseconds; what did not run is left out.
 ///
 /// A frame is `function (file:line)`, or says what else it is where there is no file. The format has no escapes: as in the
 /// scripts it comes from, a `;` in a name becomes `:`, and a control character, such as a line break, a space. A function named
-/// `#` is `\#`: readers take a line that begins with `# ` for a comment.
+/// `#` is `\#`: readers take a line that begins with `# ` for a comment. What XML has no place for is replaced.
 pub fn encode(profile: &Profile) -> Vec<u8> {
-    lines(profile, |total| total.samples).into_bytes()
+    lines(profile).into_bytes()
 }
 
-/// The lines, counting whatever `weight` says; stacks without weight are left out.
-pub(super) fn lines(profile: &Profile, weight: impl Fn(&StackTotal) -> u64) -> String {
+pub(super) fn lines(profile: &Profile) -> String {
     let labels: Vec<String> = profile.frames().iter().map(label).collect();
     let mut lines = String::new();
     let mut stack = Vec::new();
-    for total in profile.stack_totals().iter().filter(|total| weight(total) > 0) {
+    for total in profile.stack_totals().iter().filter(|total| total.time_us > 0) {
         stack.clear();
         stack.extend(profile.frames_of(total.stack));
         for (at, &frame) in stack.iter().rev().enumerate() {
@@ -27,7 +27,7 @@ pub(super) fn lines(profile: &Profile, weight: impl Fn(&StackTotal) -> u64) -> S
             }
             lines.push_str(&labels[frame as usize]);
         }
-        writeln!(lines, " {}", weight(total)).expect("writing to a string cannot fail");
+        writeln!(lines, " {}", total.time_us).expect("writing to a string cannot fail");
     }
     lines
 }
@@ -37,6 +37,7 @@ fn label(frame: &Frame) -> String {
     let label = match (&**file, kind) {
         // V8 puts its states in parentheses itself.
         ("", FrameKind::Internal) => function.to_string(),
+        ("", FrameKind::Callback) if &**function == NATIVE => function.to_string(),
         ("", FrameKind::Script) => format!("{function} (script)"),
         ("", FrameKind::Builtin) => format!("{function} (builtin)"),
         ("", FrameKind::Callback) => format!("{function} (native)"),
@@ -46,14 +47,11 @@ fn label(frame: &Frame) -> String {
     };
     let label: String = label
         .chars()
-        .map(|c| {
-            if c == ';' {
-                ':'
-            } else if c.is_control() {
-                ' '
-            } else {
-                c
-            }
+        .map(|c| match c {
+            ';' => ':',
+            '\u{fffe}' | '\u{ffff}' => char::REPLACEMENT_CHARACTER,
+            c if c.is_control() => ' ',
+            c => c,
         })
         .collect();
     // Readers trim a line before they look for a comment.
@@ -67,13 +65,15 @@ mod tests {
     #[test]
     fn a_label_is_one_frame_on_one_line() {
         let label = |function: &str, file: &str, line, kind| {
-            label(&Frame { function: function.into(), file: file.into(), line, column: 1, kind })
+            label(&Frame { function: function.into(), file: file.into(), line, column: 1, kind, in_app: false })
         };
         assert_eq!(label("a", "/a.js", 7, FrameKind::Script), "a (/a.js:7)");
         assert_eq!(label("a", "/a.js", 0, FrameKind::Script), "a (/a.js)");
         assert_eq!(label("a;b\n1\r", "/a;\t.js", 7, FrameKind::Script), "a:b 1  (/a: .js:7)");
+        assert_eq!(label("a\u{fffe}b\u{ffff}", "/a.js", 0, FrameKind::Script), "a\u{fffd}b\u{fffd} (/a.js)");
         assert_eq!(label("(program)", "", 0, FrameKind::Internal), "(program)");
         assert_eq!(label("write", "", 0, FrameKind::Callback), "write (native)");
+        assert_eq!(label(NATIVE, "", 0, FrameKind::Callback), "(native)");
         assert_eq!(label("#", "/a.js", 7, FrameKind::Script), r"\# (/a.js:7)");
         assert_eq!(label("\n# 1", "", 0, FrameKind::Script), r" \# 1 (script)");
         assert_eq!(label("#a", "/a.js", 7, FrameKind::Script), "#a (/a.js:7)");

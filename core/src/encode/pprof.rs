@@ -9,7 +9,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{Frame, Profile};
 
-/// A profile with two values a stack, `samples/count` and `cpu/nanoseconds`; idle samples are left out.
+/// A profile with two values a stack, `samples/count` and `cpu/nanoseconds`; idle samples are left out. Each sample stands for a period,
+/// the sampling interval.
 ///
 /// The format has no time line: samples of the same stack are added up.
 pub fn encode(profile: &Profile) -> Vec<u8> {

@@ -179,7 +179,7 @@ fn write_frame(json: &mut Json, frame: &Frame) {
             }
         }
         // Always sent: the processor takes a frame without a path for the user's own.
-        json.key("in_app").boolean(frame.in_app());
+        json.key("in_app").boolean(frame.in_app);
     });
 }
 

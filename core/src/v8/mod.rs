@@ -209,6 +209,15 @@ impl FinishedProfile {
         unsafe { (self.api.profile_end_time)(self.raw.as_ptr()) }
     }
 
+    /// When V8 took the last sample before a moment, on its clock, microseconds; `None` when there is none.
+    pub fn last_sample_us(&self, before_us: i64) -> Option<i64> {
+        // SAFETY: as above.
+        let count = unsafe { (self.api.profile_samples_count)(self.raw.as_ptr()) };
+        // SAFETY: as above; the index is below the count.
+        let time = |at| unsafe { (self.api.profile_sample_timestamp)(self.raw.as_ptr(), at) };
+        (0..count).rev().map(time).find(|&time_us| time_us < before_us)
+    }
+
     /// The root of the call tree.
     pub fn root(&self) -> Option<Node<'_>> {
         // SAFETY: as above.

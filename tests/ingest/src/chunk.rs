@@ -84,7 +84,8 @@ rules! {
     Nameless = "nameless",
     /// `lineno` and `colno` are u32 from 1; unknown ones are left out.
     Position = "position",
-    /// Frames without a path, in `node:` or below `node_modules` are not the user's own.
+    /// Frames in `node:`, below `node_modules`, of WebAssembly and of `data:` URLs are not the user's own, nor are frames without a
+    /// path, unless they are scripts that the user's code compiled: those have lines.
     InApp = "in-app",
     /// Files are paths, not `file://` URLs.
     FileUrl = "file-url",
@@ -255,9 +256,10 @@ fn is_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Below `node_modules` or in `node:`, as the processor tells.
+/// Below `node_modules` or in `node:`, as the processor tells, or no file at all.
 fn is_foreign(path: &str) -> bool {
-    path.starts_with("node:") || path.contains("node_modules")
+    const NO_FILES: [&str; 4] = ["node:", "wasm:", "data:", "evalmachine."];
+    NO_FILES.iter().any(|prefix| path.starts_with(prefix)) || path.contains("node_modules")
 }
 
 #[derive(Default)]
@@ -391,8 +393,9 @@ impl Check {
             }
         }
         // What the processor does: as it is sent, else by the path, and without a path it is the user's own.
+        let compiled = in_app.is_some() && line.is_some();
         let in_app = in_app.unwrap_or_else(|| !abs_path.is_some_and(is_foreign));
-        if in_app && abs_path.is_none_or(is_foreign) {
+        if in_app && abs_path.map_or(!compiled, is_foreign) {
             let path = abs_path.unwrap_or("a frame without a path");
             self.broken(Rule::InApp, at, format!("{path} counts as the user's own"));
         }

@@ -206,7 +206,7 @@ const REQUIRED: [&str; 23] = [
 /// A change that takes more than one value, and the rule that it breaks.
 type Change = (Rule, &'static str, fn(&mut Value));
 
-const BROKEN_CHUNKS: [Change; 11] = [
+const BROKEN_CHUNKS: [Change; 12] = [
     (Rule::NoSamples, "no sample", |chunk| chunk["profile"]["samples"] = json!([])),
     (Rule::NoSamples, "one active sample", |chunk| {
         each_sample(chunk, |index, sample| sample["stack_id"] = json!(if index == 0 { 0 } else { 2 }));
@@ -254,6 +254,10 @@ const BROKEN_CHUNKS: [Change; 11] = [
     }),
     (Rule::InApp, "a dependency", |chunk| {
         let path = "/app/node_modules/a/index.js";
+        chunk["profile"]["frames"][3] = json!({"function": "a", "abs_path": path, "in_app": true});
+    }),
+    (Rule::InApp, "WebAssembly", |chunk| {
+        let path = "wasm://wasm/00034eea";
         chunk["profile"]["frames"][3] = json!({"function": "a", "abs_path": path, "in_app": true});
     }),
 ];

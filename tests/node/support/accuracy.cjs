@@ -1,0 +1,173 @@
+// A program that knows its own times: spans of known lengths, each made of two equal halves in functions of their own. It records
+// itself and prints what it spent, what the profile bills, which functions that has, and what an inspector session saw of the same.
+// Arguments: a mode and, as JSON, options.
+
+const { Session } = require('node:inspector');
+const os = require('node:os');
+const { promisify } = require('node:util');
+const { Worker, isMainThread, parentPort, threadId, workerData } = require('node:worker_threads');
+
+const [mode, options] = isMainThread ? [process.argv[2], JSON.parse(process.argv[3])] : workerData;
+const addon = require(options.addon);
+
+const INTERVAL_MS = 10.101;
+/** Lengths of spans, milliseconds. */
+const LENGTHS = [3, 5, 15, 50];
+const RECORDING_MS = 30;
+const LONG_PAUSE_MS = 1_600;
+
+const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
+
+/** 1 to 8 ms. Timers count whole ones, so the rest is waited for. */
+async function shortPause() {
+  const end = performance.now() + 1 + 7 * Math.random();
+  await sleep(Math.floor(end - performance.now()));
+  while (performance.now() < end);
+}
+
+/** Requests of a real service do not come by the clock. */
+const longPause = () => sleep(LONG_PAUSE_MS + 20 * Math.random());
+
+/** Each half is a function of its own name, compiled on its own. */
+const halves = Object.fromEntries(
+  [...LENGTHS, RECORDING_MS].flatMap(ms => [`early${ms}`, `late${ms}`]).map(name => [
+    name,
+    new Function(
+      `return function ${name}(end) {
+        let sum = 0;
+        do for (let i = 0; i < 200; i++) sum += Math.sqrt(sum + i);
+        while (performance.now() < end);
+        return sum;
+      }`,
+    )(),
+  ]),
+);
+
+/** Milliseconds by the name of a half. */
+const times = () => Object.fromEntries(Object.keys(halves).map(name => [name, 0]));
+
+const found = { spent: times(), billed: times(), ticks: times(), inspected: times() };
+const functions = new Set();
+
+/** Spends a span's time. */
+function work(ms) {
+  const begin = performance.now();
+  halves[`early${ms}`](begin + ms / 2);
+  const middle = performance.now();
+  halves[`late${ms}`](middle + ms / 2);
+  found.spent[`early${ms}`] += middle - begin;
+  found.spent[`late${ms}`] += performance.now() - middle;
+}
+
+/** Adds what a profile bills: a sample lasts until the next one. */
+function bill({ samples, stacks, frames }) {
+  const time = ({ timestamp, elapsed_since_start_ns: ns }) => (ns === undefined ? timestamp * 1e3 : Number(ns) / 1e6);
+  samples.forEach((sample, i) => {
+    const stack = stacks[sample.stack_id].map(index => frames[index].function);
+    stack.forEach(name => functions.add(name));
+    const name = stack.find(name => name in halves);
+    if (name) {
+      found.billed[name] += time(samples[i + 1] ?? sample) - time(sample);
+      found.ticks[name] += 1;
+    }
+  });
+}
+
+/** An inspector session beside ours; ends with the ticks that it counted in each half. */
+async function inspect(run) {
+  const session = new Session();
+  session.connect();
+  const post = promisify(session.post.bind(session));
+  await post('Profiler.enable', {});
+  await post('Profiler.setSamplingInterval', { interval: Math.round(INTERVAL_MS * 1e3) });
+  await post('Profiler.start', {});
+  await run();
+  const { nodes } = (await post('Profiler.stop', {})).profile;
+  const byId = new Map(nodes.map(node => [node.id, node]));
+  const count = ({ callFrame, hitCount, children = [] }, outer) => {
+    const name = callFrame.functionName in halves ? callFrame.functionName : outer;
+    if (name) {
+      found.inspected[name] += hitCount;
+    }
+    children.forEach(id => count(byId.get(id), name));
+  };
+  count(nodes[0]);
+}
+
+/** As many spans of each length as take `ticks` intervals, mixed. */
+function plan(ticks) {
+  const spans = LENGTHS.flatMap(ms => Array.from({ length: Math.round((ticks * INTERVAL_MS) / ms) }, () => ms));
+  return spans.map(ms => [Math.random(), ms]).sort(([a], [b]) => a - b).map(([, ms]) => ms);
+}
+
+async function spans({ lifecycle, flush, ticks }, pause) {
+  const names = { threadId: String(threadId), threadName: 'test' };
+  const session = new addon.Session({ lifecycle, sampleRate: 1, ...names }, () => take(session.poll()));
+  const take = chunks => chunks.forEach(({ payload }) => bill(JSON.parse(Buffer.from(payload)).profile));
+  const { started, ended } = session.spanFunctions();
+  session.start();
+  for (const ms of plan(ticks)) {
+    started();
+    work(ms);
+    ended();
+    if (flush) {
+      take(session.flush(5_000));
+    }
+    await pause();
+  }
+  take(session.close());
+}
+
+/** Named recordings, each of one span, in the two formats in turn. */
+async function recordings({ ticks }) {
+  for (let i = 0; i < (ticks * INTERVAL_MS) / RECORDING_MS; i++) {
+    addon.startProfiling('short');
+    work(RECORDING_MS);
+    bill(addon.stopProfiling('short', i % 2, threadId, false));
+    await shortPause();
+  }
+}
+
+/** Workers in both lifecycles, with and without flushes, each with long pauses: many spans in a time that can be waited for. */
+async function crowd({ ticks, workers, ...rest }) {
+  const results = Array.from({ length: workers }, (_, i) => {
+    const lifecycle = i % 2 ? 'trace' : 'manual';
+    const share = { ...rest, ticks: ticks / workers, lifecycle, flush: i % 4 > 1 };
+    const worker = new Worker(__filename, { workerData: ['sparse', share] });
+    return new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+  });
+  for (const result of await Promise.all(results)) {
+    for (const key of ['spent', 'billed', 'ticks', 'inspected']) {
+      Object.keys(halves).forEach(name => (found[key][name] += result[key][name]));
+    }
+    result.functions.forEach(name => functions.add(name));
+  }
+}
+
+async function main() {
+  try {
+    // Whatever else the machine does would be billed to what it interrupts.
+    os.setPriority(os.constants.priority.PRIORITY_HIGHEST);
+  } catch {
+    // Only some users may.
+  }
+  if (isMainThread) {
+    // Optimized before anything counts, and not in the middle of a loop: inspector sessions lose what was.
+    for (const end = performance.now() + 500; performance.now() < end; ) {
+      Object.values(halves).forEach(half => half(0));
+    }
+  }
+  await {
+    spans: () => inspect(() => spans(options, shortPause)),
+    sparse: () => sleep(LONG_PAUSE_MS * Math.random()).then(() => inspect(() => spans(options, longPause))),
+    recordings: () => inspect(() => recordings(options)),
+    crowd: () => crowd(options),
+  }[mode]();
+  const result = { ...found, functions: [...functions] };
+  if (isMainThread) {
+    console.log(JSON.stringify(result));
+  } else {
+    parentPort.postMessage(result);
+  }
+}
+main();
