@@ -106,7 +106,8 @@ void show_record() {
     std::fprintf(stderr, "the last calls:\n");
     for (size_t at = lines.size() < SHOWN ? 0 : lines.size() - SHOWN; at < lines.size(); at++) {
         const auto &line = lines[at];
-        std::fprintf(stderr, "%8llu thread %d: %s", static_cast<unsigned long long>(line.number), line.thread, line.what);
+        std::fprintf(stderr, "%8llu thread %d: %s", static_cast<unsigned long long>(line.number), line.thread,
+                     line.what);
         if (line.status == BEGUN) {
             std::fprintf(stderr, " begins\n");
         } else if (line.status < 0) {
@@ -290,7 +291,8 @@ private:
     }
 
     bool word(std::string_view wanted) {
-        if (static_cast<size_t>(end_ - at_) < wanted.size() || std::string_view(at_, wanted.size()) != wanted) return false;
+        if (static_cast<size_t>(end_ - at_) < wanted.size() || std::string_view(at_, wanted.size()) != wanted)
+            return false;
         at_ += wanted.size();
         return true;
     }

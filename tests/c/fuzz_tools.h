@@ -1,5 +1,5 @@
-// What the fuzzer is made of that knows nothing of profilers: random choices, the record of what was called, the watchdog,
-// and checks of text.
+// What the fuzzer is made of that knows nothing of profilers: random choices, the record of what was called, the
+// watchdog, and checks of text.
 #ifndef FUZZ_TOOLS_H
 #define FUZZ_TOOLS_H
 
@@ -66,8 +66,8 @@ public:
     Operation(const Operation &) = delete;
     Operation &operator=(const Operation &) = delete;
 
-    // Fails unless the status is one that the call may have: one of the `reasons` not to do it if there are any, else a
-    // `normal` one.
+    // Fails unless the status is one that the call may have: one of the `reasons` not to do it if there are any, else
+    // a `normal` one.
     sentry_profiler_status_t ended(sentry_profiler_status_t status, Statuses reasons, Statuses normal);
 
 private:
@@ -77,11 +77,11 @@ private:
 };
 
 // Calls a function that returns a status, and checks that.
-#define CALL(reasons, normal, function, ...)                                  \
-    [&] {                                                                     \
-        static Count &calls_ = Count::of(#function);                          \
-        Operation operation_(#function "(" #__VA_ARGS__ ")", &calls_);        \
-        return operation_.ended(function(__VA_ARGS__), (reasons), (normal));  \
+#define CALL(reasons, normal, function, ...)                                 \
+    [&] {                                                                    \
+        static Count &calls_ = Count::of(#function);                         \
+        Operation operation_(#function "(" #__VA_ARGS__ ")", &calls_);       \
+        return operation_.ended(function(__VA_ARGS__), (reasons), (normal)); \
     }()
 
 // Calls a function that returns something else.
@@ -98,8 +98,8 @@ void begin_run(uint64_t seed);
 // Ends the program with what went wrong and what was called last.
 [[noreturn]] void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-#define CHECK(condition) \
-    do {                 \
+#define CHECK(condition)                                                                         \
+    do {                                                                                         \
         if (!(condition)) fail("%s:%d: this does not hold: %s", __FILE__, __LINE__, #condition); \
     } while (false)
 
