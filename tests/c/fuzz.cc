@@ -28,7 +28,7 @@ namespace {
 constexpr size_t STRANGERS = 2;
 constexpr int64_t ROUND_MS = 4000;
 // What V8 and the allocator keep more of after one round than after another.
-constexpr int64_t BREATH_BYTES = 16 << 20;
+constexpr int64_t BREATH_BYTES = 6 << 20;
 
 void be_runner(Runner &runner, uint64_t seed) {
     Random random(seed);

@@ -146,6 +146,8 @@ void on_wake(void *user_data) {
     Hearing hearing(user_data, "wake callback");
     hearing.ear.runner.wanted = true;
     if (hearing.random.one_in(4)) hearing.act();
+    // The other isolates, of which this thread knew before, may be gone afterwards.
+    if (hearing.random.one_in(10)) sleep_ms(hearing.random.below(200));
 }
 
 void on_chunk(const sentry_profiler_chunk_t *chunk, void *user_data) {

@@ -61,6 +61,14 @@ const WORKER_ENDS = {
       setInterval(() => {}, 1000);
     },
   },
+  'runs out of memory': {
+    code: 1,
+    resourceLimits: { maxOldGenerationSizeMb: 24, maxYoungGenerationSizeMb: 4 },
+    end: () => {
+      const all = [];
+      for (;;) all.push(Array.from({ length: 1000 }, (_, i) => ({ i })));
+    },
+  },
   'exits when a chunk is ready': {
     code: 8,
     end: () => {
@@ -104,11 +112,13 @@ const PROCESS_ENDS = {
 
 /** Starts a worker that makes some calls and ends; a loop and idling are ended from here. */
 function startWorker(own, end, calls) {
-  const worker = new Worker(__filename, { workerData: { arguments: process.argv.slice(2), seed: own, end, calls } });
+  const { resourceLimits } = WORKER_ENDS[end];
+  const given = { arguments: process.argv.slice(2), seed: own, end, calls };
+  const worker = new Worker(__filename, { workerData: given, resourceLimits });
   worker.on('message', () => worker.terminate());
   worker.on('error', error => {
     // Its own error, or a truth that does not hold.
-    if (!/on purpose/.test(error.message)) {
+    if (!/on purpose/.test(error.message) && error.code !== 'ERR_WORKER_OUT_OF_MEMORY') {
       console.error(`seed ${own}:`, error);
       process.exit(7);
     }
