@@ -26,6 +26,8 @@ namespace known {
 constexpr bool callbacks_have_small_stacks = true;
 // A profiler that a thread_local object frees when its thread ends answers PANIC.
 constexpr bool freeing_at_thread_exit_panics = true;
+// Chunks of a session are delivered after `sentry_profiler_free` of its profiler has returned.
+constexpr bool chunks_outlast_profilers = true;
 }  // namespace known
 
 constexpr Statuses NONE = 0;
@@ -48,6 +50,9 @@ constexpr uint32_t FORMATS = 7;
 // What was done, for the last line.
 extern std::atomic<uint64_t> chunks_seen, samples_seen, timeouts, terminations, lives, profiles_made;
 extern std::atomic<bool> round_ends;
+
+// Since when a callback keeps the encoder for so long that others give up, and until when the last one did.
+extern std::atomic<int64_t> long_since_ms, long_until_ms;
 
 // A string argument in exactly as many bytes as said.
 struct Text {

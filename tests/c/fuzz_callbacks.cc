@@ -16,6 +16,7 @@ std::mutex ears_lock;
 }  // namespace
 
 std::atomic<uint64_t> chunks_seen{0}, samples_seen{0};
+std::atomic<int64_t> long_since_ms{INT64_MAX}, long_until_ms{0};
 std::vector<std::unique_ptr<Ear>> ears;
 std::mutex facts_lock;
 std::map<std::string, std::shared_ptr<Chunks>> chunks_by_id;
@@ -179,7 +180,12 @@ void on_chunk(const sentry_profiler_chunk_t *chunk, void *user_data) {
     hearing.act();
     if (hearing.random.one_in(6)) sleep_ms(hearing.random.below(60));
     // Whoever frees the session gives up waiting for chunks, but not for this one.
-    if (hearing.random.one_in(150)) sleep_ms(SENTRY_PROFILER_FREE_TIMEOUT_MS + 500);
+    if (hearing.random.one_in(400)) {
+        long_since_ms = now_ms();
+        sleep_ms(SENTRY_PROFILER_FREE_TIMEOUT_MS + 500);
+        long_until_ms = now_ms();
+        long_since_ms = INT64_MAX;
+    }
     std::lock_guard<std::mutex> lock(chunks->lock);
     CHECK(!chunks->freed);
 }

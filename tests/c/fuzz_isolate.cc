@@ -12,6 +12,24 @@ std::array<Runner, RUNNERS> runners;
 
 namespace {
 
+// Only a machine that stands still makes the encoder take so long without a callback that does.
+constexpr uint64_t MAX_UNEXPLAINED = 5;
+
+// What waits for chunks, and may give up when a callback keeps the encoder.
+class Waiting {
+public:
+    void ended(sentry_profiler_status_t status, bool explained) {
+        static std::atomic<uint64_t> unexplained{0};
+        if (status != SENTRY_PROFILER_TIMEOUT) return;
+        timeouts++;
+        if (explained || long_until_ms >= since_ms_ || long_since_ms < INT64_MAX) return;
+        if (++unexplained > MAX_UNEXPLAINED) fail("the encoder is slow, or waits for ever, and no callback is");
+    }
+
+private:
+    int64_t since_ms_ = now_ms();
+};
+
 const char *const FUNCTIONS[] = {
     "plain",       "with space", "quote\\\"",         "back\\\\slash", "line\\nbreak",
     "semi;colon",  "# hash",     "gr\\u00f6\\u00dfe", "\\ud800",       "\\u{1f980}",
@@ -122,13 +140,18 @@ void Runner::free_profiler(Profiler *profiler) {
         std::lock_guard<std::recursive_mutex> guard(lock);
         profilers.erase(std::find(profilers.begin(), profilers.end(), profiler));
     }
-    CALL(NONE, OK, sentry_profiler_free, profiler->handle);
+    Waiting waiting;
+    waiting.ended(CALL(NONE, OK | TIMEOUT, sentry_profiler_free, profiler->handle), false);
     listen(profiler->settings.log, -1);
     listen(profiler->settings.wake, -1);
     for (auto *session : sessions) {
         if (session->profiler != profiler) continue;
         session->profiler = nullptr;
         session->closed = true;
+        if (!known::chunks_outlast_profilers) {
+            std::lock_guard<std::mutex> guard(session->chunks->lock);
+            session->chunks->freed = true;
+        }
     }
     delete profiler;
 }
@@ -203,8 +226,10 @@ void Runner::free_session(Session *session) {
         std::lock_guard<std::recursive_mutex> guard(lock);
         sessions.erase(std::find(sessions.begin(), sessions.end(), session));
     }
+    Waiting waiting;
     auto status = CALL(NONE, OK | TIMEOUT, sentry_profiler_session_free, session->handle);
-    if (status == SENTRY_PROFILER_TIMEOUT) timeouts++;
+    // Where the isolate is not entered the end of a recording that goes on for others cannot be had.
+    waiting.ended(status, !entered);
     {
         std::lock_guard<std::mutex> guard(session->chunks->lock);
         session->chunks->freed = true;
@@ -295,9 +320,10 @@ void Runner::sessions_calls() {
     case 7: {
         static const uint64_t TIMES[] = {0, 1, 50, 5000, UINT64_MAX};
         uint64_t timeout_ms = random.of(TIMES);
+        Waiting waiting;
         auto status = CALL(wrong, timeout_ms < UINT64_MAX ? OK | TIMEOUT : OK, sentry_profiler_session_flush, handle,
                            timeout_ms);
-        if (status == SENTRY_PROFILER_TIMEOUT && timeout_ms >= 5000) timeouts++;
+        waiting.ended(status, timeout_ms < SENTRY_PROFILER_FREE_TIMEOUT_MS);
         break;
     }
     case 8: {
@@ -520,6 +546,7 @@ void Runner::live(uint64_t seed, bool freed_by_thread) {
     {
         v8::Isolate::Scope scope(isolate);
         v8::HandleScope handles(isolate);
+        entered = true;
         auto self = v8::External::New(isolate, this);
         auto global = v8::ObjectTemplate::New(isolate);
         global->Set(isolate, "native", v8::FunctionTemplate::New(isolate, native, self));
@@ -537,6 +564,7 @@ void Runner::live(uint64_t seed, bool freed_by_thread) {
         }
         context = {};
     }
+    entered = false;
     at_thread_exit.runner = this;
     at_thread_exit.allocator = params.array_buffer_allocator;
     if (!freed_by_thread) at_thread_exit.end();
