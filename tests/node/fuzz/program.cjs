@@ -1,8 +1,8 @@
-// What the fuzz runs: program.cjs MODE SEED SECONDS ADDON PACKAGE RECORD. RECORD is a folder for the last calls of each thread,
-// which the test shows when the process is gone. Prints what was done, as JSON.
+// What the fuzz runs: program.cjs MODE SEED SECONDS ADDON PACKAGE RECORD. RECORD is a folder for the last calls of
+// each thread, which the test shows when the process is gone. Prints what was done, as JSON.
 //
-// Modes: `main` makes random calls on the main thread; `workers` on workers that come and go, and on the main thread beside them;
-// any way of ending makes some and ends the process so.
+// Modes: `main` makes random calls on the main thread; `workers` on workers that come and go, and on the main thread
+// next to them; any way of ending makes some and ends the process so; `ends` lists these ways.
 
 'use strict';
 
@@ -12,7 +12,8 @@ const { isMainThread, parentPort, threadId, Worker, workerData } = require('node
 const { createSurface, work } = require('./surface.cjs');
 const { createRandom } = require('./values.cjs');
 
-const [mode, seed, seconds, addonFile, packageDir, folder] = isMainThread ? process.argv.slice(2) : workerData.arguments;
+const given = isMainThread ? process.argv.slice(2) : workerData.arguments;
+const [mode, seed, seconds, addonFile, packageDir, folder] = given;
 const LINE = 48;
 const LINES = 100;
 /** Workers at a time. */
@@ -36,6 +37,7 @@ const surface = own => createSurface({ seed: own, addonFile, packageDir, record 
 const turn = () => new Promise(resolve => setImmediate(resolve));
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
 
+const SHORT_CHUNKS = { lifecycle: 'manual', sampleRate: 1, chunkDurationMs: 100, threadId: '1', threadName: 'thread' };
 const throwOnPurpose = () => {
   throw new Error('on purpose');
 };
@@ -73,9 +75,8 @@ const WORKER_ENDS = {
     code: 8,
     end: () => {
       const { Session } = require(addonFile);
-      const options = { lifecycle: 'manual', sampleRate: 1, chunkDurationMs: 100, threadId: '1', threadName: 'worker' };
       // Kept, or it would be collected.
-      globalThis.session = new Session(options, () => process.exit(8));
+      globalThis.session = new Session(SHORT_CHUNKS, () => process.exit(8));
       globalThis.session.start();
       setInterval(() => work(20), 30);
     },
@@ -94,8 +95,7 @@ const PROCESS_ENDS = {
     code: 1,
     end: () => {
       const { Session } = require(addonFile);
-      const options = { lifecycle: 'manual', sampleRate: 1, chunkDurationMs: 100, threadId: '1', threadName: 'main' };
-      globalThis.session = new Session(options, throwOnPurpose);
+      globalThis.session = new Session(SHORT_CHUNKS, throwOnPurpose);
       globalThis.session.start();
       setInterval(() => work(20), 30);
     },
@@ -113,8 +113,7 @@ const PROCESS_ENDS = {
 /** Starts a worker that makes some calls and ends; a loop and idling are ended from here. */
 function startWorker(own, end, calls) {
   const { resourceLimits } = WORKER_ENDS[end];
-  const given = { arguments: process.argv.slice(2), seed: own, end, calls };
-  const worker = new Worker(__filename, { workerData: given, resourceLimits });
+  const worker = new Worker(__filename, { workerData: { arguments: given, seed: own, end, calls }, resourceLimits });
   worker.on('message', () => worker.terminate());
   worker.on('error', error => {
     // Its own error, or a truth that does not hold.
@@ -162,7 +161,8 @@ async function beMain() {
   const readings = [];
   const ended = {};
   const { act, end, seen } = surface(random.seed());
-  const crowds = mode === 'workers' ? Array.from({ length: CROWD }, () => crowd(createRandom(random.seed()), until, ended)) : [];
+  const crowds = [];
+  while (mode === 'workers' && crowds.length < CROWD) crowds.push(crowd(createRandom(random.seed()), until, ended));
   const step = (1000 * Number(seconds)) / READINGS;
   let due = Date.now() + step;
   while (Date.now() < until) {

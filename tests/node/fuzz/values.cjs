@@ -27,8 +27,17 @@ function createRandom(seed) {
 const throws = () => {
   throw new OnPurpose('on purpose');
 };
-const STRINGS = ['', 'a', 'title', 'manual', 'trace', '__proto__', 'zero\0inside', '\ud800', 'größe 🦀', '\ufffe', 'x'.repeat(70_000)];
-const NUMBERS = [0, -0, 1, -1, 0.5, 2, 100, 60_000, 2 ** 31, 2 ** 32, 2 ** 53, -(2 ** 63), 1e308, 5e-324, NaN, Infinity, -Infinity];
+const STRINGS = [
+  ...['', 'a', 'title', 'manual', 'trace', '__proto__', 'zero\0inside', '\ud800', 'größe 🦀', '\ufffe'],
+  'x'.repeat(70_000),
+];
+const NUMBERS = [
+  ...[0, -0, 1, -1, 0.5, 2, 100, 60_000, 2 ** 31, 2 ** 32, 2 ** 53, -(2 ** 63), 1e308, 5e-324],
+  ...[NaN, Infinity, -Infinity],
+];
+const TRAPS = ['get', 'has', 'ownKeys', 'getOwnPropertyDescriptor', 'getPrototypeOf'];
+/** A proxy with it throws, whatever is done with it. */
+const HANDLER = Object.fromEntries(TRAPS.map(trap => [trap, throws]));
 
 /** Kinds of values; each call makes a new one. */
 const KINDS = [
@@ -49,7 +58,7 @@ const KINDS = [
   () => new String('boxed'),
   () => Object.create(null),
   () => ({ toString: throws, valueOf: throws, [Symbol.toPrimitive]: throws }),
-  () => new Proxy({}, { get: throws, has: throws, ownKeys: throws, getOwnPropertyDescriptor: throws, getPrototypeOf: throws }),
+  () => new Proxy({}, HANDLER),
   () => new Proxy(() => {}, { apply: throws, construct: throws }),
   () => {
     const { proxy, revoke } = Proxy.revocable({}, {});
@@ -66,7 +75,10 @@ const KINDS = [
   () => Promise.resolve(),
   (random, depth) => Array.from({ length: random.below(4) }, () => anything(random, depth + 1)),
   (random, depth) => ({ [random.of(STRINGS)]: anything(random, depth + 1) }),
-  (random, depth) => Object.defineProperty({}, random.of(STRINGS), { enumerable: true, get: random.oneIn(2) ? throws : () => anything(random, depth + 1) }),
+  (random, depth) => {
+    const get = random.oneIn(2) ? throws : () => anything(random, depth + 1);
+    return Object.defineProperty({}, random.of(STRINGS), { enumerable: true, get });
+  },
 ];
 
 function anything(random, depth = 0) {
