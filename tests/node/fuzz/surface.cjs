@@ -113,6 +113,7 @@ function createSurface({ seed, addonFile, packageDir, record }) {
   const addon = require(addonFile);
   const library = require(packageDir);
   const titles = new Set();
+  const chunkIds = new Set();
   const integrations = [];
   let sessions = [];
   const seen = { calls: 0, chunks: 0, profiles: 0, ready: 0 };
@@ -205,6 +206,8 @@ function createSurface({ seed, addonFile, packageDir, record }) {
     assert.ok(Array.isArray(value), error?.message);
     for (const { chunkId, payload, sampleCount } of value) {
       assert.match(chunkId, /^[0-9a-f]{32}$/);
+      assert.ok(!chunkIds.has(chunkId), 'a chunk comes once');
+      chunkIds.add(chunkId);
       assert.ok(sampleCount >= 2);
       assert.equal(checkChunk(payload), state.session.profilerId);
       seen.chunks += 1;
