@@ -79,7 +79,8 @@ pub struct SessionStats {
 pub struct Ready {
     env: Env,
     queue: Arc<Mutex<Queue>>,
-    on_ready: FunctionRef<(), ()>,
+    /// Until the session is closed: what the function holds, the session among it, cannot be collected before.
+    on_ready: RefCell<Option<FunctionRef<(), ()>>>,
 }
 
 #[derive(Default)]
@@ -94,7 +95,9 @@ impl Ready {
     }
 
     pub fn notify(&self) -> Result<()> {
-        self.on_ready.borrow_back(&self.env)?.call(())
+        // The function may close the session.
+        let on_ready = self.on_ready.borrow().as_ref().map(|on_ready| on_ready.borrow_back(&self.env)).transpose()?;
+        on_ready.map_or(Ok(()), |on_ready| on_ready.call(()))
     }
 
     fn take(&self) -> Vec<Chunk> {
@@ -129,7 +132,7 @@ impl Session {
     pub fn new(env: Env, options: SessionOptions, on_ready: Function<'_, (), ()>) -> Result<Self, &'static str> {
         let environment = Environment::of(&env).map_err(|e| error(e.reason))?;
         let queue = Arc::new(Mutex::new(Queue::default()));
-        let on_ready = on_ready.create_ref().map_err(|e| error(e.reason))?;
+        let on_ready = RefCell::new(Some(on_ready.create_ref().map_err(|e| error(e.reason))?));
         let ready = Rc::new(Ready { env, queue: queue.clone(), on_ready });
         let wake = environment.waker();
         let sink = Arc::new(move |chunk| {
@@ -231,6 +234,7 @@ impl Session {
             core.close(CLOSE_TIMEOUT);
             self.closed_stats.set(core.stats());
         }
+        self.ready.on_ready.take();
         self.ready.take()
     }
 

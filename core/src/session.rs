@@ -234,7 +234,8 @@ impl Session {
 
     /// Whether it records now.
     pub fn is_recording(&self) -> bool {
-        self.state.borrow().recording
+        // Whoever disposes of the profiler ends the recording without asking its sessions.
+        self.state.borrow().recording && !matches!(self.recorder.check(), Err(Error::Closed))
     }
 
     /// Debug ids by plain path of the file, for the chunks that are encoded from now on.

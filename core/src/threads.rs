@@ -140,13 +140,21 @@ fn spawn(name: &str, run: fn()) -> std::io::Result<JoinHandle<()>> {
     })
 }
 
-/// Signals are the host's: none is delivered to our threads.
+/// What the processor reports of the code that runs. Where it is blocked the kernel ends the process without asking the
+/// handler of the host, whose callbacks run on our threads.
+#[cfg(unix)]
+const FAULTS: [libc::c_int; 6] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
+
+/// Signals are the host's: none is delivered to our threads but faults.
 fn block_signals() {
     #[cfg(unix)]
     // SAFETY: both sets are ours; the mask is this thread's own.
     unsafe {
         let mut all = std::mem::zeroed();
         libc::sigfillset(&mut all);
+        for fault in FAULTS {
+            libc::sigdelset(&mut all, fault);
+        }
         libc::pthread_sigmask(libc::SIG_BLOCK, &all, std::ptr::null_mut());
     }
 }
@@ -227,6 +235,21 @@ fn encode() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn faults_reach_the_handlers_of_the_host() {
+        let blocked = std::thread::spawn(|| {
+            block_signals();
+            // SAFETY: the set is ours, and only read from the thread's mask.
+            unsafe {
+                let mut mask = std::mem::zeroed();
+                libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
+                [libc::SIGSEGV, libc::SIGBUS, libc::SIGTERM, libc::SIGPROF].map(|s| libc::sigismember(&mask, s))
+            }
+        });
+        assert_eq!(blocked.join().unwrap(), [0, 0, 1, 1]);
+    }
 
     #[test]
     fn ticks_keep_their_distance_and_their_rhythm() {

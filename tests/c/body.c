@@ -807,6 +807,8 @@ static void profiler_first(const body_host_t *host) {
     IS(CLOSED, sentry_profiler_session_span_started(seen.session));
     IS(CLOSED, sentry_profiler_session_span_ended(seen.session));
     IS(CLOSED, sentry_profiler_session_flush(seen.session, 1000));
+    IS(OK, sentry_profiler_session_is_recording(seen.session, &answer));
+    CHECK(!answer);
     IS(OK, sentry_profiler_session_is_sampled(seen.session, &answer));
     IS(OK, sentry_profiler_session_add_debug_id(seen.session, TEXT("file"), TEXT("id")));
     IS(OK, sentry_profiler_session_stats(seen.session, &stats));

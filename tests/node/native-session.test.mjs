@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import test from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { ADDON } from './support/environment.mjs';
 import { work } from './support/profile.mjs';
 
@@ -28,6 +30,26 @@ test('a session that is closed still tells what became of its chunks', () => {
   assert.deepEqual(closed.flush(1000), []);
   assert.deepEqual(closed.close(), []);
   assert.deepEqual(closed.stats(), stats);
+});
+
+test('a session that is closed can be collected, also when its callback knows it', async () => {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc');
+  const sessions = Array.from({ length: 20 }, () => {
+    const state = {};
+    const options = { lifecycle: 'manual', sampleRate: 1, threadId: '0', threadName: 'main' };
+    state.session = new Session(options, () => state.session.poll());
+    state.session.close();
+    return new WeakRef(state.session);
+  });
+  // What was made in this turn is not collected in it.
+  for (let i = 0; i < 10; i++) {
+    await new Promise(resolve => setImmediate(resolve));
+    gc();
+  }
+  // The last one may still lie on the stack.
+  const alive = sessions.filter(session => session.deref()).length;
+  assert.ok(alive <= 1, `${alive} sessions are alive`);
 });
 
 test('every chunk is handed out once', () => {

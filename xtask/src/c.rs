@@ -114,14 +114,14 @@ pub const STEPS: &[Step] = &[
 ];
 
 /// Where tests are built.
-fn scratch(name: &str) -> Result<PathBuf> {
+pub fn scratch(name: &str) -> Result<PathBuf> {
     let folder = tree::target()?.join("c").join(name);
     tree::remove(&folder)?;
     fs::create_dir_all(&folder)?;
     Ok(folder)
 }
 
-fn sources() -> PathBuf {
+pub fn sources() -> PathBuf {
     tree::root().join("tests/c")
 }
 
@@ -129,7 +129,7 @@ fn include() -> PathBuf {
     tree::root().join("include")
 }
 
-fn compiler(program: &str, standard: &str) -> Command {
+pub fn compiler(program: &str, standard: &str) -> Command {
     let mut command = Command::new(program);
     command.arg(format!("-std={standard}")).arg("-I").arg(include());
     command
@@ -247,15 +247,15 @@ fn interface(folder: &Path, exported: &BTreeSet<String>) -> Result<PathBuf> {
 }
 
 /// A V8 to embed.
-struct Libnode {
-    include: PathBuf,
+pub struct Libnode {
+    pub include: PathBuf,
     /// In the order in which to link them.
     libraries: Vec<PathBuf>,
-    folder: PathBuf,
+    pub folder: PathBuf,
 }
 
 /// Debian's library cannot be installed beside a Node that comes from elsewhere, so its packages are only unpacked.
-fn libnode() -> Result<Libnode> {
+pub fn libnode() -> Result<Libnode> {
     let folder = tree::target()?.join("libnode");
     let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
     let lib = folder.join("usr/lib").join(&triplet);
@@ -281,7 +281,7 @@ fn libnode() -> Result<Libnode> {
 }
 
 /// The library as the tests link it: checked arithmetic, and a function that panics.
-fn test_library() -> Result<PathBuf> {
+pub fn test_library() -> Result<PathBuf> {
     let features = ["build", "--package", "sentry-profiler-c", "--features", "test-panic"];
     process::run(tree::cargo().args(features))?;
     let prefix = tree::target()?.join("c/library");
@@ -328,7 +328,7 @@ impl Host<'_> {
     }
 }
 
-fn shared_with(lib: &Path, libnode: &Libnode) -> Vec<String> {
+pub fn shared_with(lib: &Path, libnode: &Libnode) -> Vec<String> {
     let mut libraries = vec![format!("-L{}", lib.display()), format!("-Wl,-rpath,{}", lib.display())];
     libraries.push("-lsentry_profiler".to_owned());
     libraries.extend(libnode.libraries.iter().map(|library| library.display().to_string()));
@@ -382,28 +382,41 @@ fn shared() -> Result<String> {
     Ok(format!("C: {c}; C++: {}", cpp.trim()))
 }
 
+/// How the compiler is told of the sanitizers.
+pub const SANITIZERS: &[&str] =
+    &["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"];
+
 fn sanitizers() -> Result<String> {
-    let flags = &["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"];
-    // A tool that is not there finds nothing: it must find what is there.
+    let (lib, libnode) = (test_library()?, libnode()?);
+    let libraries = shared_with(&lib, &libnode);
+    let host = Host { name: "sanitizers", body: &body(), flags: SANITIZERS, libraries }.build(&libnode)?;
+    check_sanitizers(&host)?;
+    let mut command = Command::new(&host);
+    set_sanitizers(&mut command);
+    run_body(&mut command, &host.with_file_name("chunks"))
+}
+
+/// A tool that is not there finds nothing: it must find what is there, and be in the program.
+pub fn check_sanitizers(program: &Path) -> Result<()> {
     let probe = scratch("sanitizers-probe")?.join("overflow");
     let mut command = compiler("gcc", "c11");
-    process::output(command.args(flags).arg(sources().join("overflow.c")).arg("-o").arg(&probe))?;
+    process::output(command.args(SANITIZERS).arg(sources().join("overflow.c")).arg("-o").arg(&probe))?;
     must_fail(&mut Command::new(&probe), "heap-buffer-overflow")?;
     must_fail(Command::new(&probe).arg("more"), "signed integer overflow")?;
 
-    let (lib, libnode) = (test_library()?, libnode()?);
-    let libraries = shared_with(&lib, &libnode);
-    let host = Host { name: "sanitizers", body: &body(), flags, libraries }.build(&libnode)?;
-    let linked = addon::linkage(&host)?;
+    let linked = addon::linkage(program)?;
     for (library, function) in [("libasan", "__asan_init"), ("libubsan", "__ubsan_")] {
         let names = linked.required.iter().chain(&linked.weak);
         ensure!(linked.needed.iter().any(|needed| needed.starts_with(library)), "{library} is not linked");
         ensure!(names.into_iter().any(|name| name.starts_with(function)), "{function} is not called");
     }
-    let mut command = Command::new(&host);
+    Ok(())
+}
+
+/// Whatever the sanitizers find ends the program with a status of its own.
+pub fn set_sanitizers(command: &mut Command) {
     command.env("ASAN_OPTIONS", format!("detect_leaks=1:exitcode={FOUND}"));
     command.env("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1");
-    run_body(&mut command, &host.with_file_name("chunks"))
 }
 
 fn valgrind() -> Result<String> {

@@ -9,6 +9,7 @@ mod clang;
 mod debian;
 mod demo;
 mod dist;
+mod fuzz;
 mod nodes;
 mod npm;
 mod portable;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use crate::dist::{self, Package};
 use crate::nodes::{RELEASES, Release};
-use crate::{abi, c, debian, demo, nodes, process, sdk, tree};
+use crate::{abi, c, debian, demo, fuzz, nodes, process, sdk, tree};
 
 /// Run every check: formatting, lints, Rust and Node tests on every Node, the demo
 ///
@@ -23,6 +23,12 @@ pub struct Arguments {
     /// List the steps and run none
     #[arg(long)]
     list: bool,
+    /// Fuzz for minutes rather than for seconds, the add-on on every Node
+    #[arg(long)]
+    long: bool,
+    /// Repeat the choices that a fuzz has made
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
 }
 
 /// What builds and checks the C library and its examples, and what Debian's libnode needs.
@@ -39,6 +45,8 @@ const C_PACKAGES: &[&str] = &[
 ];
 /// Tests that take minutes, in which they mostly wait: two files run at once.
 const LONG_TESTS: &str = "tests/node/long";
+/// Tests that make random calls for some time.
+const FUZZ_TESTS: &str = "tests/node/fuzz";
 /// The tests that take longest; a release between two others goes without.
 const SLOW_TESTS: &[&str] =
     &["accuracy", "clock", "exits", "freeze", "measurements", "same-data", "spans", "worker-crowd"];
@@ -104,12 +112,23 @@ fn steps() -> Vec<Step> {
     ];
     let c_step = |run: fn() -> Result<String>| move |_: &Context| run().map(Outcome::Passed);
     steps.extend(c::STEPS.iter().map(|&(name, about, run)| Step::new(name, about, c_step(run)).needs(C_PACKAGES)));
+    steps.push(
+        Step::new("c-fuzz", "random calls of the C library, plain and under the sanitizers", |context| {
+            let plan = context.fuzz()?;
+            plan.follow("c-fuzz", || fuzz::c(plan)).map(Outcome::Passed)
+        })
+        .needs(C_PACKAGES),
+    );
     for release in RELEASES {
         let about = format!("the Node tests on {}: {}", release.version, release.why);
         steps.push(Step::new(format!("node-{}", release.version), about, |context| {
             node_tests(context, release, "tests/node")
         }));
     }
+    steps.push(Step::new("node-fuzz", "random calls of the add-on and the package, on one release", |context| {
+        let plan = context.fuzz()?;
+        plan.follow("node-fuzz", || fuzz_node(context, plan))
+    }));
     steps.push(Step::new("long", "the Node tests that take minutes, on one release", |context| {
         node_tests(context, release("24"), LONG_TESTS)
     }));
@@ -131,6 +150,7 @@ fn steps() -> Vec<Step> {
 struct Context {
     package: OnceCell<Result<Package, String>>,
     ingest: OnceCell<Result<PathBuf, String>>,
+    fuzz: Option<fuzz::Plan>,
 }
 
 impl Context {
@@ -145,6 +165,10 @@ impl Context {
             Ok(tree::target()?.join("debug/ingest"))
         })
         .context("building the ingest")
+    }
+
+    fn fuzz(&self) -> Result<fuzz::Plan> {
+        self.fuzz.context("no choices were planned")
     }
 }
 
@@ -165,7 +189,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let chosen = choose(steps, &arguments.only)?;
-    let context = Context::default();
+    let fuzz = Some(fuzz::Plan::new(arguments.seed, arguments.long)?);
+    let context = Context { fuzz, ..Context::default() };
     let ran: Vec<Ran> = chosen
         .into_iter()
         .map(|step| {
@@ -219,6 +244,17 @@ fn release(major: &str) -> &'static Release {
     RELEASES.iter().rev().find(|release| release.major() == major).expect("a major that is in the list")
 }
 
+/// The add-on's fuzz: on the release that most run, or on all.
+fn fuzz_node(context: &Context, plan: fuzz::Plan) -> Result<Outcome> {
+    if !plan.long {
+        return node_tests(context, release("24"), FUZZ_TESTS);
+    }
+    for release in RELEASES {
+        node_tests(context, release, FUZZ_TESTS).with_context(|| format!("on Node {}", release.version))?;
+    }
+    Ok(Outcome::Passed(format!("{} releases", RELEASES.len())))
+}
+
 /// The tests of a folder on one release of Node.
 fn node_tests(context: &Context, release: &Release, tests: &str) -> Result<Outcome> {
     if let Some(reason) = release.unavailable() {
@@ -251,6 +287,9 @@ fn node_tests(context: &Context, release: &Release, tests: &str) -> Result<Outco
         .env("SENTRY_PROFILER_TEST_INGEST", ingest)
         .env("SENTRY_PROFILER_TEST_LAMBDA", tree::target()?.join("lambda"))
         .env_remove("NODE_OPTIONS");
+    if let Some(plan) = context.fuzz {
+        command.env(fuzz::SEED, plan.seed.to_string()).env(fuzz::SECONDS, plan.node_seconds().to_string());
+    }
     for major in sdk::MAJORS {
         command.env(format!("SENTRY_PROFILER_TEST_SDK{major}"), sdk::install(major, package)?);
     }
@@ -334,7 +373,7 @@ mod tests {
         };
         assert_eq!(chosen("fmt"), ["fmt"]);
         assert_eq!(chosen("node-22"), ["node-22.9.0", "node-22.23.3"]);
-        assert_eq!(chosen("node").len(), RELEASES.len());
+        assert_eq!(chosen("node").len(), RELEASES.len() + 1, "and the fuzz");
         assert!(choose(steps(), &["nod".to_owned()]).is_err());
         assert_eq!(choose(steps(), &[]).unwrap().len(), steps().len());
     }
