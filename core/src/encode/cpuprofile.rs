@@ -81,7 +81,9 @@ impl<'a> Tree<'a> {
         let count = profile.stacks().len();
         let mut hits = vec![0; count + 1];
         let mut used = vec![false; count];
-        let mut idle_us = 0;
+        // What came before the first sample is nobody's.
+        let first_us = profile.samples().first().map_or(profile.start_us(), |sample| sample.time_us);
+        let mut idle_us = u64::try_from(first_us - profile.start_us()).unwrap_or(0);
         let ends = profile.samples().iter().skip(1).map(|sample| sample.time_us).chain([profile.end_us()]);
         for (sample, end_us) in profile.samples().iter().zip(ends) {
             match sample.stack {

@@ -430,7 +430,7 @@ proptest! {
         prop_assert_eq!(deltas.len(), samples.len());
         let mut time_us = document["startTime"].as_i64().expect("a start");
         let mut hits = vec![0; nodes.len() + 1];
-        let mut idle_us = 0;
+        let mut idle_us = profile.samples().first().map_or(0, |sample| sample.time_us - profile.start_us());
         let next = profile.samples().iter().skip(1).map(Some).chain([None]);
         for (((sample, after), node), delta) in profile.samples().iter().zip(next).zip(samples).zip(deltas) {
             time_us += delta.as_i64().expect("a delta");

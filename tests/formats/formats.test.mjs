@@ -1,0 +1,171 @@
+// One recording in every format: each bills the same time to every function, and that is what the function took. V8 adds samples at
+// each deoptimization and in each start, which stand for no time.
+
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+const require = createRequire(import.meta.url);
+const { start, stop } = require(process.env.SENTRY_PROFILER_TEST_FORMATS_ADDON);
+const { Profile: Pprof } = createRequire(join(process.env.SENTRY_PROFILER_TEST_FORMATS_MODULES, 'x'))('pprof-format');
+
+const INTERVAL_MS = 10.101;
+/** Of what a function took. */
+const TOLERANCE = 0.15;
+/** V8's thread sees to new code first, and ticks late while there is much of it: what goes by the number of ticks says less then. */
+const TOLERANCE_OF_CHURN = 0.25;
+/** Of what the other formats say. */
+const AGREEMENT = 0.05;
+const TRIES = 3;
+
+const NAMES = ['steady', 'churn', 'early', 'late'];
+
+function steady(ms) {
+  const end = performance.now() + ms;
+  let sum = 0;
+  while (performance.now() < end) for (let i = 0; i < 2_000; i++) sum += i % 7;
+  return sum;
+}
+
+let functions = 0;
+/** Deoptimizes all the time: each function is called with other types than it was optimized for. */
+function churn(ms) {
+  for (const end = performance.now() + ms; performance.now() < end; ) {
+    const source = `/*${functions++}*/ let s = 0; for (let i = 0; i < 30_000; i++) s = (s + a * i) % 1000003; return s + b;`;
+    const f = new Function('a', 'b', source);
+    for (const [a, b] of [[0, 1], [1, 1], [2, 1], [1.5, 'x'], ['2', {}], [{}, 1], [2 ** 40, 0.5]]) f(a, b);
+  }
+}
+
+const half = name => new Function(`return function ${name}(end) { let s = 0; do for (let i = 0; i < 200; i++) s += i % 7; while (performance.now() < end); return s; }`)();
+const [early, late] = ['early', 'late'].map(half);
+
+/** Milliseconds by function, from pairs of a stack's names and a time. */
+function billed(pairs) {
+  const sums = Object.fromEntries(NAMES.map(name => [name, 0]));
+  for (const [stack, ms] of pairs) {
+    const name = NAMES.find(name => stack.includes(name));
+    if (name) sums[name] += ms;
+  }
+  return sums;
+}
+
+function untilNext({ samples, stacks, frames }, time) {
+  return samples.map((sample, i) => [
+    stacks[sample.stack_id].map(index => frames[index].function),
+    time(samples[i + 1] ?? sample) - time(sample),
+  ]);
+}
+
+/** What each format bills; readers of some of them can go by two of its figures. */
+const READERS = {
+  'chunk, by time': ({ sampleV2 }) => untilNext(JSON.parse(sampleV2).profile, ({ timestamp }) => timestamp * 1e3),
+  'chunk, ticks times the interval': ({ sampleV2 }) =>
+    untilNext(JSON.parse(sampleV2).profile, () => 0).map(([stack]) => [stack, INTERVAL_MS]),
+  'V1, by time': ({ sampleV1 }) => untilNext(JSON.parse(sampleV1), sample => Number(sample.elapsed_since_start_ns) / 1e6),
+  '.cpuprofile, by time': ({ cpuprofile }) => {
+    const { samples, timeDeltas, ...profile } = JSON.parse(cpuprofile);
+    const stackOf = stacksOf(profile);
+    return samples.map((id, i) => [stackOf(id), (timeDeltas[i + 1] ?? 0) / 1e3]);
+  },
+  '.cpuprofile, hits times the time of a hit': ({ cpuprofile }) => {
+    const profile = JSON.parse(cpuprofile);
+    const stackOf = stacksOf(profile);
+    // As Chrome DevTools does it.
+    const hits = profile.nodes.reduce((sum, { hitCount }) => sum + hitCount, 0);
+    const ofHit = (profile.endTime - profile.startTime) / hits / 1e3;
+    return profile.nodes.map(({ id, hitCount }) => [stackOf(id), hitCount * ofHit]);
+  },
+  'pprof, cpu': ({ pprof }) => pprofPairs(pprof, 1, () => 1e-6),
+  'pprof, samples times the period': ({ pprof }) => pprofPairs(pprof, 0, ({ period }) => Number(period) / 1e6),
+  folded: ({ folded }) =>
+    String(folded).trim().split('\n').map(line => {
+      const [, stack, us] = /^(.*) (\d+)$/.exec(line);
+      return [stack.split(';').map(frame => frame.split(' ')[0]), us / 1e3];
+    }),
+};
+
+function stacksOf({ nodes }) {
+  const parents = new Map(nodes.flatMap(({ id, children = [] }) => children.map(child => [child, id])));
+  const names = new Map(nodes.map(({ id, callFrame }) => [id, callFrame.functionName]));
+  return id => {
+    const stack = [];
+    for (let at = id; at !== undefined; at = parents.get(at)) stack.push(names.get(at));
+    return stack;
+  };
+}
+
+function pprofPairs(bytes, value, factor) {
+  const profile = Pprof.decode(require('node:zlib').gunzipSync(bytes));
+  const text = id => profile.stringTable.strings[Number(id)];
+  assert.deepEqual([text(profile.periodType.type), text(profile.periodType.unit)], ['cpu', 'nanoseconds']);
+  const functions = new Map(profile.function.map(({ id, name }) => [id, text(name)]));
+  const locations = new Map(profile.location.map(({ id, line }) => [id, functions.get(line[0].functionId)]));
+  return profile.sample.map(sample => [
+    sample.locationId.map(id => locations.get(id)),
+    Number(sample.value[value]) * factor(profile),
+  ]);
+}
+
+/** The widths of a flame graph say microseconds too. */
+function flamegraphMs(svg, name) {
+  const titles = [...String(svg).matchAll(/<title>(\S+) [^<]*?\(([\d,]+) µs/g)];
+  return titles.filter(([, title]) => title === name).reduce((sum, [, , us]) => sum + Number(us.replaceAll(',', '')), 0) / 1e3;
+}
+
+function record() {
+  const spent = Object.fromEntries(NAMES.map(name => [name, 0]));
+  const timed = (name, run) => {
+    const begin = performance.now();
+    run();
+    spent[name] += performance.now() - begin;
+  };
+  const recordings = [];
+  start('long');
+  for (let i = 0; i < 3; i++) {
+    timed('steady', () => steady(700));
+    timed('churn', () => churn(300));
+  }
+  recordings.push(stop('long'));
+  for (let i = 0; i < 100; i++) {
+    start('short');
+    timed('early', () => early(performance.now() + 15));
+    timed('late', () => late(performance.now() + 15));
+    recordings.push(stop('short'));
+    for (const end = performance.now() + 7 * Math.random(); performance.now() < end; );
+  }
+  return { spent, recordings };
+}
+
+/** What is wrong with what the formats bill. */
+function judge(t, { spent, recordings }) {
+  const wrong = [];
+  const all = Object.entries(READERS).map(([reader, read]) => [reader, billed(recordings.flatMap(recording => read(recording)))]);
+  const svg = Object.fromEntries(
+    NAMES.map(name => [name, recordings.reduce((sum, { flamegraph }) => sum + flamegraphMs(flamegraph, name), 0)]),
+  );
+  all.push(['flame graph', svg]);
+  const [[, first]] = all;
+  for (const [reader, sums] of all) {
+    const shares = NAMES.map(name => `${name} ${((100 * sums[name]) / spent[name]).toFixed(1)} %`);
+    t.diagnostic(`${reader}: ${shares.join(', ')}`);
+    for (const name of NAMES) {
+      const counts = / times /.test(reader);
+      const tolerance = counts && name === 'churn' ? TOLERANCE_OF_CHURN : TOLERANCE;
+      const isRight = Math.abs(sums[name] / spent[name] - 1) < tolerance;
+      const agrees = counts || Math.abs(sums[name] / first[name] - 1) < AGREEMENT;
+      if (!isRight || !agrees) wrong.push(`${reader}: ${name} took ${spent[name].toFixed(0)} ms, not ${sums[name].toFixed(0)}`);
+    }
+  }
+  return wrong;
+}
+
+test('every format bills what every function took', t => {
+  [steady, churn].forEach(work => work(200));
+  [early, late].forEach(half => half(performance.now() + 200));
+  let wrong;
+  // A busy machine keeps V8's thread from ticking in time.
+  for (let i = 0; i < TRIES && wrong?.length !== 0; i++) wrong = judge(t, record());
+  assert.deepEqual(wrong, []);
+});
