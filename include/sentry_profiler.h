@@ -146,8 +146,7 @@ typedef enum {
      */
     SENTRY_PROFILER_OTHER = 12,
     /**
-     * The handle was made by the process that this one was forked from. Here it can only be freed; a new profiler
-     * works.
+     * The handle was made by the process that this one was forked from. Here it can only be freed.
      */
     SENTRY_PROFILER_FORKED = 13,
     /**

@@ -37,8 +37,7 @@ pub enum sentry_profiler_status_t {
     SENTRY_PROFILER_PANIC = 11,
     /// A failure that has no number of its own in this version; the log callback gets its text.
     SENTRY_PROFILER_OTHER = 12,
-    /// The handle was made by the process that this one was forked from. Here it can only be freed; a new profiler
-    /// works.
+    /// The handle was made by the process that this one was forked from. Here it can only be freed.
     SENTRY_PROFILER_FORKED = 13,
     /// Start while recording: nothing changed.
     SENTRY_PROFILER_ALREADY_RECORDING = 100,
