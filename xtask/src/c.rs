@@ -433,6 +433,13 @@ fn sanitizers() -> Result<String> {
     let libraries = shared_with(&lib, &libnode);
     let host = Host { name: "sanitizers", body: &body(), flags: SANITIZERS, libraries }.build(&libnode)?;
     check_sanitizers(&host)?;
+    // An isolate that a sampler outlives is used after it was freed.
+    let hostile = hostile_program("sanitizers-hostile", SANITIZERS, &lib, &libnode)?;
+    for case in ["thread-local", "static"] {
+        let mut command = Command::new(&hostile);
+        set_sanitizers(&mut command);
+        process::output(command.arg(case))?;
+    }
     let mut command = Command::new(&host);
     set_sanitizers(&mut command);
     run_body(&mut command, &host.with_file_name("chunks"))
