@@ -126,6 +126,11 @@ impl Profiler {
     }
 
     #[cfg(test)]
+    pub(crate) fn stream(&self) -> Arc<crate::stream::Stream> {
+        self.recorder.stream.clone()
+    }
+
+    #[cfg(test)]
     pub(crate) fn queued(&self) -> usize {
         self.recorder.stream.queued()
     }

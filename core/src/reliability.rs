@@ -28,6 +28,8 @@ struct Fixture {
     threads: &'static Threads,
     refusal: Refusal,
     log: Log,
+    /// What the log does besides remembering.
+    on_log: Arc<Mutex<Option<Box<dyn Fn() + Send>>>>,
 }
 
 impl Fixture {
@@ -40,17 +42,24 @@ impl Fixture {
         let (threads, refusal) = testing::threads();
         let log = Log::default();
         let messages = log.clone();
+        let on_log = Arc::new(Mutex::new(None::<Box<dyn Fn() + Send>>));
+        let also = on_log.clone();
         let options = RecorderOptions {
             logging: LoggingMode::Eager,
             interval_us: INTERVAL_US,
             wake,
-            log: Some(Arc::new(move |level, text| messages.lock().push((level, text.to_owned())))),
+            log: Some(Arc::new(move |level, text| {
+                messages.lock().push((level, text.to_owned()));
+                if let Some(also) = &*also.lock() {
+                    also();
+                }
+            })),
             natives_share_name: false,
             threads,
         };
         // SAFETY: the isolate is entered here, and outlives the profiler.
         let recorder = unsafe { Recorder::new(fake::api(), isolate.address(), options) }.unwrap();
-        Self { profiler: Profiler::of(recorder, 1_000_000), isolate, threads, refusal, log }
+        Self { profiler: Profiler::of(recorder, 1_000_000), isolate, threads, refusal, log, on_log }
     }
 
     fn session(&self, lifecycle: Lifecycle, sink: impl Fn(Chunk) + Send + Sync + 'static) -> Session {
@@ -308,6 +317,33 @@ fn spans_queue_in_bounded_memory_while_the_sink_blocks() {
     assert!(longest <= 2 * (MAX_MARKS + 4), "{longest} wait");
     drop(release);
     assert!(first.flush(PATIENT).unwrap() && second.flush(PATIENT).unwrap());
+}
+
+/// As when the log waits for a lock of the host's, whose owner waits for what a call of ours holds.
+#[test]
+fn the_log_is_called_while_no_lock_is_held() {
+    let fixture = Fixture::new();
+    let (release, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let session = fixture.session(Lifecycle::Manual, move |_| {
+        let _ = wait.lock().recv();
+    });
+    session.start().unwrap();
+    fixture.isolate.run_for_ms(20);
+    assert!(!session.flush(Duration::from_millis(50)).unwrap(), "the sink blocks");
+    let stream = fixture.profiler.stream();
+    *fixture.on_log.lock() = Some(Box::new(move || stream.assert_unlocked()));
+    for _ in 0..40 {
+        assert!(!session.flush(Duration::ZERO).unwrap());
+    }
+    assert!(fixture.warnings().iter().any(|warning| warning.contains("dropped")), "{:?}", fixture.warnings());
+    fixture.isolate.senseless.store(true, SeqCst);
+    drop(release);
+    assert!(fixture.isolate.run_until(|| fixture.warnings().iter().any(|warning| warning.contains("unsupported"))));
+    let wrong: Vec<_> = fixture.warnings().into_iter().filter(|warning| warning.contains("bug")).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    drop(session);
+    *fixture.on_log.lock() = None;
 }
 
 #[test]

@@ -339,6 +339,15 @@ impl Stream {
         }
     }
 
+    /// This thread holds none of the locks that a call may wait for.
+    #[cfg(test)]
+    pub(crate) fn assert_unlocked(&self) {
+        // Another thread gives them back.
+        let patience = std::time::Duration::from_secs(5);
+        assert!(self.queue.try_lock_for(patience).is_some(), "the queue is locked");
+        assert!(self.consumers.try_lock_for(patience).is_some(), "the consumers are locked");
+    }
+
     /// How much waits to be drained.
     #[cfg(test)]
     pub(crate) fn queued(&self) -> usize {
