@@ -19,6 +19,7 @@ use crate::{Chunk, Error, Lifecycle, LogLevel, Outcome, Profiler, Session, Sessi
 const INTERVAL_US: u32 = 1_000;
 const PATIENT: Duration = Duration::from_secs(10);
 
+type OnLog = Option<Box<dyn Fn() + Send>>;
 type Log = Arc<Mutex<Vec<(LogLevel, String)>>>;
 
 struct Fixture {
@@ -29,7 +30,7 @@ struct Fixture {
     refusal: Refusal,
     log: Log,
     /// What the log does besides remembering.
-    on_log: Arc<Mutex<Option<Box<dyn Fn() + Send>>>>,
+    on_log: Arc<Mutex<OnLog>>,
 }
 
 impl Fixture {
@@ -42,7 +43,7 @@ impl Fixture {
         let (threads, refusal) = testing::threads();
         let log = Log::default();
         let messages = log.clone();
-        let on_log = Arc::new(Mutex::new(None::<Box<dyn Fn() + Send>>));
+        let on_log = Arc::new(Mutex::new(OnLog::None));
         let also = on_log.clone();
         let options = RecorderOptions {
             logging: LoggingMode::Eager,
