@@ -77,9 +77,14 @@ typedef struct sentry_profiler_isolate_t sentry_profiler_isolate_t;
 #define SENTRY_PROFILER_MIN_CHUNK_SAMPLE_COUNT 2
 
 /**
- * How long freeing a session waits for its last chunks to be delivered.
+ * How long freeing a session or a profiler waits for the last chunks to be delivered.
  */
 #define SENTRY_PROFILER_FREE_TIMEOUT_MS 5000
+
+/**
+ * The stack of the threads on which log, wake and chunk callbacks are called, unless that is a thread of the host's.
+ */
+#define SENTRY_PROFILER_CALLBACK_STACK_BYTES 2097152
 
 /**
  * What became of a call. The numbers are permanent; later versions add new ones.
@@ -140,6 +145,10 @@ typedef enum {
      * A failure that has no number of its own in this version; the log callback gets its text.
      */
     SENTRY_PROFILER_OTHER = 12,
+    /**
+     * The handle was made by the process that this one was forked from. Here it can only be freed.
+     */
+    SENTRY_PROFILER_FORKED = 13,
     /**
      * Start while recording: nothing changed.
      */
@@ -262,8 +271,9 @@ typedef struct sentry_profiler_t sentry_profiler_t;
 /**
  * Receives a log message of `len` bytes of UTF-8; a NUL follows them. The message is valid during the call only.
  *
- * Called on any thread, also on several at once, until `sentry_profiler_free` has returned. It must not throw, nor wait for
- * the isolate's thread; calls on profilers and sessions answer `SENTRY_PROFILER_IN_CALLBACK`.
+ * Called on any thread, also on several at once, until `sentry_profiler_free` has returned; a thread of this library
+ * has a stack of `SENTRY_PROFILER_CALLBACK_STACK_BYTES`. It must not throw, nor wait for the isolate's thread; calls
+ * on profilers and sessions answer `SENTRY_PROFILER_IN_CALLBACK`.
  */
 typedef void (*sentry_profiler_log_callback_t)(sentry_profiler_log_level_t level,
                                                const char *message,
@@ -328,9 +338,10 @@ typedef struct {
  * Receives a finished chunk of a session. The chunk and all that it points to are valid during the call only: copy what is
  * kept.
  *
- * Called on the encoder thread, one chunk at a time, until `sentry_profiler_session_free` has returned. While it runs, no
- * other chunk of the process is encoded, so hand long work, such as sending, to another thread. It must not throw, nor wait
- * for the isolate's thread; calls on profilers and sessions answer `SENTRY_PROFILER_IN_CALLBACK`.
+ * Called on the encoder thread and no other, whose stack has `SENTRY_PROFILER_CALLBACK_STACK_BYTES`, one chunk at a
+ * time, until `sentry_profiler_session_free` or `sentry_profiler_free` has returned. While it runs, no other chunk of
+ * the process is encoded, so hand long work, such as sending, to another thread. It must not throw, nor wait for the
+ * isolate's thread; calls on profilers and sessions answer `SENTRY_PROFILER_IN_CALLBACK`.
  */
 typedef void (*sentry_profiler_chunk_callback_t)(const sentry_profiler_chunk_t *chunk, void *user_data);
 
@@ -338,9 +349,10 @@ typedef void (*sentry_profiler_chunk_callback_t)(const sentry_profiler_chunk_t *
  * Asks that `sentry_profiler_poll` be called on the isolate's thread soon: something is due there, and no JavaScript has run
  * for a while. It may only pass that on, to an event loop for example, and return.
  *
- * Called on the ticker thread, at most once each 100 ms and only while something records, until `sentry_profiler_free` has
- * returned. It must not throw, nor wait for the isolate's thread or for a lock that is held around calls of this library;
- * calls on profilers and sessions answer `SENTRY_PROFILER_IN_CALLBACK`.
+ * Called on the ticker thread, whose stack has `SENTRY_PROFILER_CALLBACK_STACK_BYTES`, at most once every 100 ms and
+ * only while something records, until `sentry_profiler_free` has returned. It must not throw, nor wait for the
+ * isolate's thread or for a lock that is held around calls of this library; calls on profilers and sessions answer
+ * `SENTRY_PROFILER_IN_CALLBACK`.
  */
 typedef void (*sentry_profiler_wake_callback_t)(void *user_data);
 
@@ -430,7 +442,7 @@ typedef struct {
      */
     uint64_t dropped_too_short_count;
     /**
-     * Chunks dropped because too many waited for the encoder.
+     * Chunks dropped because too many waited for the encoder, or because freeing waited for them no longer.
      */
     uint64_t dropped_overflow_count;
     /**
@@ -729,8 +741,8 @@ sentry_profiler_status_t sentry_profiler_new(sentry_profiler_isolate_t *isolate,
  * the title already is dropped and a new one begins.
  *
  * Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT for a title that is empty or not UTF-8, WRONG_THREAD, IN_CALLBACK,
- * UNSUPPORTED_V8, START_REFUSED, NO_THREAD, or PANIC. The title is copied. Isolate thread, isolate entered. The first
- * recording takes up to some milliseconds, with lazy logging more; others some microseconds.
+ * FORKED, UNSUPPORTED_V8, START_REFUSED, NO_THREAD, or PANIC. The title is copied. Isolate thread, isolate entered.
+ * The first recording takes up to some milliseconds, with lazy logging more; others some microseconds.
  */
 sentry_profiler_status_t sentry_profiler_start_profiling(sentry_profiler_t *profiler,
                                                          const char *title,
@@ -739,10 +751,10 @@ sentry_profiler_status_t sentry_profiler_start_profiling(sentry_profiler_t *prof
 /**
  * Ends a recording and hands out its profile.
  *
- * Returns OK, NOT_RECORDING when no recording has the title, NULL_ARGUMENT, INVALID_ARGUMENT for a title that is empty or not
- * UTF-8, WRONG_THREAD, IN_CALLBACK, UNSUPPORTED_V8 when what V8 recorded makes no sense, or PANIC. The caller owns `*out`, for
- * `sentry_profile_free`; it is NULL unless OK. Isolate thread, isolate entered. Takes some milliseconds, whatever was
- * recorded before the last seconds was merged already.
+ * Returns OK, NOT_RECORDING when no recording has the title, NULL_ARGUMENT, INVALID_ARGUMENT for a title that is
+ * empty or not UTF-8, WRONG_THREAD, IN_CALLBACK, FORKED, UNSUPPORTED_V8 when what V8 recorded makes no sense, or
+ * PANIC. The caller owns `*out`, for `sentry_profile_free`; it is NULL unless OK. Isolate thread, isolate entered.
+ * Takes some milliseconds, whatever was recorded before the last seconds was merged already.
  */
 sentry_profiler_status_t sentry_profiler_stop_profiling(sentry_profiler_t *profiler,
                                                         const char *title,
@@ -754,18 +766,21 @@ sentry_profiler_status_t sentry_profiler_stop_profiling(sentry_profiler_t *profi
  * While JavaScript runs nothing depends on it; to be called when the wake callback asks for it, and at any other time without
  * harm.
  *
- * Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, or PANIC. Isolate thread, isolate entered. Takes at most about a
- * millisecond.
+ * Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, or PANIC. Isolate thread, isolate entered. Takes at
+ * most about a millisecond.
  */
 sentry_profiler_status_t sentry_profiler_poll(sentry_profiler_t *profiler);
 
 /**
- * Stops everything and frees a profiler. Recordings that run are dropped; sessions deliver what they have, and their later
- * calls answer CLOSED until they are freed, before or after this. Must come before `Isolate::Dispose`. NULL is ignored.
+ * Stops everything and frees a profiler. Recordings that run are dropped; sessions deliver what they have, for which
+ * this waits `SENTRY_PROFILER_FREE_TIMEOUT_MS` at most, and their later calls answer CLOSED until they are freed,
+ * before or after this. Must come before `Isolate::Dispose`. NULL is ignored.
  *
- * Returns OK; WRONG_THREAD or IN_CALLBACK: nothing was freed, call again where it is right; PANIC: the handle is gone all the
- * same. Afterwards no log or wake callback is called any more. Isolate thread; the isolate need not be entered. Waits for the
- * callbacks that are under way.
+ * Returns OK; TIMEOUT: the profiler is gone, and chunks that were not delivered in time are lost; WRONG_THREAD or
+ * IN_CALLBACK: nothing was freed, call again where it is right; PANIC: the handle is gone all the same. Afterwards no
+ * callback of the profiler or its sessions is called any more: those that are under way are waited for. Isolate
+ * thread, also in destructors at the thread's or the program's end; the isolate need not be entered. In the child of
+ * a `fork` V8's own profiler is not freed, because its sampling thread is missing there.
  */
 sentry_profiler_status_t sentry_profiler_free(sentry_profiler_t *profiler);
 
@@ -773,9 +788,9 @@ sentry_profiler_status_t sentry_profiler_free(sentry_profiler_t *profiler);
  * Makes a session on a profiler. `options` may be NULL, for those that the profiler was made with; either way they need a
  * chunk callback. Whether the session is sampled is decided here, once.
  *
- * Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT without a chunk callback, WRONG_THREAD, IN_CALLBACK, UNSUPPORTED_V8, or PANIC.
- * The caller owns `*out`, for `sentry_profiler_session_free`; it is NULL unless OK. Isolate thread, isolate entered. Nothing
- * records yet.
+ * Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT without a chunk callback, WRONG_THREAD, IN_CALLBACK, FORKED,
+ * UNSUPPORTED_V8, or PANIC. The caller owns `*out`, for `sentry_profiler_session_free`; it is NULL unless OK. Isolate
+ * thread, isolate entered. Nothing records yet.
  */
 sentry_profiler_status_t sentry_profiler_session_new(sentry_profiler_t *profiler,
                                                      const sentry_profiler_options_t *options,
@@ -784,33 +799,36 @@ sentry_profiler_status_t sentry_profiler_session_new(sentry_profiler_t *profiler
 /**
  * Begins to record, in the manual lifecycle.
  *
- * Returns OK, ALREADY_RECORDING, NOT_SAMPLED, TRACE_LIFECYCLE, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, CLOSED,
- * UNSUPPORTED_V8, START_REFUSED, NO_THREAD, or PANIC. Isolate thread, isolate entered. Takes up to some milliseconds, with
- * lazy logging more.
+ * Returns OK, ALREADY_RECORDING, NOT_SAMPLED, TRACE_LIFECYCLE, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED,
+ * CLOSED, UNSUPPORTED_V8, START_REFUSED, or PANIC; NO_THREAD: nothing is recorded yet, and until
+ * `sentry_profiler_session_stop` it is tried again, at growing intervals, in later calls on the session and in
+ * `sentry_profiler_poll`. Isolate thread, isolate entered. Takes up to some milliseconds, with lazy logging more.
  */
 sentry_profiler_status_t sentry_profiler_session_start(sentry_profiler_session_t *session);
 
 /**
  * Ends the recording, in the manual lifecycle; its last chunk goes to the chunk callback.
  *
- * Returns OK, NOT_RECORDING, NOT_SAMPLED, TRACE_LIFECYCLE, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, CLOSED, UNSUPPORTED_V8,
- * or PANIC. Isolate thread, isolate entered. Takes up to some milliseconds; the chunk is encoded elsewhere.
+ * Returns OK, NOT_RECORDING, NOT_SAMPLED, TRACE_LIFECYCLE, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, CLOSED,
+ * UNSUPPORTED_V8, or PANIC. Isolate thread, isolate entered. Takes up to some milliseconds; the chunk is encoded
+ * elsewhere.
  */
 sentry_profiler_status_t sentry_profiler_session_stop(sentry_profiler_session_t *session);
 
 /**
  * Says that a span has begun. In the trace lifecycle the first one begins to record; otherwise nothing happens.
  *
- * Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, CLOSED, UNSUPPORTED_V8, START_REFUSED, NO_THREAD, or PANIC. Isolate
- * thread, isolate entered. Takes some microseconds, up to some milliseconds after a pause.
+ * Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, CLOSED, UNSUPPORTED_V8, START_REFUSED, or PANIC.
+ * Where the operating system gives no thread it is OK, the log callback hears of it once, and it is tried again, at
+ * growing intervals. Isolate thread, isolate entered. Takes some microseconds, up to some milliseconds after a pause.
  */
 sentry_profiler_status_t sentry_profiler_session_span_started(sentry_profiler_session_t *session);
 
 /**
  * Says that a span has ended. In the trace lifecycle recording pauses with the last one; one that did not begin is ignored.
  *
- * Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, CLOSED, UNSUPPORTED_V8, or PANIC. Isolate thread, isolate entered.
- * Takes some microseconds.
+ * Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, CLOSED, UNSUPPORTED_V8, or PANIC. Isolate thread,
+ * isolate entered. Takes some microseconds.
  */
 sentry_profiler_status_t sentry_profiler_session_span_ended(sentry_profiler_session_t *session);
 
@@ -818,8 +836,8 @@ sentry_profiler_status_t sentry_profiler_session_span_ended(sentry_profiler_sess
  * Closes the open chunk and waits until every chunk up to now has been given to the chunk callback, `timeout_ms` milliseconds
  * at most. The session goes on.
  *
- * Returns OK, TIMEOUT, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, CLOSED, UNSUPPORTED_V8, or PANIC. Isolate thread, isolate
- * entered.
+ * Returns OK, TIMEOUT, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, CLOSED, UNSUPPORTED_V8, or PANIC. Isolate
+ * thread, isolate entered.
  */
 sentry_profiler_status_t sentry_profiler_session_flush(sentry_profiler_session_t *session,
                                                        uint64_t timeout_ms);
@@ -827,8 +845,8 @@ sentry_profiler_status_t sentry_profiler_session_flush(sentry_profiler_session_t
 /**
  * Adds the debug id of a file, for the chunks that are encoded from now on; see `sentry_profiler_options_add_debug_id`.
  *
- * Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT for what is empty or not UTF-8, WRONG_THREAD, IN_CALLBACK, or PANIC. The strings
- * are copied. Isolate thread.
+ * Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT for what is empty or not UTF-8, WRONG_THREAD, IN_CALLBACK, FORKED, or
+ * PANIC. The strings are copied. Isolate thread.
  */
 sentry_profiler_status_t sentry_profiler_session_add_debug_id(sentry_profiler_session_t *session,
                                                               const char *file,
@@ -839,8 +857,8 @@ sentry_profiler_status_t sentry_profiler_session_add_debug_id(sentry_profiler_se
 /**
  * The id that links events to the session's chunks: 32 lower-case hexadecimal digits, for `contexts.profile.profiler_id`.
  *
- * Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, or PANIC. The caller owns `*out`, for `sentry_profiler_buffer_free`;
- * it is NULL unless OK. Isolate thread.
+ * Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, or PANIC. The caller owns `*out`, for
+ * `sentry_profiler_buffer_free`; it is NULL unless OK. Isolate thread.
  */
 sentry_profiler_status_t sentry_profiler_session_profiler_id(sentry_profiler_session_t *session,
                                                              sentry_profiler_buffer_t **out);
@@ -848,22 +866,24 @@ sentry_profiler_status_t sentry_profiler_session_profiler_id(sentry_profiler_ses
 /**
  * Tells whether the session profiles at all.
  *
- * Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, or PANIC. `*out` is written only when OK. Isolate thread.
+ * Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, or PANIC. `*out` is written only when OK. Isolate
+ * thread.
  */
 sentry_profiler_status_t sentry_profiler_session_is_sampled(sentry_profiler_session_t *session, bool *out);
 
 /**
  * Tells whether the session records now.
  *
- * Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, or PANIC. `*out` is written only when OK. Isolate thread.
+ * Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, or PANIC. `*out` is written only when OK. Isolate
+ * thread.
  */
 sentry_profiler_status_t sentry_profiler_session_is_recording(sentry_profiler_session_t *session, bool *out);
 
 /**
  * Tells what became of the chunks so far, also after the profiler was freed.
  *
- * Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT when `stats->struct_size` is not set, WRONG_THREAD, IN_CALLBACK, or PANIC.
- * `stats` is the caller's. Isolate thread.
+ * Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT when `stats->struct_size` is not set, WRONG_THREAD, IN_CALLBACK,
+ * FORKED, or PANIC. `stats` is the caller's. Isolate thread.
  */
 sentry_profiler_status_t sentry_profiler_session_stats(sentry_profiler_session_t *session,
                                                        sentry_profiler_session_stats_t *stats);
@@ -872,9 +892,12 @@ sentry_profiler_status_t sentry_profiler_session_stats(sentry_profiler_session_t
  * Ends and frees a session. Its last chunks go to the chunk callback first, for which this waits
  * `SENTRY_PROFILER_FREE_TIMEOUT_MS` at most. NULL is ignored.
  *
- * Returns OK; TIMEOUT: the session is gone, and chunks that were not delivered in time are lost; WRONG_THREAD or IN_CALLBACK:
- * nothing was freed, call again where it is right; PANIC: the handle is gone all the same. Afterwards the chunk callback is
- * not called any more: one that is under way is waited for. Isolate thread, before or after `sentry_profiler_free`.
+ * Returns OK; TIMEOUT: the session is gone, and chunks that were not delivered in time are lost; WRONG_THREAD or
+ * IN_CALLBACK: nothing was freed, call again where it is right; PANIC: the handle is gone all the same. Afterwards
+ * the chunk callback is not called any more: one that is under way is waited for. Isolate thread, before or after
+ * `sentry_profiler_free`, also in destructors at the thread's or the program's end. The isolate need not be entered;
+ * when it is not, and something else of the profiler records, the end of the last chunk is lost, and that is TIMEOUT,
+ * too. In the child of a `fork` nothing is delivered.
  */
 sentry_profiler_status_t sentry_profiler_session_free(sentry_profiler_session_t *session);
 

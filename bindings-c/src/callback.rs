@@ -21,8 +21,9 @@ pub enum sentry_profiler_log_level_t {
 
 /// Receives a log message of `len` bytes of UTF-8; a NUL follows them. The message is valid during the call only.
 ///
-/// Called on any thread, also on several at once, until `sentry_profiler_free` has returned. It must not throw, nor wait for
-/// the isolate's thread; calls on profilers and sessions answer `SENTRY_PROFILER_IN_CALLBACK`.
+/// Called on any thread, also on several at once, until `sentry_profiler_free` has returned; a thread of this library
+/// has a stack of `SENTRY_PROFILER_CALLBACK_STACK_BYTES`. It must not throw, nor wait for the isolate's thread; calls
+/// on profilers and sessions answer `SENTRY_PROFILER_IN_CALLBACK`.
 pub type sentry_profiler_log_callback_t = Option<
     unsafe extern "C" fn(
         level: sentry_profiler_log_level_t,
@@ -35,17 +36,19 @@ pub type sentry_profiler_log_callback_t = Option<
 /// Asks that `sentry_profiler_poll` be called on the isolate's thread soon: something is due there, and no JavaScript has run
 /// for a while. It may only pass that on, to an event loop for example, and return.
 ///
-/// Called on the ticker thread, at most once each 100 ms and only while something records, until `sentry_profiler_free` has
-/// returned. It must not throw, nor wait for the isolate's thread or for a lock that is held around calls of this library;
-/// calls on profilers and sessions answer `SENTRY_PROFILER_IN_CALLBACK`.
+/// Called on the ticker thread, whose stack has `SENTRY_PROFILER_CALLBACK_STACK_BYTES`, at most once every 100 ms and
+/// only while something records, until `sentry_profiler_free` has returned. It must not throw, nor wait for the
+/// isolate's thread or for a lock that is held around calls of this library; calls on profilers and sessions answer
+/// `SENTRY_PROFILER_IN_CALLBACK`.
 pub type sentry_profiler_wake_callback_t = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// Receives a finished chunk of a session. The chunk and all that it points to are valid during the call only: copy what is
 /// kept.
 ///
-/// Called on the encoder thread, one chunk at a time, until `sentry_profiler_session_free` has returned. While it runs, no
-/// other chunk of the process is encoded, so hand long work, such as sending, to another thread. It must not throw, nor wait
-/// for the isolate's thread; calls on profilers and sessions answer `SENTRY_PROFILER_IN_CALLBACK`.
+/// Called on the encoder thread and no other, whose stack has `SENTRY_PROFILER_CALLBACK_STACK_BYTES`, one chunk at a
+/// time, until `sentry_profiler_session_free` or `sentry_profiler_free` has returned. While it runs, no other chunk of
+/// the process is encoded, so hand long work, such as sending, to another thread. It must not throw, nor wait for the
+/// isolate's thread; calls on profilers and sessions answer `SENTRY_PROFILER_IN_CALLBACK`.
 pub type sentry_profiler_chunk_callback_t =
     Option<unsafe extern "C" fn(chunk: *const sentry_profiler_chunk_t, user_data: *mut c_void)>;
 

@@ -1,7 +1,7 @@
 //! `sentry_profile_t`: a finished profile.
 
 use std::ffi::{c_char, c_int, c_void};
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, offset_of};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use sentry_profiler::Profile;
 use sentry_profiler::encode::{self, RawOptions, cpuprofile, flamegraph, folded, pprof, sample_v1, sample_v2};
 use uuid::Uuid;
 
-use crate::boundary::{Out, Outcome, Poison, boundary, fill, given};
+use crate::boundary::{Out, Outcome, Poison, Reporter, Versioned, boundary, fill, given};
 use crate::buffer::sentry_profiler_buffer_t;
 use crate::callback::{enter, sentry_profiler_write_callback_t};
 use crate::options::{Settings, checked, sentry_profiler_options_t};
@@ -75,10 +75,14 @@ pub struct sentry_profile_info_t {
     pub profiler_id: [c_char; 33],
 }
 
+impl Versioned for sentry_profile_info_t {
+    const FIRST_VERSION: usize = offset_of!(Self, profiler_id) + size_of::<[c_char; 33]>();
+}
+
 impl sentry_profile_t {
-    pub fn new(profile: Profile, profiler_id: &str, settings: Arc<Settings>) -> Self {
+    pub fn new(profile: Profile, profiler_id: &str, settings: Arc<Settings>, reporter: Reporter) -> Self {
         let (chunk_id, profiler_id) = (new_id(), profiler_id.to_owned());
-        Self { poison: Poison::default(), profile, chunk_id, profiler_id, settings }
+        Self { poison: Poison::new(reporter), profile, chunk_id, profiler_id, settings }
     }
 
     fn encode(&self, format: u32, options: Option<&sentry_profiler_options_t>) -> Result<Vec<u8>, Status> {
@@ -157,7 +161,7 @@ pub unsafe extern "C" fn sentry_profile_info(
             profiler_id: id(&handle.profiler_id),
         };
         // SAFETY: as the caller vouches.
-        unsafe { fill(info, &all, size_of::<sentry_profile_info_t>()) }
+        unsafe { fill(info, &all) }
     })
 }
 
@@ -223,6 +227,12 @@ pub extern "C" fn sentry_profile_free(profile: Option<Box<sentry_profile_t>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn the_first_version_stays_as_it_was() {
+        assert_eq!(sentry_profile_info_t::FIRST_VERSION, 130);
+    }
 
     #[test]
     fn an_id_ends_with_a_nul() {

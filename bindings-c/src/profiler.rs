@@ -5,11 +5,11 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use sentry_profiler::{Error, LogLevel, Logger, Profiler, ProfilerOptions};
+use sentry_profiler::{Profiler, ProfilerOptions};
 
 use crate::arguments::name;
-use crate::boundary::{Out, Outcome, Owner, boundary, given};
-use crate::callback::Gate;
+use crate::boundary::{Free, Out, Outcome, Owner, Reporter, boundary, given};
+use crate::callback::{Gate, refuse_inside};
 use crate::options::{Settings, checked, sentry_profiler_options_t};
 use crate::profile::{new_id, sentry_profile_t};
 use crate::status::Status;
@@ -29,19 +29,6 @@ pub struct sentry_profiler_t {
     profiler_id: String,
     reporter: Reporter,
     gate: Gate,
-}
-
-/// Turns errors of the core into statuses, which lose what exactly was wrong: that goes to the log.
-#[derive(Clone)]
-pub struct Reporter(Option<Logger>);
-
-impl Reporter {
-    pub fn status(&self, error: Error) -> Status {
-        if let Some(log) = &self.0 {
-            log(LogLevel::Warning, &error.to_string());
-        }
-        error.into()
-    }
 }
 
 /// Runs a call on the profiler's own thread, outside of callbacks.
@@ -83,27 +70,29 @@ pub unsafe extern "C" fn sentry_profiler_new(
     boundary(|| {
         let out = Out::new(out)?;
         let isolate: NonNull<c_void> = given(isolate)?.cast();
-        let owner = Owner::current();
-        owner.check()?;
+        refuse_inside()?;
         let settings = checked(options)?;
         let gate = Gate::open();
         let log = settings.logger(&gate);
-        let reporter = Reporter(log.clone());
-        let api = settings.api().map_err(|unsupported| reporter.status(unsupported.into()))?;
-        let core = ProfilerOptions {
-            logging: settings.logging,
-            sampling_interval_us: settings.sampling_interval_us,
-            max_samples: settings.max_samples,
-            wake: settings.waker(&gate),
-            log,
-            api: Some(api),
-            natives_share_name: false,
-        };
-        // SAFETY: as the caller vouches; the core checks the thread.
-        let profiler = unsafe { Profiler::new(isolate, core) }.map_err(|error| reporter.status(error))?;
-        let settings = Arc::new(settings);
-        out.put(sentry_profiler_t { owner, profiler, settings, profiler_id: new_id(), reporter, gate });
-        Ok(())
+        let reporter = Reporter::new(log.clone());
+        let owner = Owner::current(reporter.clone());
+        reporter.clone().guard(|| {
+            let api = settings.api().map_err(|unsupported| reporter.status(unsupported.into()))?;
+            let core = ProfilerOptions {
+                logging: settings.logging,
+                sampling_interval_us: settings.sampling_interval_us,
+                max_samples: settings.max_samples,
+                wake: settings.waker(&gate),
+                log,
+                api: Some(api),
+                natives_share_name: false,
+            };
+            // SAFETY: as the caller vouches; the core checks the thread.
+            let profiler = unsafe { Profiler::new(isolate, core) }.map_err(|error| reporter.status(error))?;
+            let settings = Arc::new(settings);
+            out.put(sentry_profiler_t { owner, profiler, settings, profiler_id: new_id(), reporter, gate });
+            Ok(())
+        })
     })
 }
 
@@ -111,8 +100,8 @@ pub unsafe extern "C" fn sentry_profiler_new(
 /// the title already is dropped and a new one begins.
 ///
 /// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT for a title that is empty or not UTF-8, WRONG_THREAD, IN_CALLBACK,
-/// UNSUPPORTED_V8, START_REFUSED, NO_THREAD, or PANIC. The title is copied. Isolate thread, isolate entered. The first
-/// recording takes up to some milliseconds, with lazy logging more; others some microseconds.
+/// FORKED, UNSUPPORTED_V8, START_REFUSED, NO_THREAD, or PANIC. The title is copied. Isolate thread, isolate entered.
+/// The first recording takes up to some milliseconds, with lazy logging more; others some microseconds.
 ///
 /// # Safety
 /// `profiler` is NULL or alive; `title` is NULL or the address of as many bytes as said.
@@ -133,10 +122,10 @@ pub unsafe extern "C" fn sentry_profiler_start_profiling(
 
 /// Ends a recording and hands out its profile.
 ///
-/// Returns OK, NOT_RECORDING when no recording has the title, NULL_ARGUMENT, INVALID_ARGUMENT for a title that is empty or not
-/// UTF-8, WRONG_THREAD, IN_CALLBACK, UNSUPPORTED_V8 when what V8 recorded makes no sense, or PANIC. The caller owns `*out`, for
-/// `sentry_profile_free`; it is NULL unless OK. Isolate thread, isolate entered. Takes some milliseconds, whatever was
-/// recorded before the last seconds was merged already.
+/// Returns OK, NOT_RECORDING when no recording has the title, NULL_ARGUMENT, INVALID_ARGUMENT for a title that is
+/// empty or not UTF-8, WRONG_THREAD, IN_CALLBACK, FORKED, UNSUPPORTED_V8 when what V8 recorded makes no sense, or
+/// PANIC. The caller owns `*out`, for `sentry_profile_free`; it is NULL unless OK. Isolate thread, isolate entered.
+/// Takes some milliseconds, whatever was recorded before the last seconds was merged already.
 ///
 /// # Safety
 /// `profiler` is NULL or alive; `title` is NULL or the address of as many bytes as said.
@@ -154,7 +143,8 @@ pub unsafe extern "C" fn sentry_profiler_stop_profiling(
         let title = unsafe { name(title, len) }?;
         let profile = profiler.profiler.stop_profiling(title).map_err(|error| profiler.reporter.status(error))?;
         let profile = profile.ok_or(SENTRY_PROFILER_NOT_RECORDING)?;
-        out.put(sentry_profile_t::new(profile, &profiler.profiler_id, profiler.settings.clone()));
+        let settings = profiler.settings.clone();
+        out.put(sentry_profile_t::new(profile, &profiler.profiler_id, settings, profiler.reporter()));
         Ok(())
     };
     // SAFETY: as the caller vouches.
@@ -165,8 +155,8 @@ pub unsafe extern "C" fn sentry_profiler_stop_profiling(
 /// While JavaScript runs nothing depends on it; to be called when the wake callback asks for it, and at any other time without
 /// harm.
 ///
-/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, or PANIC. Isolate thread, isolate entered. Takes at most about a
-/// millisecond.
+/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, or PANIC. Isolate thread, isolate entered. Takes at
+/// most about a millisecond.
 ///
 /// # Safety
 /// `profiler` is NULL or alive.
@@ -179,12 +169,15 @@ pub unsafe extern "C" fn sentry_profiler_poll(
     unsafe { with(profiler, poll) }
 }
 
-/// Stops everything and frees a profiler. Recordings that run are dropped; sessions deliver what they have, and their later
-/// calls answer CLOSED until they are freed, before or after this. Must come before `Isolate::Dispose`. NULL is ignored.
+/// Stops everything and frees a profiler. Recordings that run are dropped; sessions deliver what they have, for which
+/// this waits `SENTRY_PROFILER_FREE_TIMEOUT_MS` at most, and their later calls answer CLOSED until they are freed,
+/// before or after this. Must come before `Isolate::Dispose`. NULL is ignored.
 ///
-/// Returns OK; WRONG_THREAD or IN_CALLBACK: nothing was freed, call again where it is right; PANIC: the handle is gone all the
-/// same. Afterwards no log or wake callback is called any more. Isolate thread; the isolate need not be entered. Waits for the
-/// callbacks that are under way.
+/// Returns OK; TIMEOUT: the profiler is gone, and chunks that were not delivered in time are lost; WRONG_THREAD or
+/// IN_CALLBACK: nothing was freed, call again where it is right; PANIC: the handle is gone all the same. Afterwards no
+/// callback of the profiler or its sessions is called any more: those that are under way are waited for. Isolate
+/// thread, also in destructors at the thread's or the program's end; the isolate need not be entered. In the child of
+/// a `fork` V8's own profiler is not freed, because its sampling thread is missing there.
 ///
 /// # Safety
 /// `profiler` is NULL or alive; nobody uses it afterwards, unless nothing was freed.
@@ -195,15 +188,24 @@ pub unsafe extern "C" fn sentry_profiler_free(
     boundary(|| {
         let Some(profiler) = profiler else { return Ok(()) };
         // SAFETY: as the caller vouches.
-        unsafe { profiler.as_ref() }.owner.check()?;
+        let free = unsafe { profiler.as_ref() }.owner.may_free()?;
+        if let Free::Nothing = free {
+            return Ok(());
+        }
         // SAFETY: every handle comes from a box, and this is the last use of this one.
         let profiler = unsafe { Box::from_raw(profiler.as_ptr()) };
         // A panic leaks it: dropping it would dispose of it once more.
         let profiler = ManuallyDrop::new(profiler);
-        profiler.profiler.dispose();
-        profiler.gate.close();
-        drop(ManuallyDrop::into_inner(profiler));
-        Ok(())
+        let reporter = profiler.reporter.clone();
+        reporter.guard(|| {
+            let delivered = profiler.profiler.dispose();
+            // The parent's callback may hold it.
+            if let Free::All = free {
+                profiler.gate.close();
+            }
+            drop(ManuallyDrop::into_inner(profiler));
+            if delivered { Ok(()) } else { Err(SENTRY_PROFILER_TIMEOUT) }
+        })
     })
 }
 

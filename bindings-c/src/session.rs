@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_char;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use sentry_profiler::encode::envelope::envelope;
 use sentry_profiler::{Chunk, Error, Outcome as CoreOutcome, Session, SessionOptions, Sink};
 
 use crate::arguments::name;
-use crate::boundary::{Out, Outcome, Owner, boundary, fill, given};
+use crate::boundary::{Free, Out, Outcome, Owner, Reporter, Versioned, boundary, fill, given};
 use crate::buffer::sentry_profiler_buffer_t;
 use crate::callback::{Gate, sentry_profiler_chunk_t};
 use crate::options::{Settings, checked, sentry_profiler_options_t};
-use crate::profiler::{self, Reporter, sentry_profiler_t};
+use crate::profiler::{self, sentry_profiler_t};
 use crate::status::Status;
 use crate::status::sentry_profiler_status_t::{self, *};
 use crate::version::SENTRY_PROFILER_FREE_TIMEOUT_MS;
@@ -44,10 +44,14 @@ pub struct sentry_profiler_session_stats_t {
     pub delivered_sample_count: u64,
     /// Chunks dropped because they had fewer than `SENTRY_PROFILER_MIN_CHUNK_SAMPLE_COUNT` samples.
     pub dropped_too_short_count: u64,
-    /// Chunks dropped because too many waited for the encoder.
+    /// Chunks dropped because too many waited for the encoder, or because freeing waited for them no longer.
     pub dropped_overflow_count: u64,
     /// Slices of the isolate's recording dropped because too many waited for the encoder.
     pub dropped_slice_count: u64,
+}
+
+impl Versioned for sentry_profiler_session_stats_t {
+    const FIRST_VERSION: usize = offset_of!(Self, dropped_slice_count) + size_of::<u64>();
 }
 
 /// Runs a call on the session's own thread, outside of callbacks.
@@ -88,6 +92,7 @@ fn status(outcome: CoreOutcome) -> Status {
         CoreOutcome::NotRunning => SENTRY_PROFILER_NOT_RECORDING,
         CoreOutcome::NotSampled => SENTRY_PROFILER_NOT_SAMPLED,
         CoreOutcome::TraceLifecycle => SENTRY_PROFILER_TRACE_LIFECYCLE,
+        CoreOutcome::NoThread => SENTRY_PROFILER_NO_THREAD,
     }
 }
 
@@ -126,9 +131,9 @@ fn sink(settings: &Arc<Settings>, gate: &Gate) -> Result<Sink, Status> {
 /// Makes a session on a profiler. `options` may be NULL, for those that the profiler was made with; either way they need a
 /// chunk callback. Whether the session is sampled is decided here, once.
 ///
-/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT without a chunk callback, WRONG_THREAD, IN_CALLBACK, UNSUPPORTED_V8, or PANIC.
-/// The caller owns `*out`, for `sentry_profiler_session_free`; it is NULL unless OK. Isolate thread, isolate entered. Nothing
-/// records yet.
+/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT without a chunk callback, WRONG_THREAD, IN_CALLBACK, FORKED,
+/// UNSUPPORTED_V8, or PANIC. The caller owns `*out`, for `sentry_profiler_session_free`; it is NULL unless OK. Isolate
+/// thread, isolate entered. Nothing records yet.
 ///
 /// # Safety
 /// `profiler` is NULL or alive.
@@ -165,7 +170,8 @@ pub unsafe extern "C" fn sentry_profiler_session_new(
         let debug_ids = metadata.debug_ids.clone();
         session.set_debug_ids(debug_ids.clone());
         let debug_ids = RefCell::new(debug_ids);
-        out.put(sentry_profiler_session_t { owner: Owner::current(), session, debug_ids, reporter, gate });
+        let owner = Owner::current(reporter.clone());
+        out.put(sentry_profiler_session_t { owner, session, debug_ids, reporter, gate });
         Ok(())
     };
     // SAFETY: as the caller vouches.
@@ -174,9 +180,10 @@ pub unsafe extern "C" fn sentry_profiler_session_new(
 
 /// Begins to record, in the manual lifecycle.
 ///
-/// Returns OK, ALREADY_RECORDING, NOT_SAMPLED, TRACE_LIFECYCLE, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, CLOSED,
-/// UNSUPPORTED_V8, START_REFUSED, NO_THREAD, or PANIC. Isolate thread, isolate entered. Takes up to some milliseconds, with
-/// lazy logging more.
+/// Returns OK, ALREADY_RECORDING, NOT_SAMPLED, TRACE_LIFECYCLE, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED,
+/// CLOSED, UNSUPPORTED_V8, START_REFUSED, or PANIC; NO_THREAD: nothing is recorded yet, and until
+/// `sentry_profiler_session_stop` it is tried again, at growing intervals, in later calls on the session and in
+/// `sentry_profiler_poll`. Isolate thread, isolate entered. Takes up to some milliseconds, with lazy logging more.
 ///
 /// # Safety
 /// `session` is NULL or alive.
@@ -190,8 +197,9 @@ pub unsafe extern "C" fn sentry_profiler_session_start(
 
 /// Ends the recording, in the manual lifecycle; its last chunk goes to the chunk callback.
 ///
-/// Returns OK, NOT_RECORDING, NOT_SAMPLED, TRACE_LIFECYCLE, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, CLOSED, UNSUPPORTED_V8,
-/// or PANIC. Isolate thread, isolate entered. Takes up to some milliseconds; the chunk is encoded elsewhere.
+/// Returns OK, NOT_RECORDING, NOT_SAMPLED, TRACE_LIFECYCLE, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, CLOSED,
+/// UNSUPPORTED_V8, or PANIC. Isolate thread, isolate entered. Takes up to some milliseconds; the chunk is encoded
+/// elsewhere.
 ///
 /// # Safety
 /// `session` is NULL or alive.
@@ -205,8 +213,9 @@ pub unsafe extern "C" fn sentry_profiler_session_stop(
 
 /// Says that a span has begun. In the trace lifecycle the first one begins to record; otherwise nothing happens.
 ///
-/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, CLOSED, UNSUPPORTED_V8, START_REFUSED, NO_THREAD, or PANIC. Isolate
-/// thread, isolate entered. Takes some microseconds, up to some milliseconds after a pause.
+/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, CLOSED, UNSUPPORTED_V8, START_REFUSED, or PANIC.
+/// Where the operating system gives no thread it is OK, the log callback hears of it once, and it is tried again, at
+/// growing intervals. Isolate thread, isolate entered. Takes some microseconds, up to some milliseconds after a pause.
 ///
 /// # Safety
 /// `session` is NULL or alive.
@@ -220,8 +229,8 @@ pub unsafe extern "C" fn sentry_profiler_session_span_started(
 
 /// Says that a span has ended. In the trace lifecycle recording pauses with the last one; one that did not begin is ignored.
 ///
-/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, CLOSED, UNSUPPORTED_V8, or PANIC. Isolate thread, isolate entered.
-/// Takes some microseconds.
+/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, CLOSED, UNSUPPORTED_V8, or PANIC. Isolate thread,
+/// isolate entered. Takes some microseconds.
 ///
 /// # Safety
 /// `session` is NULL or alive.
@@ -236,8 +245,8 @@ pub unsafe extern "C" fn sentry_profiler_session_span_ended(
 /// Closes the open chunk and waits until every chunk up to now has been given to the chunk callback, `timeout_ms` milliseconds
 /// at most. The session goes on.
 ///
-/// Returns OK, TIMEOUT, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, CLOSED, UNSUPPORTED_V8, or PANIC. Isolate thread, isolate
-/// entered.
+/// Returns OK, TIMEOUT, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, CLOSED, UNSUPPORTED_V8, or PANIC. Isolate
+/// thread, isolate entered.
 ///
 /// # Safety
 /// `session` is NULL or alive.
@@ -256,8 +265,8 @@ pub unsafe extern "C" fn sentry_profiler_session_flush(
 
 /// Adds the debug id of a file, for the chunks that are encoded from now on; see `sentry_profiler_options_add_debug_id`.
 ///
-/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT for what is empty or not UTF-8, WRONG_THREAD, IN_CALLBACK, or PANIC. The strings
-/// are copied. Isolate thread.
+/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT for what is empty or not UTF-8, WRONG_THREAD, IN_CALLBACK, FORKED, or
+/// PANIC. The strings are copied. Isolate thread.
 ///
 /// # Safety
 /// `session` is NULL or alive; `file` and `debug_id` are NULL or the addresses of as many bytes as said.
@@ -283,8 +292,8 @@ pub unsafe extern "C" fn sentry_profiler_session_add_debug_id(
 
 /// The id that links events to the session's chunks: 32 lower-case hexadecimal digits, for `contexts.profile.profiler_id`.
 ///
-/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, or PANIC. The caller owns `*out`, for `sentry_profiler_buffer_free`;
-/// it is NULL unless OK. Isolate thread.
+/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, or PANIC. The caller owns `*out`, for
+/// `sentry_profiler_buffer_free`; it is NULL unless OK. Isolate thread.
 ///
 /// # Safety
 /// `session` is NULL or alive.
@@ -305,7 +314,8 @@ pub unsafe extern "C" fn sentry_profiler_session_profiler_id(
 
 /// Tells whether the session profiles at all.
 ///
-/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, or PANIC. `*out` is written only when OK. Isolate thread.
+/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, or PANIC. `*out` is written only when OK. Isolate
+/// thread.
 ///
 /// # Safety
 /// `session` is NULL or alive.
@@ -325,7 +335,8 @@ pub unsafe extern "C" fn sentry_profiler_session_is_sampled(
 
 /// Tells whether the session records now.
 ///
-/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, or PANIC. `*out` is written only when OK. Isolate thread.
+/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, or PANIC. `*out` is written only when OK. Isolate
+/// thread.
 ///
 /// # Safety
 /// `session` is NULL or alive.
@@ -345,8 +356,8 @@ pub unsafe extern "C" fn sentry_profiler_session_is_recording(
 
 /// Tells what became of the chunks so far, also after the profiler was freed.
 ///
-/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT when `stats->struct_size` is not set, WRONG_THREAD, IN_CALLBACK, or PANIC.
-/// `stats` is the caller's. Isolate thread.
+/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT when `stats->struct_size` is not set, WRONG_THREAD, IN_CALLBACK,
+/// FORKED, or PANIC. `stats` is the caller's. Isolate thread.
 ///
 /// # Safety
 /// `session` is NULL or alive; `stats` is NULL or the address of `stats->struct_size` bytes.
@@ -366,7 +377,7 @@ pub unsafe extern "C" fn sentry_profiler_session_stats(
             dropped_slice_count: so_far.dropped_slices,
         };
         // SAFETY: as the caller vouches.
-        unsafe { fill(stats, &all, size_of::<sentry_profiler_session_stats_t>()) }
+        unsafe { fill(stats, &all) }
     };
     // SAFETY: as the caller vouches.
     unsafe { with(session, tell) }
@@ -375,9 +386,12 @@ pub unsafe extern "C" fn sentry_profiler_session_stats(
 /// Ends and frees a session. Its last chunks go to the chunk callback first, for which this waits
 /// `SENTRY_PROFILER_FREE_TIMEOUT_MS` at most. NULL is ignored.
 ///
-/// Returns OK; TIMEOUT: the session is gone, and chunks that were not delivered in time are lost; WRONG_THREAD or IN_CALLBACK:
-/// nothing was freed, call again where it is right; PANIC: the handle is gone all the same. Afterwards the chunk callback is
-/// not called any more: one that is under way is waited for. Isolate thread, before or after `sentry_profiler_free`.
+/// Returns OK; TIMEOUT: the session is gone, and chunks that were not delivered in time are lost; WRONG_THREAD or
+/// IN_CALLBACK: nothing was freed, call again where it is right; PANIC: the handle is gone all the same. Afterwards
+/// the chunk callback is not called any more: one that is under way is waited for. Isolate thread, before or after
+/// `sentry_profiler_free`, also in destructors at the thread's or the program's end. The isolate need not be entered;
+/// when it is not, and something else of the profiler records, the end of the last chunk is lost, and that is TIMEOUT,
+/// too. In the child of a `fork` nothing is delivered.
 ///
 /// # Safety
 /// `session` is NULL or alive; nobody uses it afterwards, unless nothing was freed.
@@ -388,14 +402,34 @@ pub unsafe extern "C" fn sentry_profiler_session_free(
     boundary(|| {
         let Some(session) = session else { return Ok(()) };
         // SAFETY: as the caller vouches.
-        unsafe { session.as_ref() }.owner.check()?;
+        let free = unsafe { session.as_ref() }.owner.may_free()?;
+        if let Free::Nothing = free {
+            return Ok(());
+        }
         // SAFETY: every handle comes from a box, and this is the last use of this one.
         let session = unsafe { Box::from_raw(session.as_ptr()) };
         // A panic leaks it: dropping it would close it once more.
         let session = ManuallyDrop::new(session);
-        let delivered = session.session.close(Duration::from_millis(SENTRY_PROFILER_FREE_TIMEOUT_MS.into()));
-        session.gate.close();
-        drop(ManuallyDrop::into_inner(session));
-        if delivered { Ok(()) } else { Err(SENTRY_PROFILER_TIMEOUT) }
+        let reporter = session.reporter.clone();
+        reporter.guard(|| {
+            let delivered = session.session.close(Duration::from_millis(SENTRY_PROFILER_FREE_TIMEOUT_MS.into()));
+            // The parent's callback may hold it.
+            if let Free::All = free {
+                session.gate.close();
+            }
+            drop(ManuallyDrop::into_inner(session));
+            if delivered { Ok(()) } else { Err(SENTRY_PROFILER_TIMEOUT) }
+        })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn the_first_version_stays_as_it_was() {
+        assert_eq!(sentry_profiler_session_stats_t::FIRST_VERSION, 48);
+    }
 }

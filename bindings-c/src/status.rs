@@ -37,6 +37,8 @@ pub enum sentry_profiler_status_t {
     SENTRY_PROFILER_PANIC = 11,
     /// A failure that has no number of its own in this version; the log callback gets its text.
     SENTRY_PROFILER_OTHER = 12,
+    /// The handle was made by the process that this one was forked from. Here it can only be freed.
+    SENTRY_PROFILER_FORKED = 13,
     /// Start while recording: nothing changed.
     SENTRY_PROFILER_ALREADY_RECORDING = 100,
     /// Stop while not recording: nothing changed.
@@ -60,6 +62,7 @@ impl From<&Error> for Status {
             Error::Reentrant => SENTRY_PROFILER_IN_CALLBACK,
             Error::StartRefused(_) => SENTRY_PROFILER_START_REFUSED,
             Error::Thread(_) => SENTRY_PROFILER_NO_THREAD,
+            Error::Forked => SENTRY_PROFILER_FORKED,
             _ => SENTRY_PROFILER_OTHER,
         }
     }
@@ -85,6 +88,7 @@ const MESSAGES: &[(Status, &CStr)] = &[
     (SENTRY_PROFILER_WRITE_FAILED, c"the write callback asked to stop"),
     (SENTRY_PROFILER_PANIC, c"a bug in libsentry_profiler: the call panicked, and the handle can only be freed"),
     (SENTRY_PROFILER_OTHER, c"a failure without a number of its own"),
+    (SENTRY_PROFILER_FORKED, c"the handle was made by the process that this one was forked from"),
     (SENTRY_PROFILER_ALREADY_RECORDING, c"it records already"),
     (SENTRY_PROFILER_NOT_RECORDING, c"it does not record"),
     (SENTRY_PROFILER_NOT_SAMPLED, c"the session is not sampled"),
@@ -112,7 +116,7 @@ mod tests {
             unsafe { CStr::from_ptr(sentry_profiler_status_message(status)) }
         };
         let named: Vec<u32> = (0..1000).filter(|&status| text(status) != c"an unknown status").collect();
-        assert_eq!(named, (0..=12).chain(100..=103).collect::<Vec<u32>>());
+        assert_eq!(named, (0..=13).chain(100..=103).collect::<Vec<u32>>());
         let mut texts: Vec<_> = named.iter().map(|&status| text(status)).collect();
         texts.sort_unstable();
         texts.dedup();
@@ -128,6 +132,7 @@ mod tests {
             (Error::Reentrant, SENTRY_PROFILER_IN_CALLBACK),
             (Error::StartRefused(2), SENTRY_PROFILER_START_REFUSED),
             (Error::Thread(std::io::ErrorKind::OutOfMemory.into()), SENTRY_PROFILER_NO_THREAD),
+            (Error::Forked, SENTRY_PROFILER_FORKED),
         ] {
             assert_eq!(Status::from(error), status);
         }

@@ -24,8 +24,10 @@ pub const SENTRY_PROFILER_MIN_CHUNK_DURATION_MS: u32 = 100;
 pub const SENTRY_PROFILER_DEFAULT_QUIET_MS: u32 = 1_000;
 /// A chunk with fewer samples is dropped.
 pub const SENTRY_PROFILER_MIN_CHUNK_SAMPLE_COUNT: u32 = 2;
-/// How long freeing a session waits for its last chunks to be delivered.
+/// How long freeing a session or a profiler waits for the last chunks to be delivered.
 pub const SENTRY_PROFILER_FREE_TIMEOUT_MS: u32 = 5_000;
+/// The stack of the threads on which log, wake and chunk callbacks are called, unless that is a thread of the host's.
+pub const SENTRY_PROFILER_CALLBACK_STACK_BYTES: usize = 2_097_152;
 
 // cbindgen prints literals only, so that the two are kept equal here.
 const _: () = {
@@ -37,6 +39,8 @@ const _: () = {
     assert!(SENTRY_PROFILER_MAX_CHUNK_DURATION_MS as u128 == core::CHUNK_DURATION_RANGE.end().as_millis());
     assert!(SENTRY_PROFILER_MIN_CHUNK_DURATION_MS as u128 == core::CHUNK_DURATION_RANGE.start().as_millis());
     assert!(SENTRY_PROFILER_DEFAULT_QUIET_MS as u128 == core::DEFAULT_QUIET.as_millis());
+    assert!(SENTRY_PROFILER_FREE_TIMEOUT_MS as u128 == core::DISPOSE_TIMEOUT.as_millis());
+    assert!(SENTRY_PROFILER_CALLBACK_STACK_BYTES == core::THREAD_STACK_BYTES);
     assert!(SENTRY_PROFILER_MIN_CHUNK_SAMPLE_COUNT as usize == core::MIN_SAMPLES);
 };
 

@@ -291,6 +291,7 @@ impl Session {
             Some(Outcome::NotRunning) => "not-running",
             Some(Outcome::NotSampled) => "not-sampled",
             Some(Outcome::TraceLifecycle) => "trace-lifecycle",
+            Some(Outcome::NoThread) => "no-thread",
         })
     }
 }

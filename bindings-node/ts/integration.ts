@@ -128,6 +128,7 @@ const NO_OPS: Partial<Record<Outcome, string>> = {
   'not-running': 'No-op: the profiler is not running.',
   'trace-lifecycle':
     "No-op: with profileLifecycle: 'trace', spans start and stop the profiler; manual calls are ignored.",
+  'no-thread': 'The system gives no thread for the profiler: it is tried again.',
   closed: 'No-op: this client is closed, or another one profiles now.',
 };
 

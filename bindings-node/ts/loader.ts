@@ -76,6 +76,7 @@ export type Outcome =
   | 'not-running'
   | 'not-sampled'
   | 'trace-lifecycle'
+  | 'no-thread'
   | 'closed';
 
 /** @internal A finished chunk: the JSON of an envelope item's payload, ready to send. */

@@ -31,6 +31,9 @@ pub enum Error {
     /// The call was made from inside a callback of the same profiler.
     #[error("this call was made from inside a callback of the same profiler; make it after the callback has returned")]
     Reentrant,
+    /// The profiler was made by the process that this one was forked from.
+    #[error("the profiler belongs to the process that this one was forked from")]
+    Forked,
     /// V8 refused to start.
     #[error("V8 refused to start a recording (status {0})")]
     StartRefused(i32),

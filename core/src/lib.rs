@@ -10,15 +10,22 @@
 mod capture;
 mod clock;
 pub mod encode;
+mod encoder;
 mod error;
 mod isolate_time;
 mod measurements;
+pub mod panics;
+pub mod process;
 pub mod profile;
 mod profiler;
 mod recorder;
+#[cfg(test)]
+mod reliability;
 mod session;
 mod stream;
+mod summons;
 mod threads;
+mod ticker;
 pub mod v8;
 mod window;
 
@@ -26,10 +33,12 @@ pub use error::Error;
 pub use isolate_time::IsolateTime;
 pub use profile::{Frame, FrameKind, Hotspot, Measurements, Point, Profile, ProfileBuilder, Sample, Stack, StackTotal};
 pub use profiler::{
-    DEFAULT_MAX_SAMPLES, DEFAULT_SAMPLING_INTERVAL_US, Profiler, ProfilerOptions, SAMPLING_INTERVAL_RANGE_US,
+    DEFAULT_MAX_SAMPLES, DEFAULT_SAMPLING_INTERVAL_US, DISPOSE_TIMEOUT, Profiler, ProfilerOptions,
+    SAMPLING_INTERVAL_RANGE_US,
 };
 pub use session::{
     CHUNK_DURATION_RANGE, Chunk, DEFAULT_CHUNK_DURATION, DEFAULT_QUIET, Lifecycle, MIN_SAMPLES, Outcome, Session,
     SessionOptions, SessionStats, Sink,
 };
 pub use stream::{LogLevel, Logger, Waker};
+pub use threads::THREAD_STACK_BYTES;

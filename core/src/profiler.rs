@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -15,8 +16,9 @@ use crate::error::Error;
 use crate::isolate_time::IsolateTime;
 use crate::profile::Profile;
 use crate::recorder::{Recorder, RecorderOptions};
-use crate::session::{Session, SessionOptions};
+use crate::session::{Session, SessionOptions, Shared};
 use crate::stream::{Consumer, Input, Logger, Mark, Waker};
+use crate::threads::Threads;
 use crate::v8::{Api, LoggingMode, Unsupported};
 use crate::window::Window;
 
@@ -26,6 +28,8 @@ pub const DEFAULT_SAMPLING_INTERVAL_US: u32 = 10_101;
 pub const SAMPLING_INTERVAL_RANGE_US: std::ops::RangeInclusive<u32> = 100..=1_000_000;
 /// About 84 minutes at 99 Hz.
 pub const DEFAULT_MAX_SAMPLES: u32 = 500_000;
+/// How long disposing waits for chunks to be delivered.
+pub const DISPOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How an isolate is profiled.
 #[derive(Clone)]
@@ -68,6 +72,7 @@ impl Default for ProfilerOptions {
 pub struct Profiler {
     recorder: Rc<Recorder>,
     recordings: RefCell<HashMap<Box<str>, Recording>>,
+    sessions: RefCell<Vec<Weak<Shared>>>,
     max_samples: u32,
 }
 
@@ -109,10 +114,25 @@ impl Profiler {
             wake: options.wake,
             log: options.log,
             natives_share_name: options.natives_share_name,
+            threads: Threads::get(),
         };
         // SAFETY: as the caller vouches.
         let recorder = unsafe { Recorder::new(api, isolate, options) }?;
-        Ok(Self { recorder, recordings: RefCell::default(), max_samples })
+        Ok(Self::of(recorder, max_samples))
+    }
+
+    pub(crate) fn of(recorder: Rc<Recorder>, max_samples: u32) -> Self {
+        Self { recorder, recordings: RefCell::default(), sessions: RefCell::default(), max_samples }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn stream(&self) -> Arc<crate::stream::Stream> {
+        self.recorder.stream.clone()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn queued(&self) -> usize {
+        self.recorder.stream.queued()
     }
 
     /// Whether the V8 in this process can be profiled, and its version.
@@ -126,7 +146,8 @@ impl Profiler {
     /// Begins a recording. A recording that has the title already is dropped.
     ///
     /// # Errors
-    /// [`Error::EmptyTitle`], [`Error::WrongThread`], [`Error::Closed`], [`Error::StartRefused`], [`Error::Unsupported`].
+    /// [`Error::EmptyTitle`], [`Error::WrongThread`], [`Error::Closed`], [`Error::Forked`], [`Error::StartRefused`],
+    /// [`Error::Thread`], [`Error::Unsupported`].
     pub fn start_profiling(&self, title: &str) -> Result<(), Error> {
         if title.is_empty() {
             return Err(Error::EmptyTitle);
@@ -156,7 +177,13 @@ impl Profiler {
         if title.is_empty() {
             return Err(Error::EmptyTitle);
         }
-        self.recorder.check()?;
+        if let Err(error) = self.recorder.check() {
+            if let Error::Unsupported(_) = error {
+                // It comes to nothing.
+                self.recordings.borrow_mut().remove(title);
+            }
+            return Err(error);
+        }
         let Some(recording) = self.recordings.borrow_mut().remove(title) else { return Ok(None) };
         let end_us = monotonic_us();
         self.recorder.mark(recording.consumer, Mark::End(end_us));
@@ -164,8 +191,9 @@ impl Profiler {
         self.recorder.cut_now();
         self.recorder.stream.drain();
         self.recorder.delete_captured(usize::MAX);
-        if let Some(unsupported) = self.recorder.stream.broken() {
-            return Err(unsupported.clone().into());
+        if self.recorder.stream.broken().is_some() {
+            // What records for others makes as little sense: this stops it.
+            self.recorder.check()?;
         }
         let profile = recording.result.lock().take();
         Ok(profile)
@@ -206,7 +234,11 @@ impl Profiler {
     /// # Errors
     /// [`Error::InvalidOption`], [`Error::Closed`].
     pub fn session(&self, options: SessionOptions) -> Result<Session, Error> {
-        Session::new(self.recorder.clone(), options)
+        let session = Session::new(self.recorder.clone(), options)?;
+        let mut sessions = self.sessions.borrow_mut();
+        sessions.retain(|session| session.strong_count() > 0);
+        sessions.push(session.shared());
+        Ok(session)
     }
 
     /// Ends all sampling, because the process is about to end: V8's sampling thread must not outlive the platform that the
@@ -221,11 +253,26 @@ impl Profiler {
         Ok(())
     }
 
-    /// Stops everything and frees V8's profiler. Open sessions hand out what they have; later calls, theirs too, answer
-    /// [`Error::Closed`].
-    pub fn dispose(&self) {
+    /// Stops everything and frees V8's profiler. Open sessions hand out what they have, for which this waits
+    /// [`DISPOSE_TIMEOUT`] at most; later calls, theirs too, answer [`Error::Closed`]. Answers whether everything was
+    /// handed out: what was not is dropped, and no sink is called any more.
+    ///
+    /// In a process that was forked after the profiler was made, V8's profiler is not freed: its sampling thread
+    /// stayed behind.
+    pub fn dispose(&self) -> bool {
+        if self.recorder.is_foreign() {
+            self.recorder.dispose(|| {});
+            return true;
+        }
         self.recordings.borrow_mut().clear();
-        self.recorder.dispose();
+        let mut delivered = true;
+        self.recorder.dispose(|| {
+            let deadline = Instant::now() + DISPOSE_TIMEOUT;
+            for session in self.sessions.borrow_mut().drain(..).filter_map(|session| session.upgrade()) {
+                delivered &= session.close(deadline.saturating_duration_since(Instant::now()));
+            }
+        });
+        delivered
     }
 }
 

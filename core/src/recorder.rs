@@ -11,7 +11,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -22,7 +21,7 @@ use crate::clock::monotonic_us;
 use crate::error::Error;
 use crate::isolate_time::Stopwatch;
 use crate::stream::{Consumer, Event, FinishedSlice, LogLevel, Logger, Mark, Stream, Waker};
-use crate::threads;
+use crate::threads::Threads;
 use crate::v8::abi::{self, Api};
 use crate::v8::{CpuProfiler, Isolate, LoggingMode, NodeMemory, RecordingId, Title};
 
@@ -38,12 +37,19 @@ const TICKS_GO_ON_US: i64 = 500_000;
 const FIRST_TICK_TRIES: usize = 100;
 /// Ticks are 100 ms apart; what is asked for in between need not read the heap.
 const HEAP_INTERVAL_US: i64 = 60_000;
+/// A thread that was there so short a time ago can be had again, without a try that would take as long as the start
+/// itself.
+const THREAD_PROVEN_US: i64 = 250_000;
+/// When it is tried again whether a thread can be had; each time twice as late.
+const RETRY_US: i64 = 1_000_000;
+const RETRY_MAX_US: i64 = 60_000_000;
 /// What V8 may keep of one slice, which only an isolate that nobody wakes fills. A recording's maximum is its window's: V8
 /// would apply it to every slice, of all recordings and sessions, and not say what it left out.
 const SLICE_MAX_SAMPLES: u32 = 500_000;
 
 thread_local! {
-    /// The recorders of this thread, by stream id: an interrupt that comes late finds none.
+    /// The recorders of this thread, by stream id: an interrupt that comes late finds none. Gone before what a host
+    /// destroys at the thread's end.
     static RECORDERS: RefCell<HashMap<u64, Weak<Recorder>>> = RefCell::default();
 }
 
@@ -79,6 +85,18 @@ struct State {
     ended_us: i64,
     /// The process is about to end: nothing starts any more.
     suspended: bool,
+    /// When V8's sampling thread was there last.
+    thread_seen_us: Option<i64>,
+    /// The system gave no thread.
+    refused: Option<Refused>,
+    /// Consumers that hold the stream and get no samples yet.
+    waiting: Vec<u64>,
+}
+
+#[derive(Clone, Copy)]
+struct Refused {
+    retry_us: i64,
+    wait_us: i64,
 }
 
 #[derive(Clone, Copy)]
@@ -95,6 +113,7 @@ pub(crate) struct RecorderOptions {
     pub(crate) wake: Option<Waker>,
     pub(crate) log: Option<Logger>,
     pub(crate) natives_share_name: bool,
+    pub(crate) threads: &'static Threads,
 }
 
 impl Recorder {
@@ -112,8 +131,9 @@ impl Recorder {
         // SAFETY: as the caller vouches; it is entered.
         let v8 = unsafe { CpuProfiler::new(api.clone(), isolate, options.logging, options.interval_us) };
         let v8 = Some(v8.ok_or(Error::StartRefused(-1))?);
-        let stream = Stream::new(api, isolate, options.interval_us, on_interrupt, options.wake, options.log);
-        stream.shown.lock().natives_share_name = options.natives_share_name;
+        let RecorderOptions { interval_us, wake, log, natives_share_name, threads, .. } = options;
+        let stream = Stream::new(api, isolate, interval_us, threads, on_interrupt, wake, log);
+        stream.shown.lock().natives_share_name = natives_share_name;
         let recorder = Rc::new(Self {
             stream: Arc::new(stream),
             isolate,
@@ -122,13 +142,18 @@ impl Recorder {
             busy: Stopwatch::new(),
             state: RefCell::new(State { v8, ..State::default() }),
         });
-        RECORDERS.with_borrow_mut(|recorders| recorders.insert(recorder.stream.id, Rc::downgrade(&recorder)));
-        threads::enter();
+        let known = (recorder.stream.id, Rc::downgrade(&recorder));
+        // At the thread's end it may be too late for interrupts.
+        let _ = RECORDERS.try_with(|recorders| recorders.borrow_mut().insert(known.0, known.1));
+        threads.enter();
         Ok(recorder)
     }
 
     /// Whether calls that need V8 can be made here and now.
     pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.is_foreign() {
+            return Err(Error::Forked);
+        }
         let Ok(state) = self.state.try_borrow() else { return Err(Error::Reentrant) };
         if state.v8.is_none() {
             return Err(Error::Closed);
@@ -137,9 +162,22 @@ impl Recorder {
             return Err(Error::WrongThread);
         }
         match self.stream.broken() {
-            Some(unsupported) => Err(unsupported.clone().into()),
+            Some(unsupported) => {
+                drop(state);
+                self.stop();
+                Err(unsupported.clone().into())
+            }
             None => Ok(()),
         }
+    }
+
+    /// Whether it belongs to the process that this one was forked from: nothing of it may be touched.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.stream.threads.are_foreign()
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.state.try_borrow().is_ok_and(|state| state.running.is_some())
     }
 
     pub(crate) fn attach(&self, consumer: Box<dyn Consumer>) -> u64 {
@@ -153,7 +191,7 @@ impl Recorder {
     }
 
     pub(crate) fn mark(&self, consumer: u64, mark: Mark) {
-        self.stream.push(Event::Mark(consumer, mark));
+        self.stream.mark(consumer, mark);
     }
 
     /// Keeps the stream running until [`Recorder::release`]; answers since when there are samples for the caller.
@@ -172,6 +210,52 @@ impl Recorder {
         Ok(from_us)
     }
 
+    /// As [`Recorder::hold`], and marks the consumer active from then on. Where no thread can be had that is later: it
+    /// is tried again, at growing intervals, now when the caller insists. Answers whether there are samples by now.
+    pub(crate) fn hold_for(&self, consumer: u64, insist: bool) -> Result<bool, Error> {
+        let _busy = self.busy.lap();
+        self.check()?;
+        let mut state = self.state.borrow_mut();
+        if state.suspended {
+            return Err(Error::Closed);
+        }
+        let now_us = monotonic_us();
+        state.holds += 1;
+        if state.running.is_some() {
+            self.mark(consumer, Mark::Active(now_us));
+            return Ok(true);
+        }
+        state.waiting.push(consumer);
+        let began = self.try_begin(&mut state, now_us, insist);
+        if began.is_err() {
+            state.holds -= 1;
+            state.waiting.retain(|other| *other != consumer);
+        }
+        began
+    }
+
+    /// Tries again whether there can be samples for who waits for them, when it is time or the caller insists. Answers
+    /// whether there are by now.
+    pub(crate) fn retry(&self, insist: bool) -> Result<bool, Error> {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return Ok(true) };
+        if state.waiting.is_empty() || state.suspended {
+            return Ok(state.running.is_some());
+        }
+        self.try_begin(&mut state, monotonic_us(), insist)
+    }
+
+    /// Whether the consumer holds the stream and has had no samples yet.
+    pub(crate) fn waits(&self, consumer: u64) -> bool {
+        self.state.try_borrow().is_ok_and(|state| state.waiting.contains(&consumer))
+    }
+
+    /// Whether the consumer, which holds the stream, has had no samples; it waits no longer.
+    pub(crate) fn waits_in_vain(&self, consumer: u64) -> bool {
+        let waiting = &mut self.state.borrow_mut().waiting;
+        let at = waiting.iter().position(|other| *other == consumer);
+        at.map(|at| waiting.swap_remove(at)).is_some()
+    }
+
     /// Takes a [`Recorder::hold`] back; without any the stream lives on for `linger_us`.
     pub(crate) fn release(&self, now_us: i64, linger_us: i64) {
         let _busy = self.busy.lap();
@@ -181,7 +265,7 @@ impl Recorder {
         if state.holds > 0 {
             return;
         }
-        if linger_us == 0 && state.linger_until_us <= now_us {
+        if state.running.is_none() || linger_us == 0 && state.linger_until_us <= now_us {
             self.end(&mut state);
         } else {
             self.plan(&state);
@@ -194,6 +278,15 @@ impl Recorder {
         let mut state = self.state.borrow_mut();
         state.linger_until_us = 0;
         if state.holds == 0 && state.running.is_some() {
+            self.end(&mut state);
+        }
+    }
+
+    /// Stops the stream for as long as nobody asks for it.
+    fn stop(&self) {
+        if let Ok(mut state) = self.state.try_borrow_mut()
+            && state.running.is_some()
+        {
             self.end(&mut state);
         }
     }
@@ -236,10 +329,18 @@ impl Recorder {
             return;
         }
         let now_us = monotonic_us();
-        if interrupt && let Some(at_us) = state.first_tick_us.filter(|at_us| now_us >= *at_us) {
+        let sensible = self.stream.broken().is_none();
+        if !state.waiting.is_empty() && !state.suspended && sensible {
+            // Where V8 refuses they go on waiting.
+            let _ = self.try_begin(&mut state, now_us, false);
+        }
+        if interrupt
+            && sensible
+            && let Some(at_us) = state.first_tick_us.filter(|at_us| now_us >= *at_us)
+        {
             self.tick_first(&mut state, at_us, now_us);
             self.plan(&state);
-            threads::hurry();
+            self.stream.threads.ticker.hurry();
             return;
         }
         // One thing at a time, so that no block is the sum of several; but finished profiles must not pile up.
@@ -263,7 +364,8 @@ impl Recorder {
             return true;
         }
         let Some(running) = state.running else { return false };
-        if state.holds == 0 && now_us >= state.linger_until_us {
+        let unwanted = state.holds == 0 && now_us >= state.linger_until_us;
+        if unwanted || self.stream.broken().is_some() {
             self.end(state);
         } else if self.stream.stalled.swap(false, Ordering::Relaxed) {
             self.stream.log(LogLevel::Debug, "V8 has sampled nothing for a while: its sampling thread is started anew");
@@ -284,18 +386,30 @@ impl Recorder {
         }
     }
 
-    /// Stops everything, waits for whoever still reads, and frees V8's profiler. What was recorded goes to its consumers.
-    /// Later calls answer [`Error::Closed`].
-    pub(crate) fn dispose(&self) {
+    /// Stops everything, waits for whoever still reads, and frees V8's profiler. What was recorded goes to its
+    /// consumers, and `hand_out` may wait for it to come out. Later calls answer [`Error::Closed`].
+    ///
+    /// Harmless at a thread's end, when what was thread-local is gone, and without the isolate entered. Where the
+    /// process was forked V8's profiler is given up: its sampling thread is not in this process, and to stop it would
+    /// wait for it for ever.
+    pub(crate) fn dispose(&self, hand_out: impl FnOnce()) {
+        if self.is_foreign() {
+            // A call may have been under way on the thread that is missing here.
+            if let Ok(mut state) = self.state.try_borrow_mut() {
+                state.v8 = None;
+            }
+            return;
+        }
         let mut state = self.state.borrow_mut();
         if state.v8.is_none() {
             return;
         }
-        RECORDERS.with_borrow_mut(|recorders| recorders.remove(&self.stream.id));
+        let _ = RECORDERS.try_with(|recorders| recorders.borrow_mut().remove(&self.stream.id));
         self.stream.detach_host();
         if state.running.is_some() {
             self.end(&mut state);
         }
+        self.stream.threads.ticker.unregister(&self.stream);
         self.stream.push(Event::EndAll(monotonic_us()));
         // Waits for the encoder when it is at it; afterwards nothing reads V8's memory.
         self.stream.drain();
@@ -305,7 +419,8 @@ impl Recorder {
             unsafe { v8.dispose() };
         }
         drop(state);
-        threads::leave();
+        hand_out();
+        self.stream.threads.leave();
     }
 
     fn overlap_us(&self) -> i64 {
@@ -335,9 +450,40 @@ impl Recorder {
         unsafe { v8.start(title, SLICE_MAX_SAMPLES) }.map_err(|refused| Error::StartRefused(refused.0))
     }
 
+    /// Begins for those that wait; answers whether it does. The log hears of a refusal once, and of its end.
+    fn try_begin(&self, state: &mut State, now_us: i64, insist: bool) -> Result<bool, Error> {
+        if state.refused.is_some_and(|refused| !insist && now_us < refused.retry_us) {
+            // Whoever came last is looked after as well.
+            self.stream.threads.ticker.register_if_running(&self.stream);
+            self.plan(state);
+            return Ok(false);
+        }
+        match self.begin(state, now_us) {
+            Ok(()) => Ok(true),
+            Err(Error::Thread(why)) => {
+                let wait_us = state.refused.map_or(RETRY_US, |refused| (refused.wait_us * 2).min(RETRY_MAX_US));
+                if state.refused.replace(Refused { retry_us: now_us + wait_us, wait_us }).is_none() {
+                    let error = Error::Thread(why);
+                    self.stream
+                        .log(LogLevel::Warning, &format!("nothing is recorded for now, it is tried again: {error}"));
+                }
+                self.plan(state);
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn begin(&self, state: &mut State, from_us: i64) -> Result<(), Error> {
         self.stream.clock.observe();
-        let id = self.start_v8(state, Title::Empty)?;
+        self.have_threads(state, from_us)?;
+        let id = match self.start_v8(state, Title::Empty) {
+            Ok(id) => id,
+            Err(error) => {
+                self.stream.threads.ticker.unregister(&self.stream);
+                return Err(error);
+            }
+        };
         if self.logging == LoggingMode::Lazy {
             self.sample_host_call(state);
         }
@@ -346,12 +492,28 @@ impl Recorder {
         self.plan_first_tick(state, monotonic_us());
         state.heap_due_us = None;
         self.stream.forget_heap();
-        if let Err(error) = threads::register(&self.stream) {
-            self.end(state);
+        if state.refused.take().is_some() {
+            self.stream.log(LogLevel::Debug, "a thread could be had again: recording begins");
+        }
+        state.waiting.drain(..).for_each(|consumer| self.mark(consumer, Mark::Active(from_us)));
+        self.plan(state);
+        self.stream.threads.ticker.hurry();
+        Ok(())
+    }
+
+    /// The ticker's, and one for V8: from V8 13.6 on (Node 24) it ends the process where it gets none.
+    fn have_threads(&self, state: &State, now_us: i64) -> Result<(), Error> {
+        let threads = self.stream.threads;
+        threads.ticker.register(threads, &self.stream)?;
+        if state.thread_seen_us.is_none_or(|seen_us| now_us - seen_us > THREAD_PROVEN_US)
+            && let Err(error) = threads.probe()
+        {
+            // The ticker looks after those that wait, and after nobody else.
+            if state.holds == 0 {
+                threads.ticker.unregister(&self.stream);
+            }
             return Err(error.into());
         }
-        self.plan(state);
-        threads::hurry();
         Ok(())
     }
 
@@ -387,8 +549,9 @@ impl Recorder {
             self.stop_v8(state, running, monotonic_us(), true);
             state.muted.clear();
             self.stream.clock.observe();
+            state.thread_seen_us = Some(monotonic_us());
         }
-        threads::unregister(&self.stream);
+        self.stream.threads.ticker.unregister(&self.stream);
         self.plan(state);
         self.stream.schedule();
     }
@@ -407,12 +570,12 @@ impl Recorder {
                 state.running = Some(Running { id, title: Title::Empty, from_us, beginning });
                 if !with_tick {
                     self.plan_first_tick(state, monotonic_us());
-                    threads::hurry();
+                    self.stream.threads.ticker.hurry();
                 }
             }
             Err(error) => {
                 state.first_tick_us = None;
-                threads::unregister(&self.stream);
+                self.stream.threads.ticker.unregister(&self.stream);
                 self.stream.log(LogLevel::Warning, &format!("profiling ends: {error}"));
             }
         }
@@ -497,25 +660,27 @@ impl Recorder {
             due_us = 0;
         }
         self.stream.want_first_tick(state.first_tick_us);
+        if let Some(refused) = state.refused.filter(|_| !state.waiting.is_empty()) {
+            due_us = due_us.min(refused.retry_us);
+        }
         self.stream.plan(state.running.map(|running| running.from_us), due_us);
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.dispose();
+        self.dispose(|| {});
     }
 }
 
 unsafe extern "C" fn on_interrupt(_isolate: *mut abi::Isolate, data: *mut c_void) {
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        let stream = data.addr() as u64;
-        let recorder = RECORDERS.with_borrow(|recorders| recorders.get(&stream).and_then(Weak::upgrade));
-        if let Some(recorder) = recorder {
-            recorder.stream.interrupt_pending.store(false, Ordering::Release);
-            recorder.maintain_in(true);
-        }
-    }));
+    let stream = data.addr() as u64;
+    let known = RECORDERS.try_with(|recorders| recorders.try_borrow().ok()?.get(&stream).and_then(Weak::upgrade));
+    let Some(recorder) = known.ok().flatten().filter(|recorder| !recorder.is_foreign()) else { return };
+    recorder.stream.guard(|| {
+        recorder.stream.served();
+        recorder.maintain_in(true);
+    });
 }
 
 /// The first tick after a moment, of ticks an interval apart of which one is known.

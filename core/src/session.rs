@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -14,10 +14,13 @@ use crate::capture::Merge;
 use crate::clock::{Clock, monotonic_us};
 use crate::encode::{ChunkMeta, Thread, sample_v2};
 use crate::error::Error;
+use crate::panics::contain;
 use crate::profile::Profile;
+use crate::profiler::DISPOSE_TIMEOUT;
 use crate::recorder::Recorder;
-use crate::stream::{Consumer, Input, Mark};
-use crate::threads;
+use crate::stream::{Consumer, Event, Input, LogLevel, Logger, Mark, push_mark};
+use crate::threads::Threads;
+use crate::ticker::TICK;
 use crate::window::Window;
 
 /// Sentry starts a new chunk each minute, and refuses one that is longer than 66 s.
@@ -34,10 +37,6 @@ pub const MIN_SAMPLES: usize = 2;
 const MAX_CHUNK_BYTES: usize = 8 << 20;
 /// Finished chunks that may wait for the encoder.
 const MAX_QUEUED_CHUNKS: usize = 16;
-/// Ends and beginnings of spans that may wait for a slice before stretches are joined.
-const MAX_MARKS: usize = 1 << 14;
-/// How long disposing waits for chunks to be delivered.
-const DISPOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sentry's `profileLifecycle`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,6 +131,8 @@ pub enum Outcome {
     NotSampled,
     /// Spans start and stop this session: nothing changed.
     TraceLifecycle,
+    /// The operating system gives no thread: it records as soon as one can be had, unless it is stopped before.
+    NoThread,
 }
 
 /// What became of a session's chunks.
@@ -143,7 +144,7 @@ pub struct SessionStats {
     pub delivered_samples: u64,
     /// Chunks dropped because they had fewer than [`MIN_SAMPLES`] samples.
     pub dropped_too_short: u64,
-    /// Chunks dropped because too many waited for the encoder.
+    /// Chunks dropped because too many waited for the encoder, or because closing waited for them no longer.
     pub dropped_overflow: u64,
     /// Slices of the isolate's stream dropped because too many waited for the encoder.
     pub dropped_slices: u64,
@@ -164,20 +165,28 @@ struct State {
     closed: bool,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     options: SessionOptions,
     profiler_id: String,
     sampled: bool,
     debug_ids: Mutex<Arc<HashMap<String, String>>>,
     output: Mutex<Output>,
+    /// What is waited for: see [`Shared::wait`] and [`Shared::close`].
     delivered: Condvar,
     stats: Stats,
+    threads: &'static Threads,
+    log: Option<Logger>,
 }
 
 #[derive(Default)]
 struct Output {
     queue: VecDeque<Profile>,
-    encoding: bool,
+    /// A job of the encoder's is there for the queue: one for a session, and always when the queue is not empty.
+    scheduled: bool,
+    /// The sink is at it, or about to be called.
+    delivering: bool,
+    /// Nothing is delivered any more.
+    closed: bool,
     /// Flushes asked for, and those whose chunks are in the queue or beyond.
     flushes_asked: u64,
     flushes_applied: u64,
@@ -209,15 +218,7 @@ impl Session {
         }
         recorder.check()?;
         let sampled = is_sampled(options.sample_rate);
-        let shared = Arc::new(Shared {
-            options,
-            profiler_id: new_id(),
-            sampled,
-            debug_ids: Mutex::default(),
-            output: Mutex::default(),
-            delivered: Condvar::new(),
-            stats: Stats::default(),
-        });
+        let shared = Arc::new(Shared::new(options, sampled, recorder.stream.threads, recorder.stream.logger()));
         let consumer = recorder.attach(Box::new(Chunks::new(shared.clone(), recorder.stream.interval_us)));
         Ok(Self { recorder, shared, consumer, state: RefCell::default() })
     }
@@ -235,7 +236,12 @@ impl Session {
     /// Whether it records now.
     pub fn is_recording(&self) -> bool {
         // Whoever disposes of the profiler ends the recording without asking its sessions.
-        self.state.borrow().recording && !matches!(self.recorder.check(), Err(Error::Closed))
+        let open = || !matches!(self.recorder.check(), Err(Error::Closed));
+        self.state.borrow().recording && open() && !self.recorder.waits(self.consumer)
+    }
+
+    pub(crate) fn shared(&self) -> Weak<Shared> {
+        Arc::downgrade(&self.shared)
     }
 
     /// Debug ids by plain path of the file, for the chunks that are encoded from now on.
@@ -243,19 +249,22 @@ impl Session {
         *self.shared.debug_ids.lock() = Arc::new(debug_ids);
     }
 
-    /// Begins to record, in the manual lifecycle.
+    /// Begins to record, in the manual lifecycle; after [`Outcome::NoThread`] as soon as it can.
     ///
     /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`], [`Error::StartRefused`], [`Error::Unsupported`].
+    /// [`Error::Closed`], [`Error::WrongThread`], [`Error::Forked`], [`Error::StartRefused`], [`Error::Unsupported`].
     pub fn start(&self) -> Result<Outcome, Error> {
         if let Some(outcome) = self.refusal()? {
             return Ok(outcome);
         }
-        if self.state.borrow().recording {
+        if !self.state.borrow().recording {
+            return self.begin(true);
+        }
+        if !self.recorder.waits(self.consumer) {
             return Ok(Outcome::AlreadyRunning);
         }
-        self.begin()?;
-        Ok(Outcome::Started)
+        let records = self.recorder.retry(true)?;
+        Ok(if records { Outcome::Started } else { Outcome::NoThread })
     }
 
     /// Ends the recording, in the manual lifecycle; its last chunk is handed out.
@@ -273,7 +282,8 @@ impl Session {
         Ok(Outcome::Stopped)
     }
 
-    /// A span has begun; in the trace lifecycle the first one begins to record.
+    /// A span has begun; in the trace lifecycle the first one begins to record. Where no thread can be had that comes
+    /// later, by itself: services do not fail for it, and the log hears of it.
     ///
     /// # Errors
     /// As [`Session::start`].
@@ -285,7 +295,7 @@ impl Session {
         if self.state.borrow().recording {
             return Ok(());
         }
-        self.begin()
+        self.begin(false).map(drop)
     }
 
     /// A span has ended; with the last one recording pauses. One that did not begin is ignored.
@@ -303,7 +313,9 @@ impl Session {
         }
         state.recording = false;
         let now_us = monotonic_us();
-        self.recorder.mark(self.consumer, Mark::Idle(now_us));
+        if !self.recorder.waits_in_vain(self.consumer) {
+            self.recorder.mark(self.consumer, Mark::Idle(now_us));
+        }
         self.recorder.release(now_us, self.shared.options.quiet.as_micros() as i64);
         Ok(())
     }
@@ -326,29 +338,49 @@ impl Session {
     pub fn finish(&self) -> Result<(), Error> {
         self.check()?;
         let now_us = monotonic_us();
-        let was_recording = std::mem::take(&mut self.state.borrow_mut().recording);
-        if was_recording {
-            self.recorder.release(now_us, 0);
-        }
+        self.let_go(now_us);
         self.hand_out(Mark::End(now_us));
         Ok(())
     }
 
-    /// Finishes, waits for what was recorded to be handed out, at most `timeout`, and closes for good; answers whether all
-    /// was. Harmless when it is closed, or its profiler disposed of, already.
+    /// Finishes, waits for what was recorded to be handed out, at most `timeout`, and closes for good; answers whether
+    /// all was: what was not is dropped. The sink is not called any more: a call that is under way is waited for.
+    /// Harmless when it is closed, or its profiler disposed of, already.
     pub fn close(&self, timeout: Duration) -> bool {
         let finished = self.finish();
-        if std::mem::replace(&mut self.state.borrow_mut().closed, true) {
+        if std::mem::replace(&mut self.state.borrow_mut().closed, true) || self.recorder.is_foreign() {
             return true;
         }
-        if let Err(Error::WrongThread | Error::Reentrant) = finished {
-            self.recorder.mark(self.consumer, Mark::End(monotonic_us()));
-        }
-        let delivered = self.shared.wait(timeout);
+        // At a thread's end, for example, where the isolate is not entered any more.
+        let handed_out = !matches!(finished, Err(Error::WrongThread)) || self.finish_outside();
+        let delivered = self.shared.close(timeout);
         self.recorder.detach(self.consumer);
         // V8's last recording was read: its memory need not wait for the next one.
         self.recorder.maintain();
-        delivered
+        handed_out && delivered
+    }
+
+    /// As [`Session::finish`], without the isolate entered, where V8 can end a recording and begin none. Answers
+    /// whether everything comes out: what is in a recording that goes on for others does not.
+    fn finish_outside(&self) -> bool {
+        let now_us = monotonic_us();
+        self.let_go(now_us);
+        if self.recorder.is_running() {
+            return false;
+        }
+        self.shared.output.lock().flushes_asked += 1;
+        self.recorder.mark(self.consumer, Mark::End(now_us));
+        self.recorder.stream.push(Event::Quiet(now_us));
+        self.recorder.stream.schedule();
+        true
+    }
+
+    /// Wants no samples from now on.
+    fn let_go(&self, now_us: i64) {
+        if std::mem::take(&mut self.state.borrow_mut().recording) {
+            self.recorder.waits_in_vain(self.consumer);
+            self.recorder.release(now_us, 0);
+        }
     }
 
     /// What became of the chunks so far.
@@ -367,7 +399,10 @@ impl Session {
         if self.state.borrow().closed {
             return Err(Error::Closed);
         }
-        self.recorder.check()
+        self.recorder.check()?;
+        // Where the ticker could not be had either, nobody else does. What else goes wrong, the next beginning says.
+        let _ = self.recorder.retry(false);
+        Ok(())
     }
 
     /// Why a manual call does nothing, if so.
@@ -385,11 +420,10 @@ impl Session {
         Ok(self.shared.sampled && self.shared.options.lifecycle == Lifecycle::Trace)
     }
 
-    fn begin(&self) -> Result<(), Error> {
-        let from_us = self.recorder.hold()?;
+    fn begin(&self, insist: bool) -> Result<Outcome, Error> {
+        let records = self.recorder.hold_for(self.consumer, insist)?;
         self.state.borrow_mut().recording = true;
-        self.recorder.mark(self.consumer, Mark::Active(from_us));
-        Ok(())
+        Ok(if records { Outcome::Started } else { Outcome::NoThread })
     }
 
     /// Puts the mark, and has the stream follow up to it.
@@ -408,19 +442,49 @@ impl Drop for Session {
 }
 
 impl Shared {
+    fn new(options: SessionOptions, sampled: bool, threads: &'static Threads, log: Option<Logger>) -> Self {
+        Self {
+            options,
+            profiler_id: new_id(),
+            sampled,
+            debug_ids: Mutex::default(),
+            output: Mutex::default(),
+            delivered: Condvar::new(),
+            stats: Stats::default(),
+            threads,
+            log,
+        }
+    }
+
     /// Until every flush was applied and every chunk handed out.
     fn wait(&self, timeout: Duration) -> bool {
         let deadline = Instant::now().checked_add(timeout);
         let mut output = self.output.lock();
         let asked = output.flushes_asked;
-        while output.flushes_applied < asked || output.encoding || !output.queue.is_empty() {
-            match deadline {
-                Some(deadline) if self.delivered.wait_until(&mut output, deadline).timed_out() => return false,
-                Some(_) => {}
-                None => self.delivered.wait(&mut output),
+        while !output.closed && (output.flushes_applied < asked || output.scheduled) {
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                return false;
             }
+            // There may be no thread to do it yet, and no tick that starts one.
+            self.threads.encoder.ensure(self.threads);
+            let look = now + TICK;
+            self.delivered.wait_until(&mut output, deadline.map_or(look, |deadline| deadline.min(look)));
         }
         true
+    }
+
+    /// Waits, and delivers nothing any more; answers whether everything was.
+    pub(crate) fn close(&self, timeout: Duration) -> bool {
+        let delivered = self.wait(timeout);
+        let mut output = self.output.lock();
+        output.closed = true;
+        let left = std::mem::take(&mut output.queue);
+        self.stats.dropped_overflow.fetch_add(left.len() as u64, Ordering::Relaxed);
+        while output.delivering {
+            self.delivered.wait(&mut output);
+        }
+        delivered
     }
 
     fn flush_applied(&self) {
@@ -435,32 +499,60 @@ impl Shared {
             return;
         }
         let mut output = self.output.lock();
-        if output.queue.len() == MAX_QUEUED_CHUNKS {
-            output.queue.pop_front();
+        if output.closed || output.queue.len() == MAX_QUEUED_CHUNKS {
             self.stats.dropped_overflow.fetch_add(1, Ordering::Relaxed);
         }
+        if output.closed {
+            return;
+        }
+        if output.queue.len() == MAX_QUEUED_CHUNKS {
+            output.queue.pop_front();
+        }
         output.queue.push_back(profile);
+        let scheduled = std::mem::replace(&mut output.scheduled, true);
         drop(output);
-        let shared = self.clone();
-        threads::submit(Box::new(move || shared.deliver_next()));
+        if !scheduled {
+            self.schedule();
+        }
     }
 
-    fn deliver_next(&self) {
+    fn schedule(self: &Arc<Self>) {
+        let shared = self.clone();
+        let job = move || {
+            if let Err(panic) = contain(|| shared.deliver_next())
+                && let Some(log) = &shared.log
+            {
+                // The log may be what panicked.
+                let _ = contain(|| log(LogLevel::Warning, &format!("a chunk could not be delivered: {panic}")));
+            }
+        };
+        self.threads.encoder.submit(self.threads, Box::new(job));
+    }
+
+    fn deliver_next(self: &Arc<Self>) {
         /// Also when the host's sink panics: whoever waits must not wait for ever.
-        struct Delivered<'a>(&'a Shared);
+        struct Delivered<'a>(&'a Arc<Shared>);
         impl Drop for Delivered<'_> {
             fn drop(&mut self) {
-                self.0.output.lock().encoding = false;
+                let mut output = self.0.output.lock();
+                output.delivering = false;
+                output.scheduled = !output.queue.is_empty();
+                let more = output.scheduled;
+                drop(output);
                 self.0.delivered.notify_all();
+                if more {
+                    // After what others have waiting.
+                    self.0.schedule();
+                }
             }
         }
+        let _delivered = Delivered(self);
         let profile = {
             let mut output = self.output.lock();
             let Some(profile) = output.queue.pop_front() else { return };
-            output.encoding = true;
+            output.delivering = true;
             profile
         };
-        let _delivered = Delivered(self);
         let options = &self.options;
         let meta = ChunkMeta {
             chunk_id: new_id(),
@@ -650,13 +742,7 @@ impl Chunks {
 
 impl Consumer for Chunks {
     fn mark(&mut self, mark: Mark) {
-        // So many spans between two slices that their gaps hold no sample: the gap is given up, not the memory.
-        if self.marks.len() >= MAX_MARKS && matches!((self.marks.back(), mark), (Some(Mark::Idle(_)), Mark::Active(_)))
-        {
-            self.marks.pop_back();
-            return;
-        }
-        self.marks.push_back(mark);
+        push_mark(&mut self.marks, mark);
     }
 
     fn input(&mut self, input: &Input<'_>) {
@@ -722,6 +808,7 @@ mod tests {
     use super::*;
     use crate::capture::Slice;
     use crate::measurements::Reading;
+    use crate::stream::MAX_MARKS;
 
     const INTERVAL_US: i64 = 10_000;
     const SECOND_US: i64 = 1_000_000;
@@ -802,15 +889,7 @@ mod tests {
     }
 
     fn shared(options: SessionOptions) -> Arc<Shared> {
-        Arc::new(Shared {
-            options,
-            profiler_id: new_id(),
-            sampled: true,
-            debug_ids: Mutex::default(),
-            output: Mutex::default(),
-            delivered: Condvar::new(),
-            stats: Stats::default(),
-        })
+        Arc::new(Shared::new(options, true, Threads::get(), None))
     }
 
     #[test]

@@ -1,10 +1,8 @@
 //! What an isolate's thread, the ticker and the encoder share: the queue of slices, and the consumers of the stream.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -12,7 +10,9 @@ use parking_lot::Mutex;
 use crate::capture::{self, Beginning, Shown, Slice};
 use crate::clock::{self, Clock};
 use crate::measurements::Reading;
-use crate::threads;
+use crate::panics::contain;
+use crate::summons::{Ask, Summons};
+use crate::threads::Threads;
 use crate::v8::abi::InterruptCallback;
 use crate::v8::{Api, FinishedProfile, Isolate, NodeMemory, Unsupported};
 
@@ -30,8 +30,15 @@ const DEEP_SLICE_NODES: i64 = 5_500;
 const MAX_QUEUED_SLICES: usize = 32;
 /// Readings that may wait for a slice: an hour, for an isolate that nobody wakes.
 const MAX_READINGS: usize = 36_000;
+/// Ends and beginnings of a consumer's spans that may wait before stretches are joined.
+pub(crate) const MAX_MARKS: usize = 1 << 14;
 /// A recording this many intervals long without a sample has lost V8's sampling thread.
 const STALL_INTERVALS: i64 = 50;
+/// An isolate that runs JavaScript for so long without a single sample has something about it that keeps V8 from
+/// sampling.
+const SILENCE_US: i64 = 1_000_000;
+/// Shorter slices have none either.
+const SILENCE_INTERVALS: i64 = 10;
 
 /// Asks the host to have [`Profiler::poll`](crate::Profiler::poll) called on the isolate's thread soon. Any thread.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
@@ -82,6 +89,16 @@ impl Mark {
     }
 }
 
+/// Adds a mark to those that wait, in bounded memory.
+pub(crate) fn push_mark(marks: &mut VecDeque<Mark>, mark: Mark) {
+    // So many spans between two slices that their gaps hold no sample: the gap is given up, not the memory.
+    if marks.len() >= MAX_MARKS && matches!((marks.back(), mark), (Some(Mark::Idle(_)), Mark::Active(_))) {
+        marks.pop_back();
+    } else {
+        marks.push_back(mark);
+    }
+}
+
 /// The stream up to `to_us`, following what the consumer has seen before.
 pub(crate) struct Input<'a> {
     /// The samples of the stretch, and whatever else V8's recording held.
@@ -109,7 +126,6 @@ pub(crate) trait Consumer: Send {
 
 pub(crate) enum Event {
     Attach(u64, Box<dyn Consumer>),
-    Mark(u64, Mark),
     Detach(u64),
     Slice(FinishedSlice),
     /// Time has passed up to here and nothing recorded.
@@ -122,6 +138,15 @@ pub(crate) enum Event {
 struct Queue {
     events: VecDeque<Event>,
     slices: usize,
+    /// What moves each consumer, for as long as it was not said to it. Not among the events: a consumer goes by a
+    /// mark's time, and here they can be joined.
+    marks: Vec<(u64, VecDeque<Mark>)>,
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.marks.is_empty()
+    }
 }
 
 /// An interrupt that serves its purpose only if it comes right when it is wanted.
@@ -153,38 +178,34 @@ struct Host {
     wake: Option<Waker>,
 }
 
+type Consumers = Vec<(u64, Box<dyn Consumer>)>;
+/// For the log, once no lock is held.
+type Remark = (LogLevel, String);
+
 pub(crate) struct Stream {
     pub(crate) id: u64,
     pub(crate) api: Arc<Api>,
     pub(crate) clock: Clock,
     pub(crate) interval_us: u32,
+    pub(crate) threads: &'static Threads,
     interrupt: InterruptCallback,
     host: Mutex<Option<Host>>,
     log: Option<Logger>,
     pub(crate) shown: Mutex<Shown>,
     queue: Mutex<Queue>,
-    consumers: Mutex<Vec<(u64, Box<dyn Consumer>)>>,
+    consumers: Mutex<Consumers>,
     /// To be deleted on the isolate's thread.
     captured: Mutex<VecDeque<(FinishedProfile, NodeMemory)>>,
     readings: Mutex<VecDeque<Reading>>,
     /// The isolate's, as last read; 0 when it was not yet.
     heap_bytes: AtomicU64,
-    /// How long the next slice should be.
-    slice_us: AtomicI64,
-    /// Where a consumer needs a slice to end.
-    boundary_us: AtomicI64,
-    /// Since when the running slice runs, `i64::MAX` when none does.
-    slice_from_us: AtomicI64,
-    /// When the isolate's thread is needed for anything else than the running slice.
-    due_us: AtomicI64,
-    /// The due time for which the host was asked to poll.
-    woken_for_us: AtomicI64,
+    pub(crate) summons: Mutex<Summons>,
     first_tick: Mutex<FirstTick>,
-    pub(crate) interrupt_pending: AtomicBool,
     scheduled: AtomicBool,
     /// V8's sampling thread spins without sampling: all recordings must be stopped once.
     pub(crate) stalled: AtomicBool,
     stalls: Stalls,
+    silence: Mutex<Silence>,
     broken: OnceLock<Unsupported>,
     /// Samples of slices that were dropped because the encoder did not keep up.
     pub(crate) dropped_slices: AtomicU64,
@@ -195,6 +216,7 @@ impl Stream {
         api: Arc<Api>,
         isolate: Isolate,
         interval_us: u32,
+        threads: &'static Threads,
         interrupt: InterruptCallback,
         wake: Option<Waker>,
         log: Option<Logger>,
@@ -205,6 +227,7 @@ impl Stream {
             api,
             clock: Clock::new(),
             interval_us,
+            threads,
             interrupt,
             host: Mutex::new(Some(Host { isolate, wake })),
             log,
@@ -214,16 +237,12 @@ impl Stream {
             captured: Mutex::default(),
             readings: Mutex::default(),
             heap_bytes: AtomicU64::new(0),
-            slice_us: AtomicI64::new(SLICE_MIN_US),
-            boundary_us: AtomicI64::new(i64::MAX),
-            slice_from_us: AtomicI64::new(i64::MAX),
-            due_us: AtomicI64::new(i64::MAX),
-            woken_for_us: AtomicI64::new(i64::MAX),
+            summons: Mutex::new(Summons::new(SLICE_MIN_US)),
             first_tick: Mutex::default(),
-            interrupt_pending: AtomicBool::new(false),
             scheduled: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             stalls: Stalls::default(),
+            silence: Mutex::default(),
             broken: OnceLock::new(),
             dropped_slices: AtomicU64::new(0),
         }
@@ -240,6 +259,18 @@ impl Stream {
         }
     }
 
+    pub(crate) fn logger(&self) -> Option<Logger> {
+        self.log.clone()
+    }
+
+    /// Runs what must not end the thread it runs on; a panic goes to the log.
+    pub(crate) fn guard(&self, run: impl FnOnce()) {
+        if let Err(panic) = contain(run) {
+            // The log may be what panicked.
+            let _ = contain(|| self.log(LogLevel::Warning, &format!("a bug in the profiler: {panic}")));
+        }
+    }
+
     /// What the first slice showed to be wrong with this V8.
     pub(crate) fn broken(&self) -> Option<&Unsupported> {
         self.broken.get()
@@ -247,10 +278,7 @@ impl Stream {
 
     /// When a slice that began at `from_us` should end.
     pub(crate) fn slice_due_us(&self, from_us: i64) -> i64 {
-        let due_us = from_us + self.slice_us.load(Ordering::Relaxed);
-        let boundary_us = self.boundary_us.load(Ordering::Relaxed);
-        // One before this slice was its beginning's reason: the encoder tells the next one once it has read the slice before.
-        if boundary_us > from_us { due_us.min(boundary_us) } else { due_us }
+        self.summons.lock().slice_due_us(from_us)
     }
 
     pub(crate) fn set_heap_bytes(&self, bytes: u64) {
@@ -281,77 +309,138 @@ impl Stream {
     }
 
     pub(crate) fn push(&self, event: Event) {
-        let mut queue = self.queue.lock();
-        if let Event::Slice(_) = event {
-            queue.slices += 1;
-            if queue.slices > MAX_QUEUED_SLICES {
-                self.drop_oldest_slice(&mut queue);
+        let mut dropped = false;
+        {
+            let mut queue = self.queue.lock();
+            match event {
+                Event::Slice(_) => {
+                    queue.slices += 1;
+                    dropped = queue.slices > MAX_QUEUED_SLICES && self.drop_oldest_slice(&mut queue);
+                }
+                // It says all that the one before it says.
+                Event::Quiet(_) if matches!(queue.events.back(), Some(Event::Quiet(_))) => {
+                    drop(queue.events.pop_back())
+                }
+                _ => {}
             }
+            queue.events.push_back(event);
         }
-        queue.events.push_back(event);
-    }
-
-    fn drop_oldest_slice(&self, queue: &mut Queue) {
-        let oldest = queue.events.iter_mut().find(|event| matches!(event, Event::Slice(_)));
-        if let Some(event) = oldest {
-            let Event::Slice(slice) = std::mem::replace(event, Event::Quiet(0)) else { return };
-            *event = Event::Quiet(slice.to_us);
-            queue.slices -= 1;
-            self.captured.lock().push_back((slice.profile, NodeMemory::default()));
-            self.dropped_slices.fetch_add(1, Ordering::Relaxed);
+        // The host may take its time, and the queue is what others wait for.
+        if dropped {
             self.log(LogLevel::Warning, "the encoder does not keep up: a slice of the profile is dropped");
         }
+    }
+
+    pub(crate) fn mark(&self, consumer: u64, mark: Mark) {
+        let mut queue = self.queue.lock();
+        match queue.marks.iter_mut().find(|(id, _)| *id == consumer) {
+            Some((_, marks)) => push_mark(marks, mark),
+            None => queue.marks.push((consumer, VecDeque::from([mark]))),
+        }
+    }
+
+    /// This thread holds none of the locks that a call may wait for.
+    #[cfg(test)]
+    pub(crate) fn assert_unlocked(&self) {
+        // Another thread gives them back.
+        let patience = std::time::Duration::from_secs(5);
+        assert!(self.queue.try_lock_for(patience).is_some(), "the queue is locked");
+        assert!(self.consumers.try_lock_for(patience).is_some(), "the consumers are locked");
+    }
+
+    /// How much waits to be drained.
+    #[cfg(test)]
+    pub(crate) fn queued(&self) -> usize {
+        let queue = self.queue.lock();
+        queue.events.len() + queue.marks.iter().map(|(_, marks)| marks.len()).sum::<usize>()
+    }
+
+    /// Its time has passed all the same. Answers whether there was one.
+    fn drop_oldest_slice(&self, queue: &mut Queue) -> bool {
+        let Some(at) = queue.events.iter().position(|event| matches!(event, Event::Slice(_))) else { return false };
+        let Some(Event::Slice(slice)) = queue.events.remove(at) else { return false };
+        let before = at.checked_sub(1).and_then(|before| queue.events.get_mut(before));
+        match before {
+            Some(Event::Quiet(to_us)) => *to_us = slice.to_us,
+            _ => queue.events.insert(at, Event::Quiet(slice.to_us)),
+        }
+        queue.slices -= 1;
+        self.captured.lock().push_back((slice.profile, NodeMemory::default()));
+        self.dropped_slices.fetch_add(1, Ordering::Relaxed);
+        true
     }
 
     /// Has the encoder thread drain the queue.
     pub(crate) fn schedule(self: &Arc<Self>) {
         if !self.scheduled.swap(true, Ordering::AcqRel) {
             let stream = self.clone();
-            threads::submit(Box::new(move || {
+            let job = move || {
                 stream.scheduled.store(false, Ordering::Release);
-                stream.drain();
-            }));
+                stream.guard(|| stream.drain());
+            };
+            self.threads.encoder.submit(self.threads, Box::new(job));
         }
     }
 
     /// Feeds what is queued to the consumers. Any thread; only one at a time gets on.
     pub(crate) fn drain(&self) {
-        let mut consumers = self.consumers.lock();
-        loop {
-            let event = {
-                let mut queue = self.queue.lock();
-                let event = queue.events.pop_front();
-                if let Some(Event::Slice(_)) = event {
-                    queue.slices -= 1;
-                }
-                event
-            };
-            let Some(event) = event else { break };
-            match event {
-                Event::Attach(id, consumer) => consumers.push((id, consumer)),
-                Event::Detach(id) => consumers.retain(|(other, _)| *other != id),
-                Event::Mark(id, mark) => {
-                    if let Some((_, consumer)) = consumers.iter_mut().find(|(other, _)| *other == id) {
-                        consumer.mark(mark);
-                    }
-                }
-                Event::Slice(slice) => {
-                    let (captured, memory) = self.capture(&slice);
-                    self.captured.lock().push_back((slice.profile, memory));
-                    self.feed(&mut consumers, &captured, slice.from_us, slice.to_us, slice.last);
-                }
-                Event::Quiet(to_us) => self.feed(&mut consumers, &Slice::default(), to_us, to_us, false),
-                Event::EndAll(at_us) => {
-                    consumers.iter_mut().for_each(|(_, consumer)| consumer.mark(Mark::End(at_us)));
-                    self.feed(&mut consumers, &Slice::default(), at_us, at_us, true);
-                }
+        let mut remarks = vec![];
+        {
+            let mut consumers = self.consumers.lock();
+            while let Some(event) = self.next_event(&mut consumers) {
+                self.process(event, &mut consumers, &mut remarks);
             }
+            let boundary_us = consumers.iter().map(|(_, consumer)| consumer.boundary_us()).min();
+            self.summons.lock().boundary_us = boundary_us.unwrap_or(i64::MAX);
         }
-        let boundary_us = consumers.iter().map(|(_, consumer)| consumer.boundary_us()).min();
-        self.boundary_us.store(boundary_us.unwrap_or(i64::MAX), Ordering::Relaxed);
+        // The isolate's thread may wait for the consumers, and must not wait for the host's log.
+        for (level, remark) in remarks {
+            self.log(level, &remark);
+        }
     }
 
-    fn feed(&self, consumers: &mut Vec<(u64, Box<dyn Consumer>)>, slice: &Slice, from_us: i64, to_us: i64, last: bool) {
+    /// The next event, before which the consumers hear all that was said to them by now.
+    fn next_event(&self, consumers: &mut Consumers) -> Option<Event> {
+        let (event, marks) = {
+            let mut queue = self.queue.lock();
+            let event = queue.events.pop_front();
+            if let Some(Event::Slice(_)) = event {
+                queue.slices -= 1;
+            }
+            // Those of a consumer that is still to be attached wait; in the end there is none.
+            let (known, unknown) = std::mem::take(&mut queue.marks)
+                .into_iter()
+                .partition(|(id, _)| event.is_none() || consumers.iter().any(|(other, _)| other == id));
+            queue.marks = unknown;
+            (event, known)
+        };
+        let marks: Vec<(u64, VecDeque<Mark>)> = marks;
+        for (id, marks) in marks {
+            if let Some((_, consumer)) = consumers.iter_mut().find(|(other, _)| *other == id) {
+                marks.into_iter().for_each(|mark| consumer.mark(mark));
+            }
+        }
+        event
+    }
+
+    fn process(&self, event: Event, consumers: &mut Consumers, remarks: &mut Vec<Remark>) {
+        match event {
+            Event::Attach(id, consumer) => consumers.push((id, consumer)),
+            Event::Detach(id) => consumers.retain(|(other, _)| *other != id),
+            Event::Slice(slice) => {
+                let (captured, memory) = self.capture(&slice, remarks);
+                self.captured.lock().push_back((slice.profile, memory));
+                self.feed(consumers, &captured, slice.from_us, slice.to_us, slice.last);
+            }
+            Event::Quiet(to_us) => self.feed(consumers, &Slice::default(), to_us, to_us, false),
+            Event::EndAll(at_us) => {
+                consumers.iter_mut().for_each(|(_, consumer)| consumer.mark(Mark::End(at_us)));
+                self.feed(consumers, &Slice::default(), at_us, at_us, true);
+            }
+        }
+    }
+
+    fn feed(&self, consumers: &mut Consumers, slice: &Slice, from_us: i64, to_us: i64, last: bool) {
         let readings: Vec<Reading> = {
             let mut readings = self.readings.lock();
             let count = readings.partition_point(|reading| reading.time_us < to_us);
@@ -364,17 +453,13 @@ impl Stream {
         consumers.retain(|(_, consumer)| !consumer.is_done());
     }
 
-    fn capture(&self, slice: &FinishedSlice) -> (Slice, NodeMemory) {
+    fn capture(&self, slice: &FinishedSlice, remarks: &mut Vec<Remark>) -> (Slice, NodeMemory) {
         let FinishedSlice { profile, beginning, muted, .. } = slice;
-        let read = || capture::capture(profile, *beginning, muted, self.interval_us, &mut self.shown.lock());
-        let (captured, memory) = match catch_unwind(AssertUnwindSafe(read)) {
-            Ok(Ok(captured)) => captured,
-            Ok(Err(canary)) => {
-                self.break_down(canary);
-                return Default::default();
-            }
-            Err(panic) => {
-                self.break_down(format!("reading it panicked: {}", panic_message(&*panic)));
+        let read = contain(|| capture::capture(profile, *beginning, muted, self.interval_us, &mut self.shown.lock()));
+        let (captured, memory) = match read.unwrap_or_else(|panic| Err(format!("reading it panicked: {panic}"))) {
+            Ok(captured) => captured,
+            Err(canary) => {
+                remarks.extend(self.break_down(canary));
                 return Default::default();
             }
         };
@@ -383,22 +468,26 @@ impl Stream {
         if self.stalls.observe(captured.ticks.len(), length_us, self.interval_us) {
             self.stalled.store(true, Ordering::Relaxed);
         }
+        if self.silence.lock().observe(captured.ticks.len(), length_us, self.interval_us) {
+            let remark = "V8 has not sampled once while JavaScript ran for a second. Its sampling thread may not have started: has \
+                          the program large thread-local variables, or blocks the isolate's thread SIGPROF?";
+            remarks.push((LogLevel::Warning, remark.to_owned()));
+        }
         (captured, memory)
     }
 
     /// Never wrong data: what makes no sense turns profiling off, and is said once.
-    fn break_down(&self, canary: String) {
+    fn break_down(&self, canary: String) -> Option<Remark> {
         let unsupported = Unsupported { version: Some(self.api.version()), missing: vec![], canary: Some(canary) };
-        if self.broken.set(unsupported.clone()).is_ok() {
-            self.log(LogLevel::Warning, &unsupported.to_string());
-        }
+        self.summons.lock().end_all();
+        self.broken.set(unsupported.clone()).ok().map(|()| (LogLevel::Warning, unsupported.to_string()))
     }
 
     fn adapt(&self, captured: &Slice, length_us: i64) {
         // A slice that was cut short says little about long ones.
         if length_us >= SLICE_MIN_US {
             let slice_us = next_slice_us(captured.nodes() as i64, captured.mean_depth() as i64, length_us);
-            self.slice_us.store(slice_us, Ordering::Relaxed);
+            self.summons.lock().slice_us = slice_us;
         }
     }
 
@@ -411,11 +500,11 @@ impl Stream {
         self.captured.lock().len()
     }
 
-    /// Each 100 ms while something records, on the ticker's thread.
+    /// Every 100 ms while something records, on the ticker's thread.
     pub(crate) fn tick(self: &Arc<Self>, now_us: i64, cpu_usage: Option<f64>) {
         self.clock.observe();
         self.push_reading(Reading { time_us: now_us, cpu_usage, heap_bytes: self.heap_bytes() });
-        if !self.queue.lock().events.is_empty() {
+        if !self.queue.lock().is_empty() {
             self.schedule();
         }
         self.ask(now_us, true);
@@ -424,48 +513,48 @@ impl Stream {
     /// Between two ticks: what is due on the isolate's thread need not wait for the next one.
     pub(crate) fn nudge(&self, now_us: i64) {
         let first_tick_us = self.first_tick.lock().ask(now_us);
-        if first_tick_us.is_some() || now_us >= self.due_us() {
-            self.ask(now_us, false);
-        }
+        self.ask(now_us, first_tick_us.is_some());
         if let Some(wanted_us) = first_tick_us {
             self.first_tick.lock().asked(wanted_us);
         }
     }
 
-    /// Has the isolate's thread do what is due: by an interrupt, or by the host when the last one was not served.
-    fn ask(&self, now_us: i64, insist: bool) {
+    fn ask(&self, now_us: i64, on_grid: bool) {
         let host = self.host.lock();
         let Some(host) = &*host else { return };
-        if !self.interrupt_pending.swap(true, Ordering::AcqRel) {
+        let ask = self.summons.lock().decide(now_us, on_grid);
+        match ask {
+            Ask::Nothing => {}
             // SAFETY: the isolate is alive: its recorder takes the host away, under this lock, before it lets go of it. The
             // callback takes the data for a number, and ignores one that is not known on the thread where it is called.
-            unsafe { host.isolate.request_interrupt(&self.api, self.interrupt, self.id as *mut c_void) };
-            return;
-        }
-        // The last interrupt was not served: no JavaScript runs. Once for each thing that is due, and each tick in case the
-        // host did not listen.
-        let due_us = self.due_us();
-        if now_us >= due_us
-            && (self.woken_for_us.swap(due_us, Ordering::Relaxed) != due_us || insist)
-            && let Some(wake) = &host.wake
-        {
-            wake();
-        }
-    }
-
-    /// When the isolate's thread is needed next.
-    pub(crate) fn due_us(&self) -> i64 {
-        let due_us = self.due_us.load(Ordering::Relaxed);
-        match self.slice_from_us.load(Ordering::Relaxed) {
-            i64::MAX => due_us,
-            from_us => due_us.min(self.slice_due_us(from_us)),
+            Ask::Interrupt => unsafe {
+                host.isolate.request_interrupt(&self.api, self.interrupt, self.id as *mut c_void)
+            },
+            Ask::Wake => {
+                /// Also when it panics.
+                struct Woken<'a>(&'a Mutex<Summons>);
+                impl Drop for Woken<'_> {
+                    fn drop(&mut self) {
+                        self.0.lock().woken(clock::monotonic_us());
+                    }
+                }
+                let _woken = Woken(&self.summons);
+                if let Some(wake) = &host.wake {
+                    wake();
+                }
+            }
         }
     }
 
-    /// When the ticker should come back between two ticks; `i64::MAX` when all was asked for.
-    pub(crate) fn nudge_due_us(&self) -> i64 {
-        let due_us = self.due_us();
-        if self.woken_for_us.load(Ordering::Relaxed) == due_us { i64::MAX } else { due_us }
+    /// An interrupt has come: JavaScript runs.
+    pub(crate) fn served(&self) {
+        self.summons.lock().served();
+        self.silence.lock().ran = true;
+    }
+
+    /// When the ticker should come back between two ticks.
+    pub(crate) fn next_look_us(&self) -> i64 {
+        self.summons.lock().next_look_us()
     }
 
     /// When the ticker is to interrupt the isolate for the stream's first tick, `None` when it has.
@@ -486,10 +575,9 @@ impl Stream {
         }
     }
 
-    /// What [`Stream::due_us`] goes by: the running slice, and when the thread is needed for anything else.
+    /// Says when this thread is needed: for the running slice, and for anything else.
     pub(crate) fn plan(&self, slice_from_us: Option<i64>, due_us: i64) {
-        self.slice_from_us.store(slice_from_us.unwrap_or(i64::MAX), Ordering::Relaxed);
-        self.due_us.store(due_us, Ordering::Relaxed);
+        self.summons.lock().plan(slice_from_us, due_us);
     }
 }
 
@@ -523,10 +611,29 @@ impl Stalls {
     }
 }
 
-/// The text of a caught panic.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+/// Notices a V8 that never samples, though JavaScript runs.
+#[derive(Default)]
+struct Silence {
+    /// An interrupt was served since the last slice.
+    ran: bool,
+    /// How long slices in which JavaScript ran were, as long as none had samples.
+    silent_us: i64,
+    /// It is said once, and never of a V8 that did sample.
+    over: bool,
+}
+
+impl Silence {
+    /// Whether that is to be said now.
+    fn observe(&mut self, ticks: usize, length_us: i64, interval_us: u32) -> bool {
+        let ran = std::mem::take(&mut self.ran);
+        self.over |= ticks > 0;
+        if self.over || !ran || length_us < SILENCE_INTERVALS * i64::from(interval_us) {
+            return false;
+        }
+        self.silent_us += length_us;
+        self.over = self.silent_us >= SILENCE_US;
+        self.over
+    }
 }
 
 #[cfg(test)]
@@ -561,5 +668,40 @@ mod tests {
         assert_eq!(tried.len(), 5, "after 1, 2, 4, 8 and 16 slices");
         assert!(!stalls.observe(50, LONG_US, INTERVAL_US));
         assert!(stalls.observe(0, LONG_US, INTERVAL_US), "a new stall is a new one");
+    }
+
+    #[test]
+    fn a_v8_that_never_samples_is_noticed_once_and_only_while_javascript_runs() {
+        let mut silence = Silence::default();
+        let mut slice = |ran, ticks| {
+            silence.ran = ran;
+            silence.observe(ticks, LONG_US / 2, INTERVAL_US)
+        };
+        assert!(!slice(false, 0) && !slice(false, 0) && !slice(false, 0), "the isolate was not entered");
+        assert!(!slice(true, 0));
+        assert!(slice(true, 0), "a second");
+        assert!(!slice(true, 0) && !slice(true, 0), "it was said");
+
+        let mut silence = Silence { ran: true, ..Silence::default() };
+        assert!(!silence.observe(30, LONG_US, INTERVAL_US));
+        silence.ran = true;
+        assert!(!silence.observe(0, LONG_US, INTERVAL_US), "it can sample: that is a stall");
+
+        let mut silence = Silence { ran: true, ..Silence::default() };
+        assert!(!silence.observe(0, LONG_US, 500_000), "hardly any was due");
+    }
+
+    #[test]
+    fn marks_that_wait_are_joined_and_the_last_state_is_right() {
+        let mut marks = VecDeque::new();
+        for span in 0..1_000_000 {
+            push_mark(&mut marks, Mark::Active(span * 2));
+            push_mark(&mut marks, Mark::Idle(span * 2 + 1));
+        }
+        assert!(marks.len() <= MAX_MARKS + 1, "{}", marks.len());
+        assert_eq!(marks.back(), Some(&Mark::Idle(1_999_999)));
+        assert!(marks.iter().map(|mark| mark.time_us()).is_sorted());
+        let active = |mark: &Mark| matches!(mark, Mark::Active(_));
+        assert!(marks.iter().zip(marks.iter().skip(1)).all(|(one, two)| active(one) != active(two)));
     }
 }

@@ -1,140 +1,108 @@
-//! The two threads of the process: the ticker, while something records, and the encoder, from the first finished slice.
-//! Both end with the last recorder. This rendezvous is the library's only global state.
+//! The two threads of a process, and when they begin and end. This rendezvous is the library's only global state.
 
-use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::io;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use crate::encoder::Encoder;
+use crate::process;
+use crate::ticker::Ticker;
 
-use crate::clock;
-use crate::measurements::CpuUsage;
-use crate::stream::Stream;
+/// The stack of both threads, on which the host's callbacks run: what Rust gives a thread. Memory that is not used is
+/// only reserved.
+pub const THREAD_STACK_BYTES: usize = 2 << 20;
+/// The stack that V8 asks for its sampling thread.
+const V8_STACK_BYTES: usize = 256 << 10;
 
-/// Between two readings of CPU and memory.
-pub(crate) const TICK: Duration = Duration::from_millis(100);
-/// An isolate that is asked for something has so long until it is asked again.
-const PATIENCE: Duration = Duration::from_millis(25);
-/// The ticker outlives the last recording a little, since short recordings come in bursts.
-const TICKER_LINGERS: Duration = Duration::from_secs(5);
-/// Neither thread recurses.
-const STACK_BYTES: usize = 256 * 1024;
+type Spawn = dyn Fn(&str, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> + Send + Sync;
+type Probe = dyn Fn() -> io::Result<()> + Send + Sync;
 
-pub(crate) type Job = Box<dyn FnOnce() + Send>;
-
-static TICKER: Ticker = Ticker {
-    state: Mutex::new(TickerState { streams: vec![], thread: None, running: false, hurry: false, quit: false }),
-    changed: Condvar::new(),
-};
-static ENCODER: Encoder = Encoder {
-    state: Mutex::new(EncoderState { jobs: VecDeque::new(), thread: None, quit: false }),
-    changed: Condvar::new(),
-};
-/// Recorders alive; locked across the start and the end of the threads.
-static RECORDERS: Mutex<usize> = Mutex::new(0);
-
-struct Ticker {
-    state: Mutex<TickerState>,
-    changed: Condvar,
+/// Who gives threads.
+pub(crate) struct System {
+    pub(crate) spawn: Box<Spawn>,
+    /// Whether one more could be had at this moment, of the kind that V8 needs.
+    pub(crate) probe: Box<Probe>,
 }
 
-struct TickerState {
-    streams: Vec<Arc<Stream>>,
-    thread: Option<JoinHandle<()>>,
-    running: bool,
-    /// A stream wants something before the next tick.
-    hurry: bool,
-    quit: bool,
+pub(crate) struct Threads {
+    process: u64,
+    system: System,
+    pub(crate) ticker: Ticker,
+    pub(crate) encoder: Encoder,
+    /// Recorders alive; locked across the end of the threads.
+    recorders: Mutex<usize>,
 }
 
-struct Encoder {
-    state: Mutex<EncoderState>,
-    changed: Condvar,
-}
-
-struct EncoderState {
-    jobs: VecDeque<Job>,
-    thread: Option<JoinHandle<()>>,
-    quit: bool,
-}
-
-/// A recorder was made: the threads may start from now on.
-pub(crate) fn enter() {
-    *RECORDERS.lock() += 1;
-}
-
-/// A recorder is gone; with the last one both threads end, which this waits for.
-pub(crate) fn leave() {
-    let mut recorders = RECORDERS.lock();
-    *recorders -= 1;
-    if *recorders > 0 {
-        return;
+impl Threads {
+    pub(crate) fn new(system: System) -> Self {
+        let recorders = Mutex::new(0);
+        Self { process: process::id(), system, ticker: Ticker::new(), encoder: Encoder::new(), recorders }
     }
-    let ticker = {
-        let mut state = TICKER.state.lock();
-        state.quit = true;
-        state.thread.take()
-    };
-    TICKER.changed.notify_all();
-    let encoder = {
-        let mut state = ENCODER.state.lock();
-        state.quit = true;
-        state.thread.take()
-    };
-    ENCODER.changed.notify_all();
-    for thread in [ticker, encoder].into_iter().flatten() {
-        // Its jobs catch their panics, so there is nothing to hear.
-        let _ = thread.join();
-    }
-    TICKER.state.lock().quit = false;
-    ENCODER.state.lock().quit = false;
-}
 
-/// Ticks a stream each 100 ms until [`unregister`].
-pub(crate) fn register(stream: &Arc<Stream>) -> std::io::Result<()> {
-    let mut state = TICKER.state.lock();
-    if !state.running {
-        // A thread that lingered in vain before has returned by now, or is about to.
-        state.thread = Some(spawn("sentry-ticker", tick)?);
-        state.running = true;
-    }
-    state.streams.push(stream.clone());
-    Ok(())
-}
-
-/// No tick begins after this; one may still be under way.
-pub(crate) fn unregister(stream: &Arc<Stream>) {
-    TICKER.state.lock().streams.retain(|other| !Arc::ptr_eq(other, stream));
-}
-
-/// Has the ticker look when a stream wants something next: sooner than it knew.
-pub(crate) fn hurry() {
-    TICKER.state.lock().hurry = true;
-    TICKER.changed.notify_all();
-}
-
-/// Runs a job on the encoder thread, after those before it.
-pub(crate) fn submit(job: Job) {
-    let mut state = ENCODER.state.lock();
-    if state.thread.is_none() {
-        match spawn("sentry-encoder", encode) {
-            Ok(thread) => state.thread = Some(thread),
-            Err(_) => {
-                // Without a thread the work is done here: late is better than never.
-                drop(state);
-                job();
-                return;
+    /// Those of this process. A child of a fork has some of its own: its parent's do not run in it, and their locks
+    /// may be held.
+    pub(crate) fn get() -> &'static Self {
+        static CURRENT: AtomicPtr<Threads> = AtomicPtr::new(ptr::null_mut());
+        let current = CURRENT.load(Ordering::Acquire);
+        // SAFETY: what is put there lives for ever.
+        if let Some(threads) = unsafe { current.as_ref() }.filter(|threads| !threads.are_foreign()) {
+            return threads;
+        }
+        let made = Box::into_raw(Box::new(Self::new(System { spawn: Box::new(spawn), probe: Box::new(probe) })));
+        match CURRENT.compare_exchange(current, made, Ordering::AcqRel, Ordering::Acquire) {
+            // SAFETY: as above; the parent's are given up, not freed.
+            Ok(_) => unsafe { &*made },
+            Err(other) => {
+                // SAFETY: nobody else has seen this one; `other` lives for ever.
+                unsafe {
+                    drop(Box::from_raw(made));
+                    &*other
+                }
             }
         }
     }
-    state.jobs.push_back(job);
-    ENCODER.changed.notify_all();
+
+    /// Whether they belong to the process that this one was forked from.
+    pub(crate) fn are_foreign(&self) -> bool {
+        self.process != process::id()
+    }
+
+    /// A recorder was made: the threads may start from now on.
+    pub(crate) fn enter(&self) {
+        *lock(&self.recorders) += 1;
+    }
+
+    /// A recorder is gone; with the last one both threads end, which this waits for.
+    pub(crate) fn leave(&self) {
+        let mut recorders = lock(&self.recorders);
+        *recorders -= 1;
+        if *recorders == 0 {
+            self.ticker.end();
+            self.encoder.end();
+        }
+    }
+
+    pub(crate) fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+        (self.system.spawn)(name, Box::new(run))
+    }
+
+    pub(crate) fn probe(&self) -> io::Result<()> {
+        (self.system.probe)()
+    }
 }
 
-fn spawn(name: &str, run: fn()) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(move || {
+/// Locks what is whole between any two statements, so that a panic leaves nothing behind.
+///
+/// The locks of this rendezvous are the standard library's, because those of `parking_lot` share a table in which a
+/// fork may leave a lock behind.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn spawn(name: &str, run: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).stack_size(THREAD_STACK_BYTES).spawn(move || {
         block_signals();
         run();
     })
@@ -159,76 +127,77 @@ fn block_signals() {
     }
 }
 
-/// On a grid of ticks; one that came late moves the next at most half of a tick closer.
-fn next_tick(last: Instant, now: Instant) -> Instant {
-    (last + TICK).max(now + TICK / 2)
-}
-
-/// When the ticker has to look after a stream again that is due at `due_us`.
-fn next_nudge(now: Instant, now_us: i64, due_us: i64) -> Option<Instant> {
-    now.checked_add(until(now_us, due_us).max(PATIENCE))
-}
-
-fn until(now_us: i64, at_us: i64) -> Duration {
-    u64::try_from(at_us.saturating_sub(now_us)).map_or(Duration::ZERO, Duration::from_micros)
-}
-
-fn tick() {
-    let mut cpu = CpuUsage::new();
-    let mut last_needed = Instant::now();
-    let mut reading = last_needed + TICK;
-    let mut next = reading;
-    loop {
-        let streams = {
-            let mut state = TICKER.state.lock();
-            while !state.quit && !state.hurry && Instant::now() < next {
-                TICKER.changed.wait_until(&mut state, next);
-            }
-            state.hurry = false;
-            if !state.streams.is_empty() {
-                last_needed = Instant::now();
-            }
-            // It ticks on meanwhile, so that a start need not make it.
-            if state.quit || last_needed.elapsed() >= TICKER_LINGERS {
-                state.running = false;
-                return;
-            }
-            state.streams.clone()
-        };
-        let now = Instant::now();
-        let now_us = clock::monotonic_us();
-        // A host's callback may panic; the other streams go on.
-        let each = |act: &dyn Fn(&Arc<Stream>)| {
-            streams.iter().for_each(|stream| drop(catch_unwind(AssertUnwindSafe(|| act(stream)))));
-        };
-        if now >= reading {
-            let usage = cpu.read();
-            each(&|stream| stream.tick(now_us, usage));
-            reading = next_tick(reading, now);
-        } else {
-            each(&|stream| stream.nudge(now_us));
-        }
-        let nudges = streams.iter().filter_map(|stream| next_nudge(now, now_us, stream.nudge_due_us()));
-        let first_ticks =
-            streams.iter().filter_map(|stream| now.checked_add(until(now_us, stream.first_tick_due_us()?)));
-        next = nudges.chain(first_ticks).fold(reading, Instant::min);
+/// Starts a thread as V8 does, and waits for its end, so that its place is free again.
+///
+/// Not by the standard library, which enlarges a stack that is too small for the program's static thread-local
+/// variables: V8 does not.
+#[cfg(unix)]
+fn probe() -> io::Result<()> {
+    extern "C" fn nothing(argument: *mut libc::c_void) -> *mut libc::c_void {
+        argument
+    }
+    let check = |status: libc::c_int| if status == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(status)) };
+    // SAFETY: the attributes and the handle are ours, initialized before they are read, and the thread touches
+    // nothing.
+    unsafe {
+        let mut attributes = std::mem::zeroed();
+        check(libc::pthread_attr_init(&mut attributes))?;
+        // A size that the system does not take leaves its own; V8 does not ask either.
+        libc::pthread_attr_setstacksize(&mut attributes, V8_STACK_BYTES);
+        let mut thread = std::mem::zeroed();
+        let status = libc::pthread_create(&mut thread, &attributes, nothing, ptr::null_mut());
+        libc::pthread_attr_destroy(&mut attributes);
+        check(status)?;
+        check(libc::pthread_join(thread, ptr::null_mut()))
     }
 }
 
-fn encode() {
-    loop {
-        let job = {
-            let mut state = ENCODER.state.lock();
-            loop {
-                match state.jobs.pop_front() {
-                    Some(job) => break job,
-                    None if state.quit => return,
-                    None => ENCODER.changed.wait(&mut state),
-                }
-            }
+#[cfg(not(unix))]
+fn probe() -> io::Result<()> {
+    let thread = std::thread::Builder::new().stack_size(V8_STACK_BYTES).spawn(|| {})?;
+    let _ = thread.join();
+    Ok(())
+}
+
+/// Threads for tests: their own, which can be had only when the test wishes.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    pub(crate) struct Refusal {
+        refuses: Arc<AtomicBool>,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl Refusal {
+        pub(crate) fn set(&self, refuses: bool) {
+            self.refuses.store(refuses, Ordering::SeqCst);
+        }
+
+        /// How often a thread was asked for since this was.
+        pub(crate) fn asked(&self) -> usize {
+            self.asked.swap(0, Ordering::SeqCst)
+        }
+
+        fn check(&self) -> io::Result<()> {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            let refuses = self.refuses.load(Ordering::SeqCst);
+            if refuses { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        }
+    }
+
+    pub(crate) fn threads() -> (&'static Threads, Refusal) {
+        let refusal = Refusal::default();
+        let (spawns, probes) = (refusal.clone(), refusal.clone());
+        let system = System {
+            spawn: Box::new(move |name, run| spawns.check().and_then(|()| spawn(name, run))),
+            probe: Box::new(move || probes.check().and_then(|()| probe())),
         };
-        // A host's callback may panic; the next job goes on.
-        let _ = catch_unwind(AssertUnwindSafe(job));
+        (Box::leak(Box::new(Threads::new(system))), refusal)
     }
 }
 
@@ -252,20 +221,13 @@ mod tests {
     }
 
     #[test]
-    fn ticks_keep_their_distance_and_their_rhythm() {
-        let begin = Instant::now();
-        let ms = Duration::from_millis;
-        assert_eq!(next_tick(begin, begin + ms(2)), begin + ms(100));
-        assert_eq!(next_tick(begin, begin + ms(40)), begin + ms(100), "the rhythm is kept");
-        assert_eq!(next_tick(begin, begin + ms(90)), begin + ms(140), "two readings are not of one moment");
-        assert_eq!(next_tick(begin, begin + ms(900)), begin + ms(950), "what was missed is not made up for");
+    fn a_thread_can_be_had() {
+        probe().unwrap();
     }
 
     #[test]
-    fn a_stream_is_looked_after_when_it_is_due_and_not_all_the_time() {
-        let now = Instant::now();
-        assert_eq!(next_nudge(now, 1_000_000, 1_040_000), Some(now + Duration::from_millis(40)));
-        assert_eq!(next_nudge(now, 1_000_000, 900_000), Some(now + PATIENCE), "it was just asked");
-        assert!(next_nudge(now, 1_000_000, i64::MAX).is_none_or(|at| at > now + TICK));
+    fn a_process_has_its_threads_once() {
+        assert!(ptr::eq(Threads::get(), Threads::get()));
+        assert!(!Threads::get().are_foreign());
     }
 }

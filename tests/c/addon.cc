@@ -77,7 +77,8 @@ napi_value RunBody(napi_env env, napi_callback_info info) {
     body_host_t host{isolate, Run, isolate, output};
     const int failed = body(&host);
     thread.join();
-    return napi_create_int32(env, failed + own, &result) == napi_ok ? result : nullptr;
+    const int alone = body_alone(&host);
+    return napi_create_int32(env, failed + own + alone, &result) == napi_ok ? result : nullptr;
 }
 
 napi_value Init(napi_env env, napi_value exports) {

@@ -8,9 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Only in libraries that were built with the feature `test-panic`. */
 sentry_profiler_status_t sentry_profiler_test_panic(sentry_profiler_t *profiler);
+/* nothread.c */
+void refuse_threads(int refuse);
 
 #define TEXT(text) (text), strlen(text)
 
@@ -876,7 +879,15 @@ static void a_panic_poisons_the_handle(const body_host_t *host) {
     IS(OK, sentry_profiler_session_start(session));
     IS(OK, sentry_profiler_start_profiling(profiler, TEXT("running")));
     hot(host, 50);
-    IS(PANIC, sentry_profiler_test_panic(profiler));
+    /* Its text goes to the log, and nothing to the host's standard error. */
+    FILE *capture = tmpfile();
+    int standard_error = dup(STDERR_FILENO);
+    if (!CHECK(capture && dup2(fileno(capture), STDERR_FILENO) >= 0)) return;
+    sentry_profiler_status_t status = sentry_profiler_test_panic(profiler);
+    CHECK(dup2(standard_error, STDERR_FILENO) >= 0 && close(standard_error) == 0);
+    IS(PANIC, status);
+    CHECK(fseek(capture, 0, SEEK_END) == 0 && ftell(capture) == 0 && fclose(capture) == 0);
+    CHECK(strstr(seen.last_log, "as the test wishes") != NULL && strstr(seen.last_log, "profiler.rs") != NULL);
     IS(PANIC, sentry_profiler_start_profiling(profiler, TEXT("title")));
     IS(PANIC, sentry_profiler_stop_profiling(profiler, TEXT("running"), &profile));
     CHECK(profile == NULL);
@@ -894,6 +905,63 @@ static void a_panic_poisons_the_handle(const body_host_t *host) {
     IS(OK, sentry_profiler_free(other));
 }
 
+/* From V8 13.6 on the process ends where V8 gets no thread. */
+static void a_system_without_threads(const body_host_t *host) {
+    seen_t seen;
+    begin(host, &seen);
+    sentry_profiler_t *profiler = profiler_for(&seen);
+    sentry_profiler_options_t *options = options_for(&seen);
+    sentry_profiler_session_t *session = NULL;
+    sentry_profile_t *profile = NULL;
+    bool recording = true;
+    IS(OK, sentry_profiler_options_set_chunk_duration_ms(options, 100));
+    IS(OK, sentry_profiler_session_new(profiler, options, &seen.session));
+
+    /* None at all. */
+    refuse_threads(1);
+    IS(NO_THREAD, sentry_profiler_start_profiling(profiler, TEXT("refused")));
+    IS(NOT_RECORDING, sentry_profiler_stop_profiling(profiler, TEXT("refused"), &profile));
+    IS(NO_THREAD, sentry_profiler_session_start(seen.session));
+    IS(OK, sentry_profiler_session_is_recording(seen.session, &recording));
+    CHECK(!recording);
+    refuse_threads(0);
+    IS(OK, sentry_profiler_session_start(seen.session));
+
+    /* None for the encoder: who waits is told, and nobody else delivers. */
+    refuse_threads(1);
+    hot(host, 700);
+    IS(TIMEOUT, sentry_profiler_session_flush(seen.session, 150));
+    CHECK(atomic_load(&seen.chunks) == 0);
+    refuse_threads(0);
+    IS(OK, sentry_profiler_session_flush(seen.session, 20000));
+    SAMPLED(atomic_load(&seen.chunks) >= 2 && atomic_load(&seen.samples) >= 10);
+    IS(OK, sentry_profiler_session_stop(seen.session));
+
+    /* None for V8, after its last one is long gone. */
+    sleep_ms(400);
+    refuse_threads(1);
+    IS(NO_THREAD, sentry_profiler_start_profiling(profiler, TEXT("refused")));
+    IS(OK, sentry_profiler_options_set_lifecycle(options, SENTRY_PROFILER_LIFECYCLE_TRACE));
+    IS(OK, sentry_profiler_session_new(profiler, options, &session));
+    int warnings = atomic_load(&seen.warnings);
+    for (int at = 0; at < 3; at++) {
+        IS(OK, sentry_profiler_session_span_started(session));
+        IS(OK, sentry_profiler_session_span_ended(session));
+    }
+    CHECK(atomic_load(&seen.warnings) == warnings + 1);
+    IS(OK, sentry_profiler_session_span_started(session));
+    refuse_threads(0);
+    /* It is tried again, by itself. */
+    for (recording = false; !recording;) {
+        hot(host, 100);
+        if (!IS(OK, sentry_profiler_session_is_recording(session, &recording))) break;
+    }
+    IS(OK, sentry_profiler_session_free(session));
+    free_session(&seen);
+    IS(OK, sentry_profiler_free(profiler));
+    sentry_profiler_options_free(options);
+}
+
 /* Statuses must be right at once; samples may take another try. */
 static void run(void (*test)(const body_host_t *), const body_host_t *host) {
     for (int tries = 1; tries <= 3; tries++) {
@@ -902,6 +970,12 @@ static void run(void (*test)(const body_host_t *), const body_host_t *host) {
         if (!unsampled) return;
     }
     atomic_fetch_add(&failures, unsampled);
+}
+
+static int count(void) {
+    printf("%d checks, %d failed\n", atomic_load(&checks), atomic_load(&failures));
+    fflush(stdout);
+    return atomic_load(&failures);
 }
 
 int body(const body_host_t *host) {
@@ -920,7 +994,10 @@ int body(const body_host_t *host) {
     run(idle_isolate_is_woken, host);
     run(a_recording_without_samples_is_started_anew, host);
     run(a_panic_poisons_the_handle, host);
-    printf("%d checks, %d failed\n", atomic_load(&checks), atomic_load(&failures));
-    fflush(stdout);
-    return atomic_load(&failures);
+    return count();
+}
+
+int body_alone(const body_host_t *host) {
+    run(a_system_without_threads, host);
+    return count();
 }

@@ -21,6 +21,9 @@ typedef struct {
 /* Runs everything; answers how many checks failed, each of which was printed. */
 int body(const body_host_t *host);
 
+/* As `body`, what only one thread of a process can run at a time. Not every body has it. */
+int body_alone(const body_host_t *host) __attribute__((weak));
+
 #ifdef __cplusplus
 }
 #endif

@@ -76,6 +76,7 @@ int main(int argc, char **argv) {
         v8::Context::Scope running(context.context);
         body_host_t host{isolate, Run, &context, argc > 1 ? argv[1] : nullptr};
         failed = body(&host);
+        if (body_alone) failed += body_alone(&host);
     }
 #ifndef HIDDEN_V8
     if (FreedOutsideOfTheScopes(isolate)) {

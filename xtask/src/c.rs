@@ -105,6 +105,7 @@ pub const STEPS: &[Step] = &[
     ("c-header", "the header compiles in every standard, and takes no context for an isolate", header),
     ("c-symbols", "the shared library exports what it should, and its interface is the committed one", symbols),
     ("c-body", "the C tests, on an embedded V8", shared),
+    ("c-hostile", "hosts that fork, block, end in destructors or have large thread-local variables", hostile),
     ("c-sanitizers", "the C tests under the sanitizers", sanitizers),
     ("c-valgrind", "the C tests under valgrind", valgrind),
     ("c-static", "the C tests, linked statically, also where V8's functions are hidden", linked_statically),
@@ -320,8 +321,9 @@ impl Host<'_> {
 
         let program = folder.join("host");
         let mut command = Command::new("g++");
-        // With the older kind of path the library's own needs are looked up there too.
+        // With the older kind of path the library's own needs are looked up there too. V8 is to find `pthread_create` of nothread.c.
         command.args(self.flags).args(&objects).arg("-o").arg(&program).args(&self.libraries);
+        command.args(["-ldl", "-Wl,--export-dynamic-symbol=pthread_create"]);
         command.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", libnode.folder.display()));
         process::output(&mut command)?;
         Ok(program)
@@ -369,7 +371,47 @@ fn ingest() -> Result<PathBuf> {
 }
 
 fn body() -> Vec<PathBuf> {
-    vec![sources().join("body.c")]
+    ["body.c", "nothread.c"].map(|source| sources().join(source)).into()
+}
+
+/// The cases of tests/c/hostile.cc that take no build of their own.
+const HOSTILE: &[&str] = &[
+    "thread-local",
+    "main-thread-local",
+    "static",
+    "stack",
+    "blocked-free",
+    "blocked-spans",
+    "wake",
+    "fork",
+    "fork-early",
+];
+
+fn hostile() -> Result<String> {
+    let (lib, libnode) = (test_library()?, libnode()?);
+    let program = hostile_program("hostile", &[], &lib, &libnode)?;
+    let large = hostile_program("hostile-large", &["-DTLS_KB=100"], &lib, &libnode)?;
+    let cases = HOSTILE.iter().map(|case| (&program, *case)).chain([(&large, "large-thread-local")]);
+    let mut failed = vec![];
+    for (program, case) in cases {
+        if let Err(error) = process::output(Command::new(program).arg(case)) {
+            println!("{error:#}");
+            failed.push(case);
+        }
+    }
+    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    Ok(format!("{} cases", HOSTILE.len() + 1))
+}
+
+fn hostile_program(name: &str, flags: &[&str], lib: &Path, libnode: &Libnode) -> Result<PathBuf> {
+    let program = scratch(name)?.join("hostile");
+    let mut command = compiler("g++", "c++17");
+    command.args(["-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fno-rtti"]).args(flags);
+    command.arg("-isystem").arg(&libnode.include).arg(sources().join("hostile.cc")).arg("-o").arg(&program);
+    command.args(shared_with(lib, libnode));
+    command.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", libnode.folder.display()));
+    process::output(&mut command)?;
+    Ok(program)
 }
 
 fn shared() -> Result<String> {
@@ -391,6 +433,13 @@ fn sanitizers() -> Result<String> {
     let libraries = shared_with(&lib, &libnode);
     let host = Host { name: "sanitizers", body: &body(), flags: SANITIZERS, libraries }.build(&libnode)?;
     check_sanitizers(&host)?;
+    // An isolate that a sampler outlives is used after it was freed.
+    let hostile = hostile_program("sanitizers-hostile", SANITIZERS, &lib, &libnode)?;
+    for case in ["thread-local", "static"] {
+        let mut command = Command::new(&hostile);
+        set_sanitizers(&mut command);
+        process::output(command.arg(case))?;
+    }
     let mut command = Command::new(&host);
     set_sanitizers(&mut command);
     run_body(&mut command, &host.with_file_name("chunks"))
@@ -522,7 +571,10 @@ fn on_node() -> Result<String> {
     for release in nodes::RELEASES.iter().filter(|release| release.unavailable().is_none()) {
         let node = nodes::fetch(release.version)?;
         let folder = scratch(&format!("node-{}", node.version))?;
-        let (object, file) = (folder.join("body.o"), folder.join("body.node"));
+        let (object, file, nothread) = (folder.join("body.o"), folder.join("body.node"), folder.join("nothread.so"));
+        let mut command = compiler("gcc", "c11");
+        command.args(["-O1", "-fPIC", "-shared"]).arg(sources().join("nothread.c")).arg("-o").arg(&nothread);
+        process::output(&mut command)?;
         let mut command = compiler("gcc", "c11");
         process::output(command.args(["-O1", "-fPIC", "-c"]).arg(sources().join("body.c")).arg("-o").arg(&object))?;
         let mut command = compiler("g++", "c++20");
@@ -537,7 +589,7 @@ fn on_node() -> Result<String> {
             command.arg("--no-compact-code-space");
         }
         let script = "process.exitCode = require(process.argv[1]).run(process.argv[2]) ? 1 : 0";
-        command.args(["-e", script]).arg(&file).env_remove("NODE_OPTIONS");
+        command.args(["-e", script]).arg(&file).env_remove("NODE_OPTIONS").env("LD_PRELOAD", &nothread);
         let said = run_body(&mut command, &folder.join("chunks")).with_context(|| format!("Node {}", node.version))?;
         println!("Node {}: {said}", node.version);
         remarks.push(node.version);

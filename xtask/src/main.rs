@@ -17,6 +17,7 @@ mod process;
 mod sdk;
 mod test;
 mod tree;
+mod tsan;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,8 @@ enum Command {
     Install(c::Arguments),
     /// Compare the core's table of V8 functions with the headers of Node 18, 20, 22, 24 and 26
     V8Abi,
+    /// Run the core's tests of what meets between threads under ThreadSanitizer; the first time it builds a standard library
+    Tsan,
     /// Fetch the Node releases that the tests run on into target/nodes
     Nodes(nodes::Arguments),
 }
@@ -57,6 +60,10 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Install(arguments) => c::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::V8Abi => abi::run().map(|()| ExitCode::SUCCESS),
+        Command::Tsan => tsan::run().map(|result| {
+            println!("{result}");
+            ExitCode::SUCCESS
+        }),
         Command::Nodes(arguments) => nodes::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     match done {

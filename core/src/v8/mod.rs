@@ -1,6 +1,8 @@
 //! The only room that knows V8: its functions, and what may be called when and where.
 
 pub mod abi;
+#[cfg(test)]
+pub(crate) mod fake;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;

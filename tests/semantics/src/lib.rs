@@ -136,6 +136,7 @@ fn outcome(outcome: Outcome) -> String {
         Outcome::NotRunning => "not-running",
         Outcome::NotSampled => "not-sampled",
         Outcome::TraceLifecycle => "trace-lifecycle",
+        Outcome::NoThread => "no-thread",
     }
     .to_owned()
 }

@@ -1,0 +1,166 @@
+//! The encoder thread: what grows with a profile is done there, and there alone the host's chunk callbacks run.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::panics::contain;
+use crate::threads::{Threads, lock};
+
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+pub(crate) struct Encoder {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Bounded: a stream and a session have one each at most.
+    jobs: VecDeque<Job>,
+    /// Whether a thread looks after the jobs, or will as soon as it runs.
+    running: bool,
+    /// The last one that was started.
+    thread: Option<JoinHandle<()>>,
+    quit: bool,
+}
+
+impl Encoder {
+    pub(crate) fn new() -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Runs a job on the encoder thread, after those before it. Where no thread can be had the job waits for
+    /// [`Encoder::ensure`].
+    pub(crate) fn submit(&self, threads: &'static Threads, job: Job) {
+        lock(&self.state).jobs.push_back(job);
+        self.changed.notify_all();
+        self.ensure(threads);
+    }
+
+    /// Tries to start the thread when jobs wait for one.
+    pub(crate) fn ensure(&self, threads: &'static Threads) {
+        let mut state = lock(&self.state);
+        if state.running || state.jobs.is_empty() {
+            return;
+        }
+        // What could not be started now is by the next job, tick, or whoever waits for a job.
+        if let Ok(thread) = threads.spawn("sentry-encoder", move || threads.encoder.run()) {
+            state.running = true;
+            state.thread = Some(thread);
+        }
+    }
+
+    /// Ends the thread once it has done the jobs that wait; jobs that never got a thread are dropped.
+    pub(crate) fn end(&self) {
+        let thread = {
+            let mut state = lock(&self.state);
+            state.quit = true;
+            state.thread.take()
+        };
+        self.changed.notify_all();
+        if let Some(thread) = thread {
+            // Its jobs catch their panics, so there is nothing to hear.
+            let _ = thread.join();
+        }
+        let dropped = {
+            let mut state = lock(&self.state);
+            state.quit = false;
+            // A thread that was started meanwhile does them.
+            if state.running { VecDeque::new() } else { std::mem::take(&mut state.jobs) }
+        };
+        drop(dropped);
+    }
+
+    fn run(&self) {
+        loop {
+            let job = {
+                let mut state = lock(&self.state);
+                loop {
+                    if let Some(job) = state.jobs.pop_front() {
+                        break job;
+                    }
+                    if state.quit {
+                        // Whoever comes later starts another thread.
+                        state.running = false;
+                        return;
+                    }
+                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+            };
+            // Each job says itself what went wrong.
+            let _ = contain(job);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::threads::testing;
+
+    #[test]
+    fn jobs_wait_for_a_thread_and_never_run_on_their_owners() {
+        let (threads, refusal) = testing::threads();
+        let (tell, hear) = mpsc::channel();
+        refusal.set(true);
+        for number in 0..3 {
+            let tell = tell.clone();
+            threads
+                .encoder
+                .submit(threads, Box::new(move || tell.send((number, std::thread::current().id())).unwrap()));
+        }
+        assert!(hear.try_recv().is_err());
+        refusal.set(false);
+        threads.encoder.ensure(threads);
+        for number in 0..3 {
+            let (done, thread) = hear.recv_timeout(Duration::from_secs(10)).unwrap();
+            assert_eq!(done, number);
+            assert_ne!(thread, std::thread::current().id());
+        }
+        refusal.asked();
+        threads.encoder.ensure(threads);
+        assert_eq!(refusal.asked(), 0, "one thread is enough");
+        threads.encoder.end();
+    }
+
+    #[test]
+    fn jobs_are_done_after_the_thread_has_ended_once() {
+        let (threads, _) = testing::threads();
+        let done = Arc::new(AtomicUsize::new(0));
+        let job = || {
+            let done = done.clone();
+            Box::new(move || {
+                done.fetch_add(1, Ordering::SeqCst);
+            })
+        };
+        for round in 1..=20 {
+            threads.encoder.submit(threads, job());
+            // Ending does what waits; some jobs come while it ends.
+            let late = job();
+            std::thread::scope(|scope| {
+                scope.spawn(|| threads.encoder.submit(threads, late));
+                threads.encoder.end();
+            });
+            // One that came just after the end has a thread of its own; one that came without a thread is dropped.
+            threads.encoder.end();
+            assert_eq!(done.load(Ordering::SeqCst), round * 2);
+        }
+        assert!(!lock(&threads.encoder.state).running);
+    }
+
+    #[test]
+    fn a_job_that_panics_does_not_keep_the_next_from_running() {
+        let (threads, _) = testing::threads();
+        let (tell, hear) = mpsc::channel();
+        threads.encoder.submit(threads, Box::new(|| panic!("as the test wishes")));
+        threads.encoder.submit(threads, Box::new(move || tell.send(()).unwrap()));
+        hear.recv_timeout(Duration::from_secs(10)).unwrap();
+        threads.encoder.end();
+    }
+}

@@ -1,0 +1,198 @@
+//! When an isolate's thread is needed, and how it is asked: by an interrupt of V8's, which is served while JavaScript
+//! runs, or by the host's waker, when none does.
+
+use crate::ticker::TICK;
+
+/// So long an isolate that runs JavaScript may take to serve an interrupt.
+const PATIENCE_US: i64 = 25_000;
+/// The waker is called no more often, whatever is due: hosts are promised it.
+const WAKE_DISTANCE_US: i64 = TICK.as_micros() as i64;
+
+/// How the isolate's thread is to be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    Nothing,
+    Interrupt,
+    Wake,
+}
+
+/// All that decides it. The times are the monotonic clock's.
+#[derive(Debug)]
+pub(crate) struct Summons {
+    /// Since when the running slice runs.
+    slice_from_us: Option<i64>,
+    /// How long a slice should be.
+    pub(crate) slice_us: i64,
+    /// Where a consumer needs a slice to end.
+    pub(crate) boundary_us: i64,
+    /// When the thread is needed for anything else.
+    other_due_us: i64,
+    /// The running slice is to end, whenever it began.
+    over: bool,
+    /// When the interrupt was requested that was not served yet.
+    asked_us: Option<i64>,
+    /// When the waker returned last.
+    woken_us: Option<i64>,
+}
+
+impl Summons {
+    pub(crate) fn new(slice_us: i64) -> Self {
+        Self {
+            slice_from_us: None,
+            slice_us,
+            boundary_us: i64::MAX,
+            other_due_us: i64::MAX,
+            over: false,
+            asked_us: None,
+            woken_us: None,
+        }
+    }
+
+    /// The running slice, and when the thread is needed for anything else.
+    pub(crate) fn plan(&mut self, slice_from_us: Option<i64>, other_due_us: i64) {
+        (self.slice_from_us, self.other_due_us) = (slice_from_us, other_due_us);
+    }
+
+    /// No slice is to run any more.
+    pub(crate) fn end_all(&mut self) {
+        self.over = true;
+    }
+
+    /// When a slice that began at `from_us` should end.
+    pub(crate) fn slice_due_us(&self, from_us: i64) -> i64 {
+        let due_us = from_us + self.slice_us;
+        // One before this slice was its beginning's reason: the encoder tells the next one once it has read the slice
+        // before.
+        if self.boundary_us > from_us { due_us.min(self.boundary_us) } else { due_us }
+    }
+
+    /// When the thread is needed next.
+    fn due_us(&self) -> i64 {
+        match self.slice_from_us {
+            Some(_) if self.over => i64::MIN,
+            Some(from_us) => self.other_due_us.min(self.slice_due_us(from_us)),
+            None => self.other_due_us,
+        }
+    }
+
+    /// What to do now. On the grid of ticks an interrupt is requested in any case, since the heap is read in it.
+    pub(crate) fn decide(&mut self, now_us: i64, on_grid: bool) -> Ask {
+        let due = self.due_us() <= now_us;
+        match self.asked_us {
+            None if due || on_grid => {
+                self.asked_us = Some(now_us);
+                Ask::Interrupt
+            }
+            Some(asked_us) if due && self.may_wake_us(asked_us) <= now_us => Ask::Wake,
+            _ => Ask::Nothing,
+        }
+    }
+
+    /// When to decide again, unless a tick comes first; always after what was decided last.
+    pub(crate) fn next_look_us(&self) -> i64 {
+        let due_us = self.due_us();
+        self.asked_us.map_or(due_us, |asked_us| due_us.max(self.may_wake_us(asked_us)))
+    }
+
+    /// No JavaScript has run by then, and the host has had its time since it was woken last.
+    fn may_wake_us(&self, asked_us: i64) -> i64 {
+        let rested_us = self.woken_us.map_or(i64::MIN, |woken_us| woken_us + WAKE_DISTANCE_US);
+        rested_us.max(asked_us + PATIENCE_US)
+    }
+
+    /// The waker has returned.
+    pub(crate) fn woken(&mut self, now_us: i64) {
+        self.woken_us = Some(now_us);
+    }
+
+    /// The interrupt has come.
+    pub(crate) fn served(&mut self) {
+        self.asked_us = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ask::*;
+    use super::*;
+
+    const MS: i64 = 1_000;
+
+    #[test]
+    fn what_is_asked_when() {
+        struct Case {
+            what: &'static str,
+            due_ms: i64,
+            asked_ms: Option<i64>,
+            woken_ms: Option<i64>,
+            now_ms: i64,
+            on_grid: bool,
+            ask: Ask,
+        }
+        #[rustfmt::skip]
+        let cases = [
+            Case { what: "nothing due", due_ms: 500, asked_ms: None, woken_ms: None, now_ms: 499, on_grid: false, ask: Nothing },
+            Case { what: "due", due_ms: 500, asked_ms: None, woken_ms: None, now_ms: 500, on_grid: false, ask: Interrupt },
+            Case { what: "a tick", due_ms: 500, asked_ms: None, woken_ms: None, now_ms: 400, on_grid: true, ask: Interrupt },
+            Case { what: "it was just asked", due_ms: 500, asked_ms: Some(490), woken_ms: None, now_ms: 514, on_grid: false, ask: Nothing },
+            Case { what: "no JavaScript runs", due_ms: 500, asked_ms: Some(490), woken_ms: None, now_ms: 515, on_grid: false, ask: Wake },
+            Case { what: "no JavaScript runs, nothing due", due_ms: 500, asked_ms: Some(100), woken_ms: None, now_ms: 400, on_grid: true, ask: Nothing },
+            Case { what: "no JavaScript has run for long", due_ms: 500, asked_ms: Some(100), woken_ms: None, now_ms: 500, on_grid: false, ask: Wake },
+            Case { what: "woken already", due_ms: 500, asked_ms: Some(100), woken_ms: Some(500), now_ms: 599, on_grid: false, ask: Nothing },
+            Case { what: "woken already, a tick", due_ms: 500, asked_ms: Some(100), woken_ms: Some(500), now_ms: 599, on_grid: true, ask: Nothing },
+            Case { what: "the host did not listen", due_ms: 500, asked_ms: Some(100), woken_ms: Some(500), now_ms: 600, on_grid: false, ask: Wake },
+            Case { what: "the next thing is due soon after", due_ms: 530, asked_ms: Some(100), woken_ms: Some(500), now_ms: 530, on_grid: false, ask: Nothing },
+            Case { what: "and gets its turn", due_ms: 530, asked_ms: Some(100), woken_ms: Some(500), now_ms: 600, on_grid: true, ask: Wake },
+            Case { what: "JavaScript ran since", due_ms: 530, asked_ms: None, woken_ms: Some(500), now_ms: 530, on_grid: false, ask: Interrupt },
+        ];
+        for case in cases {
+            let mut summons = Summons::new(0);
+            summons.plan(None, case.due_ms * MS);
+            (summons.asked_us, summons.woken_us) = (case.asked_ms.map(|ms| ms * MS), case.woken_ms.map(|ms| ms * MS));
+            assert_eq!(summons.decide(case.now_ms * MS, case.on_grid), case.ask, "{}", case.what);
+        }
+    }
+
+    /// An idle isolate whose host polls at once when it is woken: slices of a second, each followed by what is due 30
+    /// ms later.
+    #[test]
+    fn an_idle_isolate_is_woken_on_time_and_not_too_often() {
+        let mut summons = Summons::new(1_000 * MS);
+        summons.plan(Some(0), i64::MAX);
+        let (mut now_us, mut grid_us, mut woken) = (0, 100 * MS, vec![]);
+        while now_us < 20_000 * MS {
+            let due_us = summons.due_us();
+            match summons.decide(now_us, now_us == grid_us) {
+                Wake => {
+                    // It takes a while, too.
+                    summons.woken(now_us + 3 * MS);
+                    assert!(now_us - due_us <= 2 * WAKE_DISTANCE_US, "{due_us} was served at {now_us}");
+                    woken.push(now_us);
+                    let in_time = summons.other_due_us <= now_us;
+                    let from_us = if in_time { summons.slice_from_us } else { Some(now_us) };
+                    summons.plan(from_us, if in_time { i64::MAX } else { now_us + 30 * MS });
+                }
+                Interrupt | Nothing => {}
+            }
+            if now_us == grid_us {
+                grid_us += 100 * MS;
+            }
+            let next_us = summons.next_look_us().min(grid_us);
+            assert!(next_us > now_us, "the ticker would spin");
+            now_us = next_us;
+        }
+        assert!(woken.len() >= 30, "{woken:?}");
+        assert!(woken.is_sorted_by(|one, two| two - one >= WAKE_DISTANCE_US), "{woken:?}");
+    }
+
+    #[test]
+    fn what_makes_no_sense_ends_at_once() {
+        let mut summons = Summons::new(1_000 * MS);
+        summons.plan(Some(0), i64::MAX);
+        assert_eq!(summons.decide(10 * MS, false), Nothing);
+        summons.end_all();
+        assert_eq!(summons.decide(10 * MS, false), Interrupt);
+        summons.plan(None, i64::MAX);
+        assert_eq!(summons.next_look_us(), i64::MAX);
+    }
+}

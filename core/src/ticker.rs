@@ -1,0 +1,184 @@
+//! The ticker thread, while something records: it reads CPU and memory, and asks isolates for what is due.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::measurements::CpuUsage;
+use crate::stream::Stream;
+use crate::threads::{Threads, lock};
+
+/// Between two readings of CPU and memory.
+pub(crate) const TICK: Duration = Duration::from_millis(100);
+/// It outlives the last recording a little, since short recordings come in bursts.
+const LINGERS: Duration = Duration::from_secs(5);
+/// Between two looks at a stream, at least.
+const LOOK: Duration = Duration::from_millis(5);
+
+pub(crate) struct Ticker {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    streams: Vec<Arc<Stream>>,
+    thread: Option<JoinHandle<()>>,
+    running: bool,
+    /// A stream wants something before the next tick.
+    hurry: bool,
+    quit: bool,
+}
+
+impl State {
+    fn add(&mut self, stream: &Arc<Stream>) {
+        if !self.streams.iter().any(|other| Arc::ptr_eq(other, stream)) {
+            self.streams.push(stream.clone());
+        }
+    }
+}
+
+impl Ticker {
+    pub(crate) fn new() -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Ticks a stream every 100 ms until [`Ticker::unregister`].
+    pub(crate) fn register(&self, threads: &'static Threads, stream: &Arc<Stream>) -> std::io::Result<()> {
+        let mut state = lock(&self.state);
+        if !state.running {
+            // A thread that lingered in vain before has returned by now, or is about to.
+            state.thread = Some(threads.spawn("sentry-ticker", move || threads.ticker.run(threads))?);
+            state.running = true;
+        }
+        state.add(stream);
+        Ok(())
+    }
+
+    /// As [`Ticker::register`], where that takes no new thread.
+    pub(crate) fn register_if_running(&self, stream: &Arc<Stream>) {
+        let mut state = lock(&self.state);
+        if state.running {
+            state.add(stream);
+        }
+    }
+
+    /// No tick begins after this; one may still be under way.
+    pub(crate) fn unregister(&self, stream: &Arc<Stream>) {
+        lock(&self.state).streams.retain(|other| !Arc::ptr_eq(other, stream));
+    }
+
+    /// Has the ticker look when a stream wants something next: sooner than it knew.
+    pub(crate) fn hurry(&self) {
+        lock(&self.state).hurry = true;
+        self.changed.notify_all();
+    }
+
+    /// Ends the thread, which this waits for.
+    pub(crate) fn end(&self) {
+        let thread = {
+            let mut state = lock(&self.state);
+            state.quit = true;
+            state.thread.take()
+        };
+        self.changed.notify_all();
+        if let Some(thread) = thread {
+            // It catches the panics of what it calls, so there is nothing to hear.
+            let _ = thread.join();
+        }
+        lock(&self.state).quit = false;
+    }
+
+    /// As the thread does for moments.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> impl Drop + '_ {
+        struct Held<'a>(#[allow(dead_code)] std::sync::MutexGuard<'a, State>);
+        impl Drop for Held<'_> {
+            fn drop(&mut self) {}
+        }
+        Held(lock(&self.state))
+    }
+
+    fn run(&self, threads: &'static Threads) {
+        let mut cpu = CpuUsage::new();
+        let mut last_needed = Instant::now();
+        let mut reading = last_needed + TICK;
+        let mut next = reading;
+        loop {
+            let streams = {
+                let mut state = lock(&self.state);
+                loop {
+                    let left = next.saturating_duration_since(Instant::now());
+                    if state.quit || state.hurry || left.is_zero() {
+                        break;
+                    }
+                    state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+                }
+                state.hurry = false;
+                if !state.streams.is_empty() {
+                    last_needed = Instant::now();
+                }
+                // It ticks on meanwhile, so that a start need not make it.
+                if state.quit || last_needed.elapsed() >= LINGERS {
+                    state.running = false;
+                    return;
+                }
+                state.streams.clone()
+            };
+            let now = Instant::now();
+            let now_us = clock::monotonic_us();
+            // A host's callback may panic; the other streams go on.
+            let each = |act: &dyn Fn(&Arc<Stream>)| streams.iter().for_each(|stream| stream.guard(|| act(stream)));
+            if now >= reading {
+                threads.encoder.ensure(threads);
+                let usage = cpu.read();
+                each(&|stream| stream.tick(now_us, usage));
+                reading = next_tick(reading, now);
+            } else {
+                each(&|stream| stream.nudge(now_us));
+            }
+            let looks = streams.iter().filter_map(|stream| next_look(now, now_us, stream.next_look_us()));
+            let first_ticks =
+                streams.iter().filter_map(|stream| now.checked_add(until(now_us, stream.first_tick_due_us()?)));
+            next = looks.chain(first_ticks).fold(reading, Instant::min);
+        }
+    }
+}
+
+/// On a grid of ticks; one that came late moves the next at most half of a tick closer.
+fn next_tick(last: Instant, now: Instant) -> Instant {
+    (last + TICK).max(now + TICK / 2)
+}
+
+/// When to look after a stream again that asks for it at `at_us`.
+fn next_look(now: Instant, now_us: i64, at_us: i64) -> Option<Instant> {
+    now.checked_add(until(now_us, at_us).max(LOOK))
+}
+
+fn until(now_us: i64, at_us: i64) -> Duration {
+    u64::try_from(at_us.saturating_sub(now_us)).map_or(Duration::ZERO, Duration::from_micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_keep_their_distance_and_their_rhythm() {
+        let begin = Instant::now();
+        let ms = Duration::from_millis;
+        assert_eq!(next_tick(begin, begin + ms(2)), begin + ms(100));
+        assert_eq!(next_tick(begin, begin + ms(40)), begin + ms(100), "the rhythm is kept");
+        assert_eq!(next_tick(begin, begin + ms(90)), begin + ms(140), "two readings are not of one moment");
+        assert_eq!(next_tick(begin, begin + ms(900)), begin + ms(950), "what was missed is not made up for");
+    }
+
+    #[test]
+    fn a_stream_is_looked_after_when_it_asks_for_it_and_not_all_the_time() {
+        let now = Instant::now();
+        assert_eq!(next_look(now, 1_000_000, 1_040_000), Some(now + Duration::from_millis(40)));
+        assert_eq!(next_look(now, 1_000_000, 900_000), Some(now + LOOK));
+        assert!(next_look(now, 1_000_000, i64::MAX).is_none_or(|at| at > now + TICK));
+    }
+}
