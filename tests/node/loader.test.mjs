@@ -1,18 +1,15 @@
 // Which native file is loaded, and what is said when none can be.
 
 import assert from 'node:assert/strict';
-import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import test from 'node:test';
-import { ADDON, PACKAGE, SDK } from './support/environment.mjs';
+import { ADDON, NO_PEER, PACKAGE, PEER } from './support/environment.mjs';
 import { startIngest } from './support/ingest.mjs';
 import { project, run, runService, SERVICE } from './support/service.mjs';
 
 const OWN_NAME = basename(ADDON);
-const OLD_NAME = OWN_NAME.replace('sentry_profiler', 'sentry_cpu_profiler').replace(
-  '.node',
-  `-${process.versions.modules}.node`,
-);
+const OLD_NAME = basename(PEER);
 const PLATFORM = OWN_NAME.replace('sentry_profiler-', '').replace('.node', '');
 
 /** Loads the package and says what comes of it. */
@@ -131,10 +128,7 @@ test('a file that cannot be loaded', async t => {
   assertUnavailable(result, 'ERR_SENTRY_PROFILER_LOAD', join(result.dir, 'text.node'), 'unset');
 });
 
-const PEER = join(SDK.dir, 'node_modules/@sentry/node-cpu-profiler/lib', OLD_NAME);
-const noPeer = existsSync(PEER) ? false : `@sentry/node-cpu-profiler has no binary for Node ${process.versions.node}`;
-
-test("the old package's own binary under its name", { skip: noPeer }, async t => {
+test("the old package's own binary under its name", { skip: NO_PEER }, async t => {
   const result = await load(t, {
     prepare: dir => copyFileSync(PEER, join(dir, OLD_NAME)),
     env: dir => ({ SENTRY_PROFILER_BINARY_DIR: dir }),
