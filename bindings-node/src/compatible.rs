@@ -90,7 +90,7 @@ fn environment(env: &Env) -> std::result::Result<std::rc::Rc<Environment>, Throw
 }
 
 /// A string's text; what is no Unicode in it is replaced.
-fn string(value: Option<&Unknown<'_>>) -> Option<String> {
+pub fn string(value: Option<&Unknown<'_>>) -> Option<String> {
     let value = value.filter(|value| value.get_type().is_ok_and(|kind| kind == ValueType::String))?;
     // SAFETY: its type was checked.
     let text: JsString<'_> = unsafe { value.cast() }.ok()?;

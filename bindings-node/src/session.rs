@@ -10,12 +10,15 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use parking_lot::Mutex;
 use sentry_profiler::encode::Thread;
-use sentry_profiler::{Lifecycle, Outcome, SessionOptions as CoreOptions, SessionStats as CoreStats};
+use sentry_profiler::{
+    CHUNK_DURATION_RANGE, Lifecycle, Outcome, SessionOptions as CoreOptions, SessionStats as CoreStats,
+};
 
+use crate::compatible::string;
 use crate::environment::{Environment, ThrownError, error};
 
-/// Chunks that wait for JavaScript, which may be in a loop that never ends.
-const MAX_READY_CHUNKS: usize = 32;
+/// What chunks that wait for JavaScript, which may be in a loop that never ends, may hold.
+const MAX_READY_BYTES: usize = 64 << 20;
 /// How long closing waits for the encoder.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -85,7 +88,29 @@ pub struct Ready {
 #[derive(Default)]
 struct Queue {
     chunks: VecDeque<sentry_profiler::Chunk>,
+    /// Of their payloads.
+    bytes: usize,
     dropped: u64,
+}
+
+impl Queue {
+    /// Adds a chunk; the oldest ones make room for it.
+    fn push(&mut self, chunk: sentry_profiler::Chunk) {
+        self.bytes += chunk.payload.len();
+        self.chunks.push_back(chunk);
+        while self.bytes > MAX_READY_BYTES
+            && self.chunks.len() > 1
+            && let Some(oldest) = self.chunks.pop_front()
+        {
+            self.bytes -= oldest.payload.len();
+            self.dropped += 1;
+        }
+    }
+
+    fn take(&mut self) -> VecDeque<sentry_profiler::Chunk> {
+        self.bytes = 0;
+        std::mem::take(&mut self.chunks)
+    }
 }
 
 impl Ready {
@@ -98,7 +123,7 @@ impl Ready {
     }
 
     fn take(&self) -> Vec<Chunk> {
-        let chunks = std::mem::take(&mut self.queue.lock().chunks);
+        let chunks = self.queue.lock().take();
         chunks
             .into_iter()
             .map(|chunk| Chunk {
@@ -133,13 +158,7 @@ impl Session {
         let ready = Rc::new(Ready { env, queue: queue.clone(), on_ready });
         let wake = environment.waker();
         let sink = Arc::new(move |chunk| {
-            let mut queue = queue.lock();
-            if queue.chunks.len() == MAX_READY_CHUNKS {
-                queue.chunks.pop_front();
-                queue.dropped += 1;
-            }
-            queue.chunks.push_back(chunk);
-            drop(queue);
+            queue.lock().push(chunk);
             wake();
         });
         let core = environment.profiler()?.session(core_options(options, sink)?).map_err(error)?;
@@ -188,12 +207,25 @@ impl Session {
         })
     }
 
-    /// Debug ids by plain path, for the chunks that are encoded from now on.
+    /// Debug ids by plain path, for the chunks that are encoded from now on. What is no string, or is inherited, is no debug id.
     #[napi(catch_unwind)]
-    pub fn set_debug_ids(&self, ids: HashMap<String, String>) {
-        if let Some(core) = &*self.core.borrow() {
-            core.set_debug_ids(ids);
+    pub fn set_debug_ids(&self, ids: Object<'_>) -> Result<()> {
+        let paths = ids.get_all_property_names(
+            KeyCollectionMode::OwnOnly,
+            KeyFilter::SkipSymbols,
+            KeyConversion::NumbersToStrings,
+        )?;
+        let mut known = HashMap::new();
+        for at in 0..paths.get_array_length()? {
+            let path: String = paths.get_element(at)?;
+            if let Some(id) = string(ids.get::<Unknown>(&path)?.as_ref()) {
+                known.insert(path, id);
+            }
         }
+        if let Some(core) = &*self.core.borrow() {
+            core.set_debug_ids(known);
+        }
+        Ok(())
     }
 
     /// The chunks that are finished.
@@ -308,10 +340,17 @@ fn core_options(options: SessionOptions, sink: sentry_profiler::Sink) -> std::re
     core.lifecycle = match options.lifecycle.as_str() {
         "manual" => Lifecycle::Manual,
         "trace" => Lifecycle::Trace,
-        other => return Err(error(format!("lifecycle must be 'manual' or 'trace', not '{other}'"))),
+        other => return Err(error(format!("lifecycle must be 'manual' or 'trace', got '{other}'"))),
     };
+    if !(0.0..=1.0).contains(&options.sample_rate) {
+        return Err(error(format!("sampleRate must be a number from 0 to 1, got {}", options.sample_rate)));
+    }
     core.sample_rate = options.sample_rate;
     if let Some(ms) = options.chunk_duration_ms {
+        let (shortest, longest) = (CHUNK_DURATION_RANGE.start().as_millis(), CHUNK_DURATION_RANGE.end().as_millis());
+        if !(shortest as f64..=longest as f64).contains(&ms) {
+            return Err(error(format!("chunkDurationMs must be a number from {shortest} to {longest}, got {ms}")));
+        }
         core.chunk_duration = duration("chunkDurationMs", ms)?;
     }
     if let Some(ms) = options.quiet_ms {
@@ -331,5 +370,5 @@ fn core_options(options: SessionOptions, sink: sentry_profiler::Sink) -> std::re
 
 fn duration(option: &str, ms: f64) -> std::result::Result<Duration, ThrownError> {
     Duration::try_from_secs_f64(ms / 1e3)
-        .map_err(|_| error(format!("{option} must be a number of milliseconds, 0 or more, not {ms}")))
+        .map_err(|_| error(format!("{option} must be a number of milliseconds, 0 or more, got {ms}")))
 }
