@@ -1,5 +1,6 @@
-import { loadAddon, messageOf } from './loader';
+import { loadAddon } from './loader';
 import type { ChunkProfile, ProfileFormat, ProfilerSupport, ThreadProfile } from './loader';
+import { messageOf } from './sentry';
 import { currentThread } from './thread';
 
 export { nodeProfilingIntegration } from './integration';

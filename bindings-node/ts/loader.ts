@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { warnOnce } from './sentry';
+import { messageOf, warnOnce } from './sentry';
 
 /** 0: sample format V1 (`thread`); 1: sample format V2 (`chunk`). */
 export type ProfileFormat = 0 | 1;
@@ -328,9 +328,4 @@ function checked(exports: unknown, file: string): Addon {
 function platform(): string {
   const { node, modules } = process.versions;
   return `${currentTarget()}, Node ${node} (ABI ${modules})`;
-}
-
-/** @internal */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
