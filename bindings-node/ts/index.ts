@@ -1,4 +1,4 @@
-import { loadAddon } from './loader';
+import { loadAddon, loadRecorder, supportOf } from './loader';
 import type { ChunkProfile, ProfileFormat, ProfilerSupport, ThreadProfile } from './loader';
 import { messageOf } from './sentry';
 import { currentThread } from './thread';
@@ -38,7 +38,7 @@ export interface StopProfilingOptions {
  * @throws an error with code `NAPI_ERROR` when `title` is not a string or is empty; {@link ProfilerUnavailableError}
  */
 export function startProfiling(title: string): void {
-  loadAddon().startProfiling(title);
+  loadRecorder().startProfiling(title);
 }
 
 /**
@@ -59,7 +59,7 @@ export function stopProfiling(
   threadId?: number,
   collectResources = false,
 ): ThreadProfile | ChunkProfile | null {
-  const addon = loadAddon();
+  const addon = loadRecorder();
   if (typeof options !== 'object' || options === null) {
     return addon.stopProfiling(title, options, threadId ?? currentThread().id, collectResources);
   }
@@ -82,8 +82,8 @@ export function getFrameModule(path: string): string {
 /** Whether this process can be profiled, and if not, why. Never throws. */
 export function profilerSupport(): ProfilerSupport {
   try {
-    return loadAddon().support();
+    return supportOf(loadAddon());
   } catch (error) {
-    return { supported: false, v8Version: process.versions.v8 ?? null, missing: [], reason: messageOf(error) };
+    return { supported: false, v8Version: process.versions.bun ? null : (process.versions.v8 ?? null), missing: [], reason: messageOf(error) };
   }
 }

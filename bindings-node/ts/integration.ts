@@ -1,5 +1,5 @@
 import { DebugIds, haveDebugIds } from './debug-ids';
-import { loadAddon } from './loader';
+import { loadAddon, loadRecorder } from './loader';
 import type { Chunk, Outcome, Session, SessionOptions } from './loader';
 import { chunkEnvelope, currentScopes, debugLog, messageOf, sentence, warnOnce } from './sentry';
 import type { SentryClient, SentryEvent, SentryScope, Span, StreamedSpan } from './sentry';
@@ -142,7 +142,7 @@ function profilerFor(client: SentryClient, tuning: ProfilingTuning): Profiler {
         "Set tracesSampleRate or tracesSampler in Sentry.init, or use profileLifecycle: 'manual'.",
     );
   }
-  const { supported, reason } = loadAddon().support();
+  const { supported, reason } = loadRecorder().support();
   if (!supported) {
     warnOnce(`${sentence(`This process cannot be profiled: ${reason}`)} Profiling is off.`);
     return off(client, 'V8 cannot be profiled here');

@@ -1,11 +1,12 @@
 //! The npm client, as the user has set it up.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::process;
+use crate::{process, tree};
 
 /// npm in a folder, without the chatter that is meant for people.
 pub fn npm(dir: &Path) -> Command {
@@ -19,6 +20,19 @@ pub fn ci(dir: &Path) -> Result<()> {
     process::output(npm(dir).args(["ci", "--ignore-scripts"]))
         .map(drop)
         .with_context(|| format!("installing the packages of {}", dir.display()))
+}
+
+/// Copies package.json and package-lock.json to another folder and installs there what they say, unless that was done before.
+pub fn installed(name: &str, sources: &Path, dir: &Path) -> Result<()> {
+    let files = ["package.json", "package-lock.json"].map(|file| sources.join(file));
+    tree::when_changed(name, &files, &dir.join("node_modules"), || {
+        eprintln!("installing {name}");
+        fs::create_dir_all(dir)?;
+        for file in &files {
+            fs::copy(file, dir.join(file.file_name().expect("a file has a name")))?;
+        }
+        ci(dir)
+    })
 }
 
 /// Adds a package file (`.tgz`) as a user would, and leaves package.json and package-lock.json alone.

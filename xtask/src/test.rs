@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use crate::dist::{self, Package};
 use crate::nodes::{RELEASES, Release};
-use crate::{abi, c, debian, demo, nodes, process, sdk, tree};
+use crate::{abi, c, debian, demo, nodes, npm, process, sdk, tree};
 
 /// Run every check: formatting, lints, Rust and Node tests on every Node, the demo
 ///
@@ -41,6 +41,10 @@ const C_PACKAGES: &[&str] = &[
 const LONG_TESTS: &str = "tests/node/long";
 /// The tests that take longest; a release between two others goes without.
 const SLOW_TESTS: &[&str] = &["clock", "exits", "freeze", "measurements", "same-data", "spans", "worker-crowd"];
+/// What the package says where it cannot be loaded, or finds no V8: once, and with a Node that builds single executables.
+const ELSEWHERE_TESTS: &str = "tests/elsewhere";
+/// The last Node that is too old.
+const OLD_NODE: &str = "16.20.2";
 /// What builds AWS's client of the Lambda Runtime API.
 const LAMBDA_PACKAGES: &[&str] = &["autoconf", "automake", "cmake", "libtool", "make"];
 
@@ -111,6 +115,9 @@ fn steps() -> Vec<Step> {
     }
     steps.push(Step::new("long", "the Node tests that take minutes, on one release", |context| {
         node_tests(context, release("24"), LONG_TESTS)
+    }));
+    steps.push(Step::new("elsewhere", "the package in Deno, in Bun, in an old Node and in bundles", |context| {
+        node_tests(context, release("26"), ELSEWHERE_TESTS)
     }));
     for major in ["22", "24"] {
         let about = format!("a function under AWS's own runtime client, which Node {major} runs on Lambda");
@@ -250,6 +257,12 @@ fn node_tests(context: &Context, release: &Release, tests: &str) -> Result<Outco
         .env("SENTRY_PROFILER_TEST_INGEST", ingest)
         .env("SENTRY_PROFILER_TEST_LAMBDA", tree::target()?.join("lambda"))
         .env_remove("NODE_OPTIONS");
+    if tests == ELSEWHERE_TESTS {
+        let dir = tree::target()?.join("elsewhere");
+        npm::installed("elsewhere", &folder, &dir)?;
+        command.env("SENTRY_PROFILER_TEST_ELSEWHERE", dir);
+        command.env("SENTRY_PROFILER_TEST_OLD_NODE", nodes::fetch(OLD_NODE)?.program());
+    }
     for major in sdk::MAJORS {
         command.env(format!("SENTRY_PROFILER_TEST_SDK{major}"), sdk::install(major, package)?);
     }
