@@ -17,6 +17,9 @@ use crate::session::Ready;
 /// that is on its way serves everyone.
 type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 
+/// The characters of V8's longest string, as `buffer.constants.MAX_STRING_LENGTH` says in every Node of 64 bits.
+const MAX_STRING_LENGTH: usize = 0x1fff_ffe8;
+
 /// The `code` of every error that the add-on throws.
 pub const ERROR_CODE: &str = "NAPI_ERROR";
 
@@ -91,6 +94,16 @@ impl Environment {
     /// A JavaScript value from JSON that we made.
     pub fn parse_json(&self, env: &Env, json: Vec<u8>) -> Result<Unknown<'_>> {
         let json = String::from_utf8(json).map_err(|_| napi::Error::from_reason("the encoder made invalid UTF-8"))?;
+        // A string has no more characters than bytes, and most need not be counted.
+        if json.len() > MAX_STRING_LENGTH {
+            let length = json.encode_utf16().count();
+            if length > MAX_STRING_LENGTH {
+                return Err(napi::Error::from_reason(format!(
+                    "The profile is too large: its JSON has {length} characters, and a string holds {MAX_STRING_LENGTH}. \
+                     Record for a shorter time."
+                )));
+            }
+        }
         let value = self.parse_json.borrow_back(env)?.call(json)?;
         // SAFETY: the value lives in the handle scope of the call that is under way.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value.raw()) })
