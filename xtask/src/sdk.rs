@@ -15,9 +15,6 @@ pub fn install(major: &str, package: &Package) -> Result<PathBuf> {
     let sources = tree::root().join(format!("tests/node/sdk{major}"));
     let dir = tree::target()?.join("sdk").join(major);
     npm::installed(&format!("sdk-{major}"), &sources, &dir)?;
-    // A copy and no link: Node looks for the SDK beside the place where a file really is.
-    let ours = dir.join("node_modules/sentry-profiler-node");
-    tree::remove(&ours)?;
-    tree::copy(&package.dir, &ours)?;
+    package.put_into(&dir)?;
     Ok(dir)
 }

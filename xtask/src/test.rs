@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use crate::dist::{self, Package};
 use crate::nodes::{RELEASES, Release};
-use crate::{abi, c, debian, demo, nodes, npm, process, sdk, tree};
+use crate::{abi, c, clang, debian, demo, nodes, npm, process, sdk, tree};
 
 /// Run every check: formatting, lints, Rust and Node tests on every Node, the demo
 ///
@@ -23,6 +23,9 @@ pub struct Arguments {
     /// List the steps and run none
     #[arg(long)]
     list: bool,
+    /// Install no Debian package: a step that lacks one fails
+    #[arg(long)]
+    no_install: bool,
 }
 
 /// What builds and checks the C library and its examples, and what Debian's libnode needs.
@@ -49,7 +52,7 @@ const OLD_NODE: &str = "16.20.2";
 const LAMBDA_PACKAGES: &[&str] = &["autoconf", "automake", "cmake", "libtool", "make"];
 
 /// One check.
-struct Step {
+pub struct Step {
     name: String,
     about: String,
     /// Debian's packages that it takes.
@@ -88,7 +91,7 @@ impl From<()> for Outcome {
 }
 
 /// All checks, in the order in which they run: what is quick and often wrong comes first.
-fn steps() -> Vec<Step> {
+pub fn steps() -> Vec<Step> {
     let cargo = |arguments: &'static [&'static str]| {
         move |_: &Context| process::run(tree::cargo().args(arguments)).map(Outcome::from)
     };
@@ -100,7 +103,8 @@ fn steps() -> Vec<Step> {
             cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         ),
         Step::new("rust", "the Rust tests", cargo(&["test", "--workspace"])),
-        Step::new("v8-abi", "V8's headers agree with the table of its functions", |_| abi::run().map(Outcome::from)),
+        Step::new("v8-abi", "V8's headers agree with the table of its functions", |_| abi::run().map(Outcome::from))
+            .needs(clang::packages()),
         Step::new("build", "the add-on and the package keep their promises", |context| {
             context.package().map(|_| Outcome::from(()))
         }),
@@ -130,6 +134,28 @@ fn steps() -> Vec<Step> {
         demo::show(&demo::Arguments::default(), context.package()?).map(Outcome::from)
     }));
     steps
+}
+
+/// The packages of Debian that steps take.
+pub fn packages(steps: &[Step]) -> impl Iterator<Item = &'static str> {
+    steps.iter().flat_map(|step| step.packages).copied()
+}
+
+/// Installs what steps lack, where that can be done, and says so before: a test is not expected to change a system.
+fn prepare(steps: &[Step], no_install: bool) {
+    let missing = debian::missing(packages(steps));
+    if missing.is_empty() || no_install || !debian::can_install() {
+        return;
+    }
+    println!(
+        "These Debian packages are missing, and are installed now: {}.\n`cargo xtask test --no-install` installs nothing; \
+         `cargo xtask setup` installs them and does nothing else.",
+        missing.join(", ")
+    );
+    if let Err(error) = debian::install(&missing) {
+        // Many steps go without them.
+        println!("they could not be installed: {error:#}");
+    }
 }
 
 /// What several steps need, made once, by the first that asks.
@@ -171,6 +197,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let chosen = choose(steps, &arguments.only)?;
+    prepare(&chosen, arguments.no_install);
     let context = Context::default();
     let ran: Vec<Ran> = chosen
         .into_iter()
