@@ -35,11 +35,12 @@ pub fn installed(name: &str, sources: &Path, dir: &Path) -> Result<()> {
     })
 }
 
-/// Adds a package file (`.tgz`) as a user would, and leaves package.json and package-lock.json alone.
+/// Adds a package file (`.tgz`) as a user would, under each of these names, and leaves package.json and package-lock.json alone.
 ///
 /// npm checks its peer dependencies on the way.
-pub fn add(dir: &Path, tarball: &Path) -> Result<()> {
-    process::output(npm(dir).args(["install", "--no-save", "--ignore-scripts", "--prefer-offline"]).arg(tarball))
+pub fn add(dir: &Path, tarball: &Path, names: &[&str]) -> Result<()> {
+    let packages = names.iter().map(|name| format!("{name}@file:{}", tarball.display()));
+    process::output(npm(dir).args(["install", "--no-save", "--ignore-scripts", "--prefer-offline"]).args(packages))
         .map(drop)
         .with_context(|| format!("installing {} in {}", tarball.display(), dir.display()))
 }

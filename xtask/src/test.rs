@@ -46,6 +46,8 @@ const LONG_TESTS: &str = "tests/node/long";
 const SLOW_TESTS: &[&str] = &["clock", "exits", "freeze", "measurements", "same-data", "spans", "worker-crowd"];
 /// What the package says where it cannot be loaded, or finds no V8: once, and with a Node that builds single executables.
 const ELSEWHERE_TESTS: &str = "tests/elsewhere";
+/// A production build of Next.js with each of its bundlers: one release, for a build takes a minute.
+const NEXTJS_TESTS: &str = "tests/nextjs";
 /// The last Node that is too old.
 const OLD_NODE: &str = "16.20.2";
 /// What builds AWS's client of the Lambda Runtime API.
@@ -122,6 +124,9 @@ pub fn steps() -> Vec<Step> {
     }));
     steps.push(Step::new("elsewhere", "the package in Deno, in Bun, in an old Node and in bundles", |context| {
         node_tests(context, release("26"), ELSEWHERE_TESTS)
+    }));
+    steps.push(Step::new("next", "a Next.js server, built with webpack and with Turbopack", |context| {
+        node_tests(context, release("24"), NEXTJS_TESTS)
     }));
     for major in ["22", "24"] {
         let about = format!("a function under AWS's own runtime client, which Node {major} runs on Lambda");
@@ -289,6 +294,12 @@ fn node_tests(context: &Context, release: &Release, tests: &str) -> Result<Outco
         npm::installed("elsewhere", &folder, &dir)?;
         command.env("SENTRY_PROFILER_TEST_ELSEWHERE", dir);
         command.env("SENTRY_PROFILER_TEST_OLD_NODE", nodes::fetch(OLD_NODE)?.program());
+    }
+    if tests == NEXTJS_TESTS {
+        let dir = tree::target()?.join("nextjs");
+        npm::installed("nextjs", &folder, &dir)?;
+        npm::add(&dir, &package.tarball, &["sentry-profiler-node", "@sentry/profiling-node"])?;
+        command.env("SENTRY_PROFILER_TEST_NEXTJS", dir);
     }
     for major in sdk::MAJORS {
         command.env(format!("SENTRY_PROFILER_TEST_SDK{major}"), sdk::install(major, package)?);
