@@ -46,7 +46,9 @@ fn start_profiling<'a>(env: &'a Env, arguments: &'a [Unknown<'a>]) -> Outcome<'a
     if title.is_empty() {
         return Err(error("StartProfiling expects a non-empty string as first argument, got an empty string."));
     }
-    environment(env)?.profiler()?.start_profiling(&title).map_err(error)?;
+    let environment = environment(env)?;
+    environment.expect_exit(env);
+    environment.profiler()?.start_profiling(&title).map_err(error)?;
     Ok(None)
 }
 

@@ -38,6 +38,7 @@ pub struct Environment {
     sessions: RefCell<Vec<Weak<Ready>>>,
     wake: Arc<WakeFunction>,
     parse_json: FunctionRef<String, Unknown<'static>>,
+    at_exit: AtExit,
 }
 
 impl Environment {
@@ -59,14 +60,15 @@ impl Environment {
             sessions: RefCell::default(),
             wake,
             parse_json,
+            at_exit: AtExit::new(env)?,
         });
+        environment.at_exit.listen(env)?;
         // A worker that ends with a live profiler would crash.
         env.add_env_cleanup_hook(environment.clone(), |environment| {
             if let Ok(profiler) = &environment.profiler {
                 profiler.dispose();
             }
         })?;
-        suspend_at_exit(env)?;
         env.set_instance_data(environment, (), |_| {})
     }
 
@@ -85,6 +87,12 @@ impl Environment {
         let mut sessions = self.sessions.borrow_mut();
         sessions.retain(|session| session.strong_count() > 0);
         sessions.push(Rc::downgrade(ready));
+    }
+
+    /// Something records, or is about to: it must not do so while the process ends.
+    pub fn expect_exit(&self, env: &Env) {
+        // It fails where the environment is being torn down, or the program broke `process`.
+        let _ = self.at_exit.listen(env);
     }
 
     pub fn waker(&self) -> sentry_profiler::Waker {
@@ -110,7 +118,8 @@ impl Environment {
     }
 
     /// The ticker or the encoder needs this thread.
-    fn on_wake(&self) -> Result<()> {
+    fn on_wake(&self, env: &Env) -> Result<()> {
+        self.expect_exit(env);
         if let Ok(profiler) = &self.profiler {
             // The only errors are a profiler that is gone, or a wrong thread: neither has anything due here.
             let _ = profiler.poll();
@@ -139,20 +148,50 @@ fn new_profiler(
     unsafe { Profiler::new(isolate, options) }
 }
 
-/// `process.exit()` and an uncaught error run no cleanup hook on the main thread, and Node takes V8's platform away while
-/// V8's sampling thread still uses it, which crashed one process in twenty on Node 18. The `exit` event comes before.
-fn suspend_at_exit(env: &Env) -> Result<()> {
-    let process = env.get_global()?.get_named_property::<Object>("process")?;
-    let listener = env.create_function_from_closure::<(), (), _>("suspendProfiler", |call| {
-        if let Ok(profiler) = Environment::of(call.env)?.profiler() {
-            // Nothing samples in a profiler that is gone.
-            let _ = profiler.suspend();
+/// Ends all sampling when the process ends. `process.exit()` and an uncaught error run no cleanup hook on the main thread, and
+/// Node takes V8's platform away while V8's sampling thread still uses it, which crashed one process in twenty on Node 18. The
+/// `exit` event comes before.
+struct AtExit {
+    process: ObjectRef<false>,
+    on: FunctionRef<FnArgs<(&'static str, Function<'static, (), ()>)>, Unknown<'static>>,
+    listeners: FunctionRef<&'static str, Object<'static>>,
+    listener: FunctionRef<(), ()>,
+}
+
+impl AtExit {
+    fn new(env: &Env) -> Result<Self> {
+        let process = env.get_global()?.get_named_property::<Object>("process")?;
+        let listener = env.create_function_from_closure::<(), (), _>("suspendProfiler", |call| {
+            if let Ok(profiler) = Environment::of(call.env)?.profiler() {
+                // Nothing samples in a profiler that is gone.
+                let _ = profiler.suspend();
+            }
+            Ok(())
+        })?;
+        // Taken now: the program may replace them.
+        let on: Function<_, _> = process.get_named_property("on")?;
+        let listeners: Function<_, _> = process.get_named_property("listeners")?;
+        Ok(Self {
+            process: process.create_ref()?,
+            on: on.create_ref()?,
+            listeners: listeners.create_ref()?,
+            listener: listener.create_ref()?,
+        })
+    }
+
+    /// Listens, unless it does already: programs remove the listeners of others, too (`process.removeAllListeners()`).
+    fn listen(&self, env: &Env) -> Result<()> {
+        let process = self.process.get_value(env)?;
+        let listener = self.listener.borrow_back(env)?;
+        let listeners = self.listeners.borrow_back(env)?.apply(process, "exit")?;
+        for at in 0..listeners.get_array_length()? {
+            if env.strict_equals(listeners.get_element::<Unknown>(at)?, listener)? {
+                return Ok(());
+            }
         }
+        self.on.borrow_back(env)?.apply(process, FnArgs::from(("exit", listener)))?;
         Ok(())
-    })?;
-    let on = process.get_named_property::<Function<FnArgs<(&str, Function<(), ()>)>, Unknown>>("on")?;
-    on.apply(process, FnArgs::from(("exit", listener)))?;
-    Ok(())
+    }
 }
 
 fn waker(wake: &Arc<WakeFunction>) -> sentry_profiler::Waker {
@@ -164,6 +203,7 @@ fn waker(wake: &Arc<WakeFunction>) -> sentry_profiler::Waker {
 }
 
 fn wake_function(env: &Env) -> Result<WakeFunction> {
-    let on_wake = env.create_function_from_closure::<(), (), _>("wake", |call| Environment::of(call.env)?.on_wake())?;
+    let on_wake =
+        env.create_function_from_closure::<(), (), _>("wake", |call| Environment::of(call.env)?.on_wake(call.env))?;
     on_wake.build_threadsafe_function::<()>().weak::<true>().max_queue_size::<1>().build()
 }

@@ -187,7 +187,8 @@ impl Session {
 
     /// Begins to record, in the manual lifecycle.
     #[napi(catch_unwind)]
-    pub fn start(&self) -> Result<&'static str, &'static str> {
+    pub fn start(&self, env: Env) -> Result<&'static str, &'static str> {
+        self.environment.expect_exit(&env);
         self.outcome(sentry_profiler::Session::start)
     }
 
@@ -202,8 +203,8 @@ impl Session {
     #[napi(catch_unwind)]
     pub fn span_functions<'env>(&self, env: &'env Env) -> Result<SpanFunctions<'env>> {
         Ok(SpanFunctions {
-            started: self.span_function(env, "spanStarted", sentry_profiler::Session::span_started)?,
-            ended: self.span_function(env, "spanEnded", sentry_profiler::Session::span_ended)?,
+            started: self.span_function(env, "spanStarted", true, sentry_profiler::Session::span_started)?,
+            ended: self.span_function(env, "spanEnded", false, sentry_profiler::Session::span_ended)?,
         })
     }
 
@@ -286,14 +287,18 @@ impl Session {
         &self,
         env: &'env Env,
         name: &str,
+        starts: bool,
         run: fn(&sentry_profiler::Session) -> std::result::Result<(), sentry_profiler::Error>,
     ) -> Result<Function<'env, (), ()>> {
         // Weak: the session lives as long as its own object.
         let core = Rc::downgrade(&self.core);
+        let environment = self.environment.clone();
         env.create_function_from_closure(name, move |call| {
-            if let Some(core) = core.upgrade()
-                && let Err(error) = with(&core, run)
-            {
+            let Some(core) = core.upgrade() else { return Ok(()) };
+            if starts {
+                environment.expect_exit(call.env);
+            }
+            if let Err(error) = with(&core, run) {
                 call.env.throw_error(&error.reason, Some(error.status))?;
             }
             Ok(())
