@@ -107,8 +107,8 @@ impl Environment {
             let length = json.encode_utf16().count();
             if length > MAX_STRING_LENGTH {
                 return Err(napi::Error::from_reason(format!(
-                    "The profile is too large: its JSON has {length} characters, and a string holds {MAX_STRING_LENGTH}. \
-                     Record for a shorter time."
+                    "The profile is too large: its JSON has {length} characters, and a string holds \
+                     {MAX_STRING_LENGTH}. Record for a shorter time."
                 )));
             }
         }
@@ -148,12 +148,15 @@ fn new_profiler(
     unsafe { Profiler::new(isolate, options) }
 }
 
-/// Ends all sampling when the process ends. `process.exit()` and an uncaught error run no cleanup hook on the main thread, and
-/// Node takes V8's platform away while V8's sampling thread still uses it, which crashed one process in twenty on Node 18. The
-/// `exit` event comes before.
+/// `process.on`, for an event's listener.
+type On = FunctionRef<FnArgs<(&'static str, Function<'static, (), ()>)>, Unknown<'static>>;
+
+/// Ends all sampling when the process ends. `process.exit()` and an uncaught error run no cleanup hook on the main
+/// thread, and Node takes V8's platform away while V8's sampling thread still uses it, which crashed one process in
+/// twenty on Node 18. The `exit` event comes before.
 struct AtExit {
     process: ObjectRef<false>,
-    on: FunctionRef<FnArgs<(&'static str, Function<'static, (), ()>)>, Unknown<'static>>,
+    on: On,
     listeners: FunctionRef<&'static str, Object<'static>>,
     listener: FunctionRef<(), ()>,
 }

@@ -208,7 +208,8 @@ impl Session {
         })
     }
 
-    /// Debug ids by plain path, for the chunks that are encoded from now on. What is no string, or is inherited, is no debug id.
+    /// Debug ids by plain path, for the chunks that are encoded from now on. What is no string, or is inherited, is
+    /// no debug id.
     #[napi(catch_unwind)]
     pub fn set_debug_ids(&self, ids: Object<'_>) -> Result<()> {
         let paths = ids.get_all_property_names(

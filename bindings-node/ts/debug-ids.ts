@@ -1,8 +1,8 @@
 import type { StackParser } from './sentry';
 
 /**
- * What bundler plugins (the first) and bundlers themselves leave behind: a stack whose first line is the file that carries the
- * id → the id. Anybody can write there, so it may be anything.
+ * What bundler plugins (the first) and bundlers themselves leave behind: a stack whose first line is the file that
+ * carries the id → the id. Anybody can write there, so it may be anything.
  */
 interface DebugIdGlobals {
   _sentryDebugIds?: unknown;
@@ -57,7 +57,9 @@ export class DebugIds {
   #fileOf(stack: string): unknown {
     try {
       // The parser puts the line that comes first in the stack, the file itself, last.
-      return this.#stackParser(stack).reverse().find(frame => frame.filename)?.filename;
+      return this.#stackParser(stack)
+        .reverse()
+        .find(frame => frame.filename)?.filename;
     } catch {
       // It is the user's, and one stack that it cannot read must not cost the others their ids.
       return undefined;

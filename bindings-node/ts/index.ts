@@ -49,10 +49,26 @@ export function startProfiling(title: string): void {
  *
  * @throws an error with code `NAPI_ERROR` when an argument has the wrong type; {@link ProfilerUnavailableError}
  */
-export function stopProfiling(title: string, options: StopProfilingOptions & { format: 'thread' }): ThreadProfile | null;
-export function stopProfiling(title: string, options?: StopProfilingOptions & { format?: 'chunk' }): ChunkProfile | null;
-export function stopProfiling(title: string, format: 0, threadId?: number, collectResources?: boolean): ThreadProfile | null;
-export function stopProfiling(title: string, format: 1, threadId?: number, collectResources?: boolean): ChunkProfile | null;
+export function stopProfiling(
+  title: string,
+  options: StopProfilingOptions & { format: 'thread' },
+): ThreadProfile | null;
+export function stopProfiling(
+  title: string,
+  options?: StopProfilingOptions & { format?: 'chunk' },
+): ChunkProfile | null;
+export function stopProfiling(
+  title: string,
+  format: 0,
+  threadId?: number,
+  collectResources?: boolean,
+): ThreadProfile | null;
+export function stopProfiling(
+  title: string,
+  format: 1,
+  threadId?: number,
+  collectResources?: boolean,
+): ChunkProfile | null;
 export function stopProfiling(
   title: string,
   options: StopProfilingOptions | ProfileFormat = {},
@@ -84,6 +100,11 @@ export function profilerSupport(): ProfilerSupport {
   try {
     return supportOf(loadAddon());
   } catch (error) {
-    return { supported: false, v8Version: process.versions.bun ? null : (process.versions.v8 ?? null), missing: [], reason: messageOf(error) };
+    return {
+      supported: false,
+      v8Version: process.versions.bun ? null : (process.versions.v8 ?? null),
+      missing: [],
+      reason: messageOf(error),
+    };
   }
 }

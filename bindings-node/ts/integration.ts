@@ -94,8 +94,8 @@ const active = new Set<SessionProfiler>();
 const onBeforeExit = guarded(() => active.forEach(profiler => profiler.finish()));
 
 function attach(client: SentryClient, tuning: ProfilingTuning): Profiler {
-  // After a second `Sentry.init` in the same place nobody uses the first one's client any more. Whoever has a place of its own,
-  // a scope, or shares none, is in use until it is closed.
+  // After a second `Sentry.init` in the same place nobody uses the first one's client any more. Whoever has a place
+  // of its own, a scope, or shares none, is in use until it is closed.
   active.forEach(profiler => profiler.isReplaced() && profiler.close());
   try {
     return profilerFor(client, tuning);
@@ -129,8 +129,8 @@ function profilerFor(client: SentryClient, tuning: ProfilingTuning): Profiler {
     return off(
       client,
       'profileSessionSampleRate is 0, so the session is not sampled',
-      'Sentry.profiler.startProfiler() does nothing: profileSessionSampleRate is 0 or not set, so nothing is profiled. ' +
-        'Set it in Sentry.init, to 1 to profile every process.',
+      'Sentry.profiler.startProfiler() does nothing: profileSessionSampleRate is 0 or not set, so nothing is ' +
+        'profiled. Set it in Sentry.init, to 1 to profile every process.',
     );
   }
   if (!client.getTransport()) {
@@ -255,16 +255,37 @@ class SessionProfiler implements Profiler {
     const { profilerId } = this.#session;
     const link = Object.entries({ 'sentry.profiler_id': profilerId, ...this.#threadData });
     this.#unsubscribes.push(
-      client.on('preprocessEvent', guarded(event => linkEvent(event, profilerId))),
-      client.on('beforeSendEvent', guarded(event => nameThread(event, this.#threadData))),
-      client.on('processSpan', guarded(span => linkStreamedSpan(span, link))),
-      client.on('flush', guarded(() => this.#deliver(session => session.flush(ENCODE_TIMEOUT_MS)))),
-      client.on('close', guarded(() => this.close())),
+      client.on(
+        'preprocessEvent',
+        guarded(event => linkEvent(event, profilerId)),
+      ),
+      client.on(
+        'beforeSendEvent',
+        guarded(event => nameThread(event, this.#threadData)),
+      ),
+      client.on(
+        'processSpan',
+        guarded(span => linkStreamedSpan(span, link)),
+      ),
+      client.on(
+        'flush',
+        guarded(() => this.#deliver(session => session.flush(ENCODE_TIMEOUT_MS))),
+      ),
+      client.on(
+        'close',
+        guarded(() => this.close()),
+      ),
     );
     if (this.#lifecycle === 'trace') {
       this.#unsubscribes.push(
-        client.on('spanStart', guarded(span => this.#spanStarted(span))),
-        client.on('spanEnd', guarded(span => this.#spanEnded(span))),
+        client.on(
+          'spanStart',
+          guarded(span => this.#spanStarted(span)),
+        ),
+        client.on(
+          'spanEnd',
+          guarded(span => this.#spanEnded(span)),
+        ),
       );
     }
     // A client that is disposed of emits no `close`.
@@ -276,8 +297,8 @@ class SessionProfiler implements Profiler {
   start(): void {
     if (this.#lifecycle === 'trace') {
       warnOnce(
-        "Sentry.profiler.startProfiler() does nothing: with profileLifecycle: 'trace', spans start and stop the profiler. " +
-          "Use profileLifecycle: 'manual' to start it yourself.",
+        "Sentry.profiler.startProfiler() does nothing: with profileLifecycle: 'trace', spans start and stop the " +
+          "profiler. Use profileLifecycle: 'manual' to start it yourself.",
       );
     }
     this.#refreshDebugIds();
@@ -323,7 +344,7 @@ class SessionProfiler implements Profiler {
     }
   }
 
-  /** The SDK tells the client that is the current one when a span ends, which need not be the one that it told of its start. */
+  /** The SDK tells the client that is current when a span ends, which need not be the one that it told of its start. */
   #spanEnded(span: Span): void {
     for (const profiler of active) {
       if (profiler.#spans.delete(span)) {
@@ -445,7 +466,7 @@ function linkStreamedSpan(span: StreamedSpan, link: Array<[string, string]>): vo
 }
 
 function show(value: unknown): string {
-  return typeof value === 'string' ? `'${value}'` : text(value) ?? typeof value;
+  return typeof value === 'string' ? `'${value}'` : (text(value) ?? typeof value);
 }
 
 /** What may stand for a text, such as a number for a release. */

@@ -70,13 +70,7 @@ export interface ProfilerSupport {
 
 /** @internal What became of a call. */
 export type Outcome =
-  | 'started'
-  | 'stopped'
-  | 'already-running'
-  | 'not-running'
-  | 'not-sampled'
-  | 'trace-lifecycle'
-  | 'closed';
+  'started' | 'stopped' | 'already-running' | 'not-running' | 'not-sampled' | 'trace-lifecycle' | 'closed';
 
 /** @internal A finished chunk: the JSON of an envelope item's payload, ready to send. */
 export interface Chunk {
@@ -207,10 +201,10 @@ export function loadRecorder(): Addon {
 function outOfReach(): string | undefined {
   const { bun, deno } = process.versions;
   if (bun !== undefined) {
-    return `Bun ${bun} cannot be profiled: it runs JavaScriptCore, and this is a profiler of V8. The service works without it.`;
+    return `Bun ${bun} cannot be profiled: it runs JavaScriptCore, and this is a profiler of V8.`;
   }
   if (deno !== undefined) {
-    return `Deno ${deno} cannot be profiled: it does not export V8's functions, which this profiler calls. The service works without it.`;
+    return `Deno ${deno} cannot be profiled: it does not export V8's functions, which this profiler calls.`;
   }
   return undefined;
 }
@@ -218,7 +212,10 @@ function outOfReach(): string | undefined {
 function load(): Addon {
   const node = process.versions.node;
   if (Number.parseInt(node) < 18) {
-    throw new ProfilerUnavailableError('ERR_SENTRY_PROFILER_RUNTIME', `Node 18 or later is needed, and this is Node ${node}.`);
+    throw new ProfilerUnavailableError(
+      'ERR_SENTRY_PROFILER_RUNTIME',
+      `Node 18 or later is needed, and this is Node ${node}.`,
+    );
   }
   const {
     SENTRY_PROFILER_BINARY_PATH: path,
@@ -349,8 +346,8 @@ function notRequired(target: string, error: unknown): ProfilerUnavailableError {
   const bundled = (why: string) =>
     new ProfilerUnavailableError(
       'ERR_SENTRY_PROFILER_BUNDLED',
-      `This service is bundled, and ${file} is out of the bundle's reach: ${why}. Leave sentry-profiler-node outside the bundle ` +
-        `(an external package), or copy ${file} from it and set SENTRY_PROFILER_BINARY_PATH to the copy.`,
+      `This service is bundled, and ${file} is out of the bundle's reach: ${why}. Leave sentry-profiler-node outside ` +
+        `the bundle (an external package), or copy ${file} from it and set SENTRY_PROFILER_BINARY_PATH to the copy.`,
       error,
     );
   if (code === 'ERR_UNKNOWN_BUILTIN_MODULE') {
@@ -364,7 +361,8 @@ function notRequired(target: string, error: unknown): ProfilerUnavailableError {
     return notLoaded(
       `The package's file ${file}`,
       error,
-      'Install sentry-profiler-node again on this platform, or set SENTRY_PROFILER_BINARY_PATH to a file that is built for it.',
+      'Install sentry-profiler-node again on this platform, or set SENTRY_PROFILER_BINARY_PATH to a file that is built ' +
+        'for it.',
     );
   }
   const others = ownFiles();
@@ -374,15 +372,15 @@ function notRequired(target: string, error: unknown): ProfilerUnavailableError {
   if (others.length > 0) {
     return new ProfilerUnavailableError(
       'ERR_SENTRY_PROFILER_PLATFORM',
-      `This build of sentry-profiler-node has no file for this platform: ${platform()} takes ${file}, and the package has ` +
-        `${others.join(', ')}. Set SENTRY_PROFILER_BINARY_PATH to a file that is built for it.`,
+      `This build of sentry-profiler-node has no file for this platform: ${platform()} takes ${file}, and the package ` +
+        `has ${others.join(', ')}. Set SENTRY_PROFILER_BINARY_PATH to a file that is built for it.`,
       error,
     );
   }
   return new ProfilerUnavailableError(
     'ERR_SENTRY_PROFILER_MISSING',
-    `The package's file ${file} is missing, as is every other .node file. This process runs on ${platform()}. Install ` +
-      'sentry-profiler-node again, and when you copy node_modules, copy .node files as well.',
+    `The package's file ${file} is missing, as is every other .node file. This process runs on ${platform()}. ` +
+      'Install sentry-profiler-node again, and when you copy node_modules, copy .node files as well.',
     error,
   );
 }
@@ -409,9 +407,17 @@ function notLoaded(file: string, error: unknown, advice: string): ProfilerUnavai
     const flags = (process as { permission?: object }).permission
       ? 'Node runs with its permission model, which forbids native add-ons. Start it with --allow-addons'
       : 'Node runs with --no-addons. Start it without that flag';
-    return new ProfilerUnavailableError('ERR_SENTRY_PROFILER_DISABLED', `${message}: ${flags} to profile the service.`, error);
+    return new ProfilerUnavailableError(
+      'ERR_SENTRY_PROFILER_DISABLED',
+      `${message}: ${flags} to profile the service.`,
+      error,
+    );
   }
-  return new ProfilerUnavailableError('ERR_SENTRY_PROFILER_LOAD', `${message}: ${sentence(messageOf(error))} ${advice}`, error);
+  return new ProfilerUnavailableError(
+    'ERR_SENTRY_PROFILER_LOAD',
+    `${message}: ${sentence(messageOf(error))} ${advice}`,
+    error,
+  );
 }
 
 const EXPORTS = ['startProfiling', 'stopProfiling', 'getFrameModule', 'support', 'Session'] as const;

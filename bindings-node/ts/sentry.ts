@@ -117,8 +117,8 @@ interface Wrapped {
 }
 
 /**
- * Writes to the console as it was before the SDK began to watch it, which is how the SDK writes its own lines: what it sees there
- * is the service's output, and integrations send it to Sentry.
+ * Writes to the console as it was before the SDK began to watch it, which is how the SDK writes its own lines: what
+ * it sees there is the service's output, and integrations send it to Sentry.
  */
 function write(level: 'log' | 'warn', line: string): void {
   let method = console[level];

@@ -58,11 +58,11 @@ impl Frame {
     }
 }
 
-/// The module name of a script's path, the way Sentry's Node SDK writes it: everything up to the last `node_modules/` and the
-/// extension `.js`, `.mjs` or `.cjs` are dropped, the last separator becomes `:`, the others become `.`.
+/// The module name of a script's path, the way Sentry's Node SDK writes it: everything up to the last `node_modules/`
+/// and the extension `.js`, `.mjs` or `.cjs` are dropped, the last separator becomes `:`, the others become `.`.
 ///
-/// `/app/lib/db.js` is `app.lib:db`, `/app/node_modules/@sentry/core/x.mjs` is `@sentry.core:x`, `/app/db.ts` is `app:db.ts`,
-/// `node:fs` stays. A `file://` URL is taken as the path it stands for; any other URL gives no module.
+/// `/app/lib/db.js` is `app.lib:db`, `/app/node_modules/@sentry/core/x.mjs` is `@sentry.core:x`, `/app/db.ts` is
+/// `app:db.ts`, `node:fs` stays. A `file://` URL is taken as the path it stands for; any other URL gives no module.
 pub fn module_of(file: &str) -> String {
     // What the SDK names an error's frames by. Another extension is part of the name.
     const EXTENSIONS: [&str; 3] = [".js", ".mjs", ".cjs"];
@@ -86,7 +86,8 @@ pub fn module_of(file: &str) -> String {
     module.strip_prefix('.').map(str::to_owned).unwrap_or(module)
 }
 
-/// Whether a script's name is a URL rather than a path: `wasm://…`, `https://…`, `data:…`, `blob:…`. `node:fs` is none.
+/// Whether a script's name is a URL rather than a path: `wasm://…`, `https://…`, `data:…`, `blob:…`. `node:fs` is
+/// none.
 fn is_url(name: &str) -> bool {
     let Some((scheme, rest)) = name.split_once(':') else { return false };
     // One letter is a drive.

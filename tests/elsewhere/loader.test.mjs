@@ -41,7 +41,11 @@ for (const [name, flags, reason] of [
 test('a Node that is too old', async t => {
   const dir = projectWithCopy(t, { 'load.cjs': LOAD });
   const { stdout } = await run(join(dir, 'load.cjs'), { program: OLD_NODE });
-  assertUnavailable(loadedBy(stdout), 'ERR_SENTRY_PROFILER_RUNTIME', 'Node 18 or later is needed, and this is Node 16.');
+  assertUnavailable(
+    loadedBy(stdout),
+    'ERR_SENTRY_PROFILER_RUNTIME',
+    'Node 18 or later is needed, and this is Node 16.',
+  );
 });
 
 for (const [format, extension, why] of [
@@ -54,12 +58,19 @@ for (const [format, extension, why] of [
     const dir = projectWithCopy(t, { 'load.cjs': LOAD });
     const bundle = await rollup({
       input: join(dir, 'load.cjs'),
-      plugins: [require('@rollup/plugin-node-resolve').nodeResolve({ preferBuiltins: true }), require('@rollup/plugin-commonjs')()],
+      plugins: [
+        require('@rollup/plugin-node-resolve').nodeResolve({ preferBuiltins: true }),
+        require('@rollup/plugin-commonjs')(),
+      ],
       external: [/^node:/, /\.node$/],
     });
     const file = join(dir, `out/bundle.${extension}`);
     await bundle.write({ file, format });
-    assertUnavailable(loadedBy((await run(file)).stdout), 'ERR_SENTRY_PROFILER_BUNDLED', `${OWN_NAME} is out of the bundle's reach: ${why}`);
+    assertUnavailable(
+      loadedBy((await run(file)).stdout),
+      'ERR_SENTRY_PROFILER_BUNDLED',
+      `${OWN_NAME} is out of the bundle's reach: ${why}`,
+    );
     assertLoaded(loadedBy((await run(file, { env: { SENTRY_PROFILER_BINARY_PATH: ADDON } })).stdout));
   });
 }
@@ -78,6 +89,10 @@ test('a single executable', async t => {
   writeFileSync(config, JSON.stringify({ main, output, disableExperimentalSEAWarning: true }));
   execFileSync(process.execPath, ['--build-sea', config]);
   const start = async env => loadedBy((await run('', { program: output, env })).stdout);
-  assertUnavailable(await start({}), 'ERR_SENTRY_PROFILER_BUNDLED', 'a single executable can require modules of Node only');
+  assertUnavailable(
+    await start({}),
+    'ERR_SENTRY_PROFILER_BUNDLED',
+    'a single executable can require modules of Node only',
+  );
   assertLoaded(await start({ SENTRY_PROFILER_BINARY_PATH: ADDON }));
 });

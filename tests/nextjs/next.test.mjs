@@ -83,7 +83,7 @@ for (const bundler of ['webpack', 'turbopack']) {
           return chunks.flatMap(({ profile }) => profile.samples.filter(sample => !isIdle(profile, sample))).length;
         };
         const stderr = await serve(dir, { PROFILER: profiler, SENTRY_DSN: ingest.dsn }, async () => {
-          for (const end = Date.now() + 20_000; (await samples()) < 10 && Date.now() < end; ) {
+          for (const end = Date.now() + 20_000; (await samples()) < 10 && Date.now() < end;) {
             await sleep(100);
           }
         });
@@ -94,7 +94,10 @@ for (const bundler of ['webpack', 'turbopack']) {
     test('a bundle without the native file says so, and the server goes on', async t => {
       const ingest = await startIngest(t);
       const stderr = await serve(dir, { PROFILER: 'bundled', SENTRY_DSN: ingest.dsn }, async () => {});
-      assert.match(stderr, /This service is bundled, and .*\.node is out of the bundle's reach: .*outside the bundle.* Profiling is off\./);
+      assert.match(
+        stderr,
+        /This service is bundled, and .*\.node is out of the bundle's reach: .*outside the bundle.* Profiling is off/,
+      );
     });
   });
 }

@@ -7,7 +7,7 @@ import { startIngest } from './support/ingest.mjs';
 import { samplesIn } from './support/profile.mjs';
 import { runService, SERVICE } from './support/service.mjs';
 
-/** A client beside the one of `Sentry.init`, as Sentry's guide for several instances makes it, in a scope of its own. */
+/** A client beside the one of `Sentry.init`, in a scope of its own, as Sentry's guide for several instances has it. */
 const SECOND = `${SERVICE}
 const [FIRST_DSN, SECOND_DSN] = process.argv.slice(2);
 function secondClient(options) {
@@ -79,10 +79,13 @@ describe('two clients', { concurrency: 2 }, () => {
       assertApart(result, ['one', 'three'], ['two']);
     });
 
-    test(`Sentry.init in a scope of its own leaves the first client alone, SDK ${sdk.major}`, { skip: sdk.skip }, async t => {
-      const result = await run(
-        t,
-        `
+    test(
+      `Sentry.init in a scope of its own leaves the first client alone, SDK ${sdk.major}`,
+      { skip: sdk.skip },
+      async t => {
+        const result = await run(
+          t,
+          `
   first(MANUAL);
   Sentry.profiler.startProfiler();
   let client;
@@ -96,19 +99,20 @@ describe('two clients', { concurrency: 2 }, () => {
   await Sentry.close();
   await client.close();
 `,
-        { sdk },
-      );
-      assertApart(result, ['work'], []);
-      assert.equal(result.second.chunks.length, 0);
-      const [of] = result.first.chunks;
-      assert.equal(result.first.events[0].contexts.profile?.profiler_id, of.profiler_id);
-      assert.equal(result.second.events[0].contexts.profile, undefined);
-    });
+          { sdk },
+        );
+        assertApart(result, ['work'], []);
+        assert.equal(result.second.chunks.length, 0);
+        const [of] = result.first.chunks;
+        assert.equal(result.first.events[0].contexts.profile?.profiler_id, of.profiler_id);
+        assert.equal(result.second.events[0].contexts.profile, undefined);
+      },
+    );
   }
 
   for (const shared of [false, true]) {
     const integration = shared ? 'shared' : 'nodeProfilingIntegration()';
-    test(`start and stop are the current client's, with ${shared ? 'one integration' : 'an integration each'}`, async t => {
+    test(`start and stop are the current client's, with ${shared ? 'one integration' : 'one each'}`, async t => {
       const result = await run(
         t,
         `

@@ -1,4 +1,5 @@
-// What the profiler writes to the console is no output of the service: integrations that send that to Sentry do not see it.
+// What the profiler writes to the console is no output of the service: integrations that send that to Sentry do not
+// see it.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -45,9 +46,15 @@ main();
       assert.equal(stderr.split('\n').filter(line => line.startsWith('[Sentry] [Profiling] ')).length, 3, stderr);
       const said = ['the service says so', 'the service warns'];
       const events = await ingest.payloads('event');
-      assert.deepEqual(events.map(({ message }) => message), said);
+      assert.deepEqual(
+        events.map(({ message }) => message),
+        said,
+      );
       const breadcrumbs = events.flatMap(event => event.breadcrumbs ?? []);
-      assert.deepEqual(breadcrumbs.filter(({ message }) => message.includes('[Profiling]')), []);
+      assert.deepEqual(
+        breadcrumbs.filter(({ message }) => message.includes('[Profiling]')),
+        [],
+      );
       const logs = (await ingest.payloads('log')).flatMap(({ items }) => items.map(({ body }) => body));
       assert.deepEqual(logs, said);
     });

@@ -188,8 +188,8 @@ main();
       '[Sentry] [Profiling] The options profilesSampleRate and profilesSampler belong to transaction profiling, which is retired, ' +
       "and are ignored. Use profileSessionSampleRate with profileLifecycle: 'trace' instead.";
     assert.deepEqual(warnings(result), [
-      '[Sentry] [Profiling] Sentry.profiler.startProfiler() does nothing: profileSessionSampleRate is 0 or not set, so nothing is ' +
-        'profiled. Set it in Sentry.init, to 1 to profile every process.',
+      '[Sentry] [Profiling] Sentry.profiler.startProfiler() does nothing: profileSessionSampleRate is 0 or not set, ' +
+        'so nothing is profiled. Set it in Sentry.init, to 1 to profile every process.',
       '[Sentry] [Profiling] profileSessionSampleRate must be a number from 0 to 1, got 1.5. Profiling is off.',
       "[Sentry] [Profiling] profileSessionSampleRate must be a number from 0 to 1, got '1'. Profiling is off.",
       '[Sentry] [Profiling] profileSessionSampleRate must be a number from 0 to 1, got NaN. Profiling is off.',
@@ -266,14 +266,14 @@ Sentry.close();
     [
       "startProfiler() with profileLifecycle: 'trace'",
       "init({ profileLifecycle: 'trace', tracesSampleRate: 1 }); Sentry.profiler.startProfiler();",
-      "Sentry.profiler.startProfiler() does nothing: with profileLifecycle: 'trace', spans start and stop the profiler. " +
-        "Use profileLifecycle: 'manual' to start it yourself.",
+      "Sentry.profiler.startProfiler() does nothing: with profileLifecycle: 'trace', spans start and stop the " +
+        "profiler. Use profileLifecycle: 'manual' to start it yourself.",
     ],
     [
       'startProfiler() without a sample rate',
       'init({ profileSessionSampleRate: undefined }); Sentry.profiler.startProfiler();',
-      'Sentry.profiler.startProfiler() does nothing: profileSessionSampleRate is 0 or not set, so nothing is profiled. ' +
-        'Set it in Sentry.init, to 1 to profile every process.',
+      'Sentry.profiler.startProfiler() does nothing: profileSessionSampleRate is 0 or not set, so nothing is ' +
+        'profiled. Set it in Sentry.init, to 1 to profile every process.',
     ],
     [
       "profileLifecycle: 'trace' without tracing",
@@ -289,10 +289,13 @@ Sentry.close();
     [
       'an option in the wrong place',
       "init({}, { profileLifecycle: 'trace' });",
-      'nodeProfilingIntegration has no option profileLifecycle. It takes chunkDurationMs and quietMs; profileLifecycle belongs in ' +
-        'Sentry.init.',
+      'nodeProfilingIntegration has no option profileLifecycle. It takes chunkDurationMs and quietMs; ' +
+        'profileLifecycle belongs in Sentry.init.',
     ],
-    ['tracing with a rate of 0, and by a sampler', "init({ ...TRACE, tracesSampleRate: 0 }); init({ ...TRACE, tracesSampler: () => 1 });"],
+    [
+      'tracing with a rate of 0, and by a sampler',
+      'init({ ...TRACE, tracesSampleRate: 0 }); init({ ...TRACE, tracesSampler: () => 1 });',
+    ],
     [
       'startProfiler() in a session that happens not to be sampled',
       'init({ profileSessionSampleRate: Number.MIN_VALUE }); Sentry.profiler.startProfiler();',

@@ -138,7 +138,9 @@ test("the package's own file is missing or broken", async t => {
   assertUnavailable(await loadIt(), 'ERR_SENTRY_PROFILER_LOAD', OWN_NAME, 'Install sentry-profiler-node again');
 });
 
-const permission = ['--permission', '--experimental-permission'].find(flag => process.allowedNodeEnvironmentFlags.has(flag));
+const permission = ['--permission', '--experimental-permission'].find(flag =>
+  process.allowedNodeEnvironmentFlags.has(flag),
+);
 
 for (const [flags, advice] of [
   [['--no-addons'], 'Node runs with --no-addons. Start it without that flag'],

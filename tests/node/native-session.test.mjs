@@ -88,7 +88,8 @@ test('a loop that never yields loses no chunk, however short they are', () => {
 test('what waits for a loop that never yields is bounded, and what is dropped is counted', () => {
   /** Runs for a while below 200 functions that nobody has seen before, in a file with a long name. */
   const unseen = generation => {
-    const calls = Array.from({ length: 200 }, (_, i) => `function f${i}(ms) { ${i === 199 ? 'busy' : `f${i + 1}`}(ms); return ms; }`);
+    const next = i => (i === 199 ? 'busy' : `f${i + 1}`);
+    const calls = Array.from({ length: 200 }, (_, i) => `function f${i}(ms) { ${next(i)}(ms); return ms; }`);
     const filename = `/${'long/'.repeat(200)}${generation}.js`;
     return vm.runInThisContext(`(busy => { ${calls.join('\n')} return f0; })`, { filename })(busy);
   };

@@ -1,4 +1,5 @@
-// What others put where the integration looks may be anything: the service must not notice, and is profiled all the same.
+// What others put where the integration looks may be anything: the service must not notice, and is profiled all the
+// same.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -14,11 +15,15 @@ const ODD = {
   'the debug ids are no object': 'globalThis._sentryDebugIds = 7; globalThis._debugIds = true;',
   'a debug id is undefined, another an object': `globalThis._sentryDebugIds = { [MINE]: '${ID}', [OTHER]: undefined };
     globalThis._debugIds = { [THIRD]: {} };`,
-  'there is a function on Object.prototype': `globalThis._sentryDebugIds = { [MINE]: '${ID}' }; Object.prototype.helper = () => {};`,
-  'there is a string on Object.prototype': `globalThis._sentryDebugIds = { [MINE]: '${ID}' }; Object.prototype.helper = 'helper';`,
+  'there is a function on Object.prototype': `globalThis._sentryDebugIds = { [MINE]: '${ID}' };
+    Object.prototype.helper = () => {};`,
+  'there is a string on Object.prototype': `globalThis._sentryDebugIds = { [MINE]: '${ID}' };
+    Object.prototype.helper = 'helper';`,
   'the stack parser throws at one file': `globalThis._sentryDebugIds = { [MINE]: '${ID}', 'unreadable': '${ID}' };`,
   'the stack parser returns nothing': "globalThis._sentryDebugIds = { 'nothing': 'an id' };",
-  'the debug ids throw': `Object.defineProperty(globalThis, '_sentryDebugIds', { get() { throw new Error('on purpose'); } });`,
+  'the debug ids throw': `Object.defineProperty(globalThis, '_sentryDebugIds', {
+    get() { throw new Error('on purpose'); },
+  });`,
 };
 
 /** What the stack parser makes of the stacks above. */
@@ -112,6 +117,9 @@ Sentry.close();
     const [chunk] = await ingest.chunks();
     assert.equal(chunk.release, '20261126');
     assert.equal(chunk.environment, 'production');
-    assert.ok(stderr.split('\n').every(line => line === '' || line.startsWith('[Sentry] [Profiling] ')), stderr);
+    assert.ok(
+      stderr.split('\n').every(line => line === '' || line.startsWith('[Sentry] [Profiling] ')),
+      stderr,
+    );
   });
 });

@@ -22,7 +22,8 @@ pub fn ci(dir: &Path) -> Result<()> {
         .with_context(|| format!("installing the packages of {}", dir.display()))
 }
 
-/// Copies package.json and package-lock.json to another folder and installs there what they say, unless that was done before.
+/// Copies package.json and package-lock.json to another folder and installs there what they say, unless that was done
+/// before.
 pub fn installed(name: &str, sources: &Path, dir: &Path) -> Result<()> {
     let files = ["package.json", "package-lock.json"].map(|file| sources.join(file));
     tree::when_changed(name, &files, &dir.join("node_modules"), || {
@@ -35,7 +36,8 @@ pub fn installed(name: &str, sources: &Path, dir: &Path) -> Result<()> {
     })
 }
 
-/// Adds a package file (`.tgz`) as a user would, under each of these names, and leaves package.json and package-lock.json alone.
+/// Adds a package file (`.tgz`) as a user would, under each of these names, and leaves package.json and
+/// package-lock.json alone.
 ///
 /// npm checks its peer dependencies on the way.
 pub fn add(dir: &Path, tarball: &Path, names: &[&str]) -> Result<()> {

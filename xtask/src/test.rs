@@ -44,7 +44,8 @@ const C_PACKAGES: &[&str] = &[
 const LONG_TESTS: &str = "tests/node/long";
 /// The tests that take longest; a release between two others goes without.
 const SLOW_TESTS: &[&str] = &["clock", "exits", "freeze", "measurements", "same-data", "spans", "worker-crowd"];
-/// What the package says where it cannot be loaded, or finds no V8: once, and with a Node that builds single executables.
+/// What the package says where it cannot be loaded, or finds no V8: once, and with a Node that builds single
+/// executables.
 const ELSEWHERE_TESTS: &str = "tests/elsewhere";
 /// A production build of Next.js with each of its bundlers: one release, for a build takes a minute.
 const NEXTJS_TESTS: &str = "tests/nextjs";
@@ -153,8 +154,8 @@ fn prepare(steps: &[Step], no_install: bool) {
         return;
     }
     println!(
-        "These Debian packages are missing, and are installed now: {}.\n`cargo xtask test --no-install` installs nothing; \
-         `cargo xtask setup` installs them and does nothing else.",
+        "These Debian packages are missing, and are installed now: {}.\n`cargo xtask test --no-install` installs \
+         nothing; `cargo xtask setup` installs them and does nothing else.",
         missing.join(", ")
     );
     if let Err(error) = debian::install(&missing) {

@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
-/// Goes to work on the repository around the current directory, and on no other: the place where this program was compiled is
-/// another one where a target folder was copied, or is shared.
+/// Goes to work on the repository around the current directory, and on no other: the place where this program was
+/// compiled is another one where a target folder was copied, or is shared.
 pub fn enter() -> Result<()> {
     let here = std::env::current_dir().context("the current directory is gone")?;
     let root = top(&here).with_context(|| {
@@ -31,7 +31,8 @@ pub fn root() -> &'static Path {
 }
 
 fn top(folder: &Path) -> Option<&Path> {
-    folder.ancestors().find(|folder| folder.join("xtask/Cargo.toml").is_file() && folder.join("bindings-node").is_dir())
+    let mut folders = folder.ancestors();
+    folders.find(|folder| folder.join("xtask/Cargo.toml").is_file() && folder.join("bindings-node").is_dir())
 }
 
 /// cargo, the one that runs us.

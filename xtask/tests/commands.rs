@@ -65,8 +65,8 @@ fn it_works_on_the_tree_that_it_is_called_in() {
     assert!(said.contains(&folder.0.join("target/nodes/1.2.3/bin/node").display().to_string()), "{said}");
 }
 
-/// A system on which no package is installed and none can be: where `apt-get` and `dpkg-query` come first in PATH, and only
-/// write down how they were called.
+/// A system on which no package is installed and none can be: where `apt-get` and `dpkg-query` come first in PATH,
+/// and only write down how they were called.
 fn system(folder: &Folder) -> (String, PathBuf) {
     let log = folder.0.join("log");
     for (name, script) in [

@@ -49,7 +49,9 @@ export const PEER = join(
     .replace('sentry_profiler', 'sentry_cpu_profiler')
     .replace('.node', `-${process.versions.modules}.node`),
 );
-export const NO_PEER = existsSync(PEER) ? false : `@sentry/node-cpu-profiler has no binary for Node ${process.versions.node}`;
+export const NO_PEER = existsSync(PEER)
+  ? false
+  : `@sentry/node-cpu-profiler has no binary for Node ${process.versions.node}`;
 
 /** The package's development dependencies: the bundler and the TypeScript compiler. */
 export const requireTool = createRequire(fileURLToPath(new URL('../../../bindings-node/package.json', import.meta.url)));

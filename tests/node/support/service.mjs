@@ -40,9 +40,9 @@ const busy = name => new Function('return ' + ${JSON.stringify(work('NAME'))}.re
 const TIMEOUT_MS = 30_000;
 
 /**
- * Runs a file with this Node, or another program, until it ends and returns what it wrote. It must exit with `code`, or be ended
- * by `signal`; one that does not end is killed and fails the test. `meanwhile` is called with the process and the lines that it
- * writes.
+ * Runs a file with this Node, or another program, until it ends and returns what it wrote. It must exit with `code`,
+ * or be ended by `signal`; one that does not end is killed and fails the test. `meanwhile` is called with the process
+ * and the lines that it writes.
  */
 export async function run(
   file,

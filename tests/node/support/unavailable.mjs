@@ -38,7 +38,10 @@ export function assertUnavailable({ error, support }, code, ...parts) {
   }
   assert.match(error.message, /[^.]\.$/);
   assert.doesNotMatch(error.message, /\.\. /);
-  assert.deepEqual({ supported: support.supported, reason: support.reason }, { supported: false, reason: error.message });
+  assert.deepEqual(
+    { supported: support.supported, reason: support.reason },
+    { supported: false, reason: error.message },
+  );
 }
 
 export function assertLoaded({ error, support }) {
