@@ -43,7 +43,18 @@ const C_PACKAGES: &[&str] = &[
 /// Tests that take minutes, in which they mostly wait: two files run at once.
 const LONG_TESTS: &str = "tests/node/long";
 /// The tests that take longest; a release between two others goes without.
-const SLOW_TESTS: &[&str] = &["clock", "exits", "freeze", "measurements", "same-data", "spans", "worker-crowd"];
+const SLOW_TESTS: &[&str] = &[
+    "clients",
+    "clock",
+    "console",
+    "exits",
+    "freeze",
+    "measurements",
+    "odd-input",
+    "same-data",
+    "spans",
+    "worker-crowd",
+];
 /// What the package says where it cannot be loaded, or finds no V8: once, and with a Node that builds single
 /// executables.
 const ELSEWHERE_TESTS: &str = "tests/elsewhere";
