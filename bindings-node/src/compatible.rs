@@ -46,7 +46,9 @@ fn start_profiling<'a>(env: &'a Env, arguments: &'a [Unknown<'a>]) -> Outcome<'a
     if title.is_empty() {
         return Err(error("StartProfiling expects a non-empty string as first argument, got an empty string."));
     }
-    environment(env)?.profiler()?.start_profiling(&title).map_err(error)?;
+    let environment = environment(env)?;
+    environment.expect_exit(env);
+    environment.profiler()?.start_profiling(&title).map_err(error)?;
     Ok(None)
 }
 
@@ -90,7 +92,7 @@ fn environment(env: &Env) -> std::result::Result<std::rc::Rc<Environment>, Throw
 }
 
 /// A string's text; what is no Unicode in it is replaced.
-fn string(value: Option<&Unknown<'_>>) -> Option<String> {
+pub fn string(value: Option<&Unknown<'_>>) -> Option<String> {
     let value = value.filter(|value| value.get_type().is_ok_and(|kind| kind == ValueType::String))?;
     // SAFETY: its type was checked.
     let text: JsString<'_> = unsafe { value.cast() }.ok()?;

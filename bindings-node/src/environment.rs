@@ -18,6 +18,9 @@ use crate::session::Ready;
 /// that is on its way serves everyone.
 type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 
+/// The characters of V8's longest string, as `buffer.constants.MAX_STRING_LENGTH` says in every Node of 64 bits.
+const MAX_STRING_LENGTH: usize = 0x1fff_ffe8;
+
 /// The `code` of every error that the add-on throws.
 pub const ERROR_CODE: &str = "NAPI_ERROR";
 
@@ -36,6 +39,7 @@ pub struct Environment {
     sessions: RefCell<Vec<Weak<Ready>>>,
     wake: Arc<WakeFunction>,
     parse_json: FunctionRef<String, Unknown<'static>>,
+    at_exit: AtExit,
 }
 
 impl Environment {
@@ -57,14 +61,15 @@ impl Environment {
             sessions: RefCell::default(),
             wake,
             parse_json,
+            at_exit: AtExit::new(env)?,
         });
+        environment.at_exit.listen(env)?;
         // A worker that ends with a live profiler would crash.
         env.add_env_cleanup_hook(environment.clone(), |environment| {
             if let Ok(profiler) = &environment.profiler {
                 profiler.dispose();
             }
         })?;
-        suspend_at_exit(env)?;
         env.set_instance_data(environment, (), |_| {})
     }
 
@@ -85,6 +90,12 @@ impl Environment {
         sessions.push(Rc::downgrade(ready));
     }
 
+    /// Something records, or is about to: it must not do so while the process ends.
+    pub fn expect_exit(&self, env: &Env) {
+        // It fails where the environment is being torn down, or the program broke `process`.
+        let _ = self.at_exit.listen(env);
+    }
+
     pub fn waker(&self) -> sentry_profiler::Waker {
         waker(&self.wake)
     }
@@ -92,13 +103,24 @@ impl Environment {
     /// A JavaScript value from JSON that we made.
     pub fn parse_json(&self, env: &Env, json: Vec<u8>) -> Result<Unknown<'_>> {
         let json = String::from_utf8(json).map_err(|_| napi::Error::from_reason("the encoder made invalid UTF-8"))?;
+        // A string has no more characters than bytes, and most need not be counted.
+        if json.len() > MAX_STRING_LENGTH {
+            let length = json.encode_utf16().count();
+            if length > MAX_STRING_LENGTH {
+                return Err(napi::Error::from_reason(format!(
+                    "The profile is too large: its JSON has {length} characters, and a string holds \
+                     {MAX_STRING_LENGTH}. Record for a shorter time."
+                )));
+            }
+        }
         let value = self.parse_json.borrow_back(env)?.call(json)?;
         // SAFETY: the value lives in the handle scope of the call that is under way.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value.raw()) })
     }
 
     /// The ticker or the encoder needs this thread.
-    fn on_wake(&self) -> Result<()> {
+    fn on_wake(&self, env: &Env) -> Result<()> {
+        self.expect_exit(env);
         if let Ok(profiler) = &self.profiler {
             // The only errors are a profiler that is gone, or a wrong thread: neither has anything due here.
             let _ = profiler.poll();
@@ -128,20 +150,53 @@ fn new_profiler(
     unsafe { Profiler::new(isolate, options) }
 }
 
-/// `process.exit()` and an uncaught error run no cleanup hook on the main thread, and Node takes V8's platform away while
-/// V8's sampling thread still uses it, which crashed one process in twenty on Node 18. The `exit` event comes before.
-fn suspend_at_exit(env: &Env) -> Result<()> {
-    let process = env.get_global()?.get_named_property::<Object>("process")?;
-    let listener = env.create_function_from_closure::<(), (), _>("suspendProfiler", |call| {
-        if let Ok(profiler) = Environment::of(call.env)?.profiler() {
-            // Nothing samples in a profiler that is gone.
-            let _ = profiler.suspend();
+/// `process.on`, for an event's listener.
+type On = FunctionRef<FnArgs<(&'static str, Function<'static, (), ()>)>, Unknown<'static>>;
+
+/// Ends all sampling when the process ends. `process.exit()` and an uncaught error run no cleanup hook on the main
+/// thread, and Node takes V8's platform away while V8's sampling thread still uses it, which crashed one process in
+/// twenty on Node 18. The `exit` event comes before.
+struct AtExit {
+    process: ObjectRef<false>,
+    on: On,
+    listeners: FunctionRef<&'static str, Object<'static>>,
+    listener: FunctionRef<(), ()>,
+}
+
+impl AtExit {
+    fn new(env: &Env) -> Result<Self> {
+        let process = env.get_global()?.get_named_property::<Object>("process")?;
+        let listener = env.create_function_from_closure::<(), (), _>("suspendProfiler", |call| {
+            if let Ok(profiler) = Environment::of(call.env)?.profiler() {
+                // Nothing samples in a profiler that is gone.
+                let _ = profiler.suspend();
+            }
+            Ok(())
+        })?;
+        // Taken now: the program may replace them.
+        let on: Function<_, _> = process.get_named_property("on")?;
+        let listeners: Function<_, _> = process.get_named_property("listeners")?;
+        Ok(Self {
+            process: process.create_ref()?,
+            on: on.create_ref()?,
+            listeners: listeners.create_ref()?,
+            listener: listener.create_ref()?,
+        })
+    }
+
+    /// Listens, unless it does already: programs remove the listeners of others, too (`process.removeAllListeners()`).
+    fn listen(&self, env: &Env) -> Result<()> {
+        let process = self.process.get_value(env)?;
+        let listener = self.listener.borrow_back(env)?;
+        let listeners = self.listeners.borrow_back(env)?.apply(process, "exit")?;
+        for at in 0..listeners.get_array_length()? {
+            if env.strict_equals(listeners.get_element::<Unknown>(at)?, listener)? {
+                return Ok(());
+            }
         }
+        self.on.borrow_back(env)?.apply(process, FnArgs::from(("exit", listener)))?;
         Ok(())
-    })?;
-    let on = process.get_named_property::<Function<FnArgs<(&str, Function<(), ()>)>, Unknown>>("on")?;
-    on.apply(process, FnArgs::from(("exit", listener)))?;
-    Ok(())
+    }
 }
 
 fn waker(wake: &Arc<WakeFunction>) -> sentry_profiler::Waker {
@@ -154,6 +209,7 @@ fn waker(wake: &Arc<WakeFunction>) -> sentry_profiler::Waker {
 
 fn wake_function(env: &Env) -> Result<WakeFunction> {
     // Made last before V8 names the functions it knows: all native functions have one address, and mostly get this name.
-    let on_wake = env.create_function_from_closure::<(), (), _>(NATIVE, |call| Environment::of(call.env)?.on_wake())?;
+    let on_wake =
+        env.create_function_from_closure::<(), (), _>(NATIVE, |call| Environment::of(call.env)?.on_wake(call.env))?;
     on_wake.build_threadsafe_function::<()>().weak::<true>().max_queue_size::<1>().build()
 }

@@ -10,12 +10,15 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use parking_lot::Mutex;
 use sentry_profiler::encode::Thread;
-use sentry_profiler::{Lifecycle, Outcome, SessionOptions as CoreOptions, SessionStats as CoreStats};
+use sentry_profiler::{
+    CHUNK_DURATION_RANGE, Lifecycle, Outcome, SessionOptions as CoreOptions, SessionStats as CoreStats,
+};
 
+use crate::compatible::string;
 use crate::environment::{Environment, ThrownError, error};
 
-/// Chunks that wait for JavaScript, which may be in a loop that never ends.
-const MAX_READY_CHUNKS: usize = 32;
+/// What chunks that wait for JavaScript, which may be in a loop that never ends, may hold.
+const MAX_READY_BYTES: usize = 64 << 20;
 /// How long closing waits for the encoder.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -86,7 +89,29 @@ pub struct Ready {
 #[derive(Default)]
 struct Queue {
     chunks: VecDeque<sentry_profiler::Chunk>,
+    /// Of their payloads.
+    bytes: usize,
     dropped: u64,
+}
+
+impl Queue {
+    /// Adds a chunk; the oldest ones make room for it.
+    fn push(&mut self, chunk: sentry_profiler::Chunk) {
+        self.bytes += chunk.payload.len();
+        self.chunks.push_back(chunk);
+        while self.bytes > MAX_READY_BYTES
+            && self.chunks.len() > 1
+            && let Some(oldest) = self.chunks.pop_front()
+        {
+            self.bytes -= oldest.payload.len();
+            self.dropped += 1;
+        }
+    }
+
+    fn take(&mut self) -> VecDeque<sentry_profiler::Chunk> {
+        self.bytes = 0;
+        std::mem::take(&mut self.chunks)
+    }
 }
 
 impl Ready {
@@ -101,7 +126,7 @@ impl Ready {
     }
 
     fn take(&self) -> Vec<Chunk> {
-        let chunks = std::mem::take(&mut self.queue.lock().chunks);
+        let chunks = self.queue.lock().take();
         chunks
             .into_iter()
             .map(|chunk| Chunk {
@@ -136,13 +161,7 @@ impl Session {
         let ready = Rc::new(Ready { env, queue: queue.clone(), on_ready });
         let wake = environment.waker();
         let sink = Arc::new(move |chunk| {
-            let mut queue = queue.lock();
-            if queue.chunks.len() == MAX_READY_CHUNKS {
-                queue.chunks.pop_front();
-                queue.dropped += 1;
-            }
-            queue.chunks.push_back(chunk);
-            drop(queue);
+            queue.lock().push(chunk);
             wake();
         });
         let core = environment.profiler()?.session(core_options(options, sink)?).map_err(error)?;
@@ -171,7 +190,8 @@ impl Session {
 
     /// Begins to record, in the manual lifecycle.
     #[napi(catch_unwind)]
-    pub fn start(&self) -> Result<&'static str, &'static str> {
+    pub fn start(&self, env: Env) -> Result<&'static str, &'static str> {
+        self.environment.expect_exit(&env);
         self.outcome(sentry_profiler::Session::start)
     }
 
@@ -186,17 +206,31 @@ impl Session {
     #[napi(catch_unwind)]
     pub fn span_functions<'env>(&self, env: &'env Env) -> Result<SpanFunctions<'env>> {
         Ok(SpanFunctions {
-            started: self.span_function(env, "spanStarted", sentry_profiler::Session::span_started)?,
-            ended: self.span_function(env, "spanEnded", sentry_profiler::Session::span_ended)?,
+            started: self.span_function(env, "spanStarted", true, sentry_profiler::Session::span_started)?,
+            ended: self.span_function(env, "spanEnded", false, sentry_profiler::Session::span_ended)?,
         })
     }
 
-    /// Debug ids by plain path, for the chunks that are encoded from now on.
+    /// Debug ids by plain path, for the chunks that are encoded from now on. What is no string, or is inherited, is
+    /// no debug id.
     #[napi(catch_unwind)]
-    pub fn set_debug_ids(&self, ids: HashMap<String, String>) {
-        if let Some(core) = &*self.core.borrow() {
-            core.set_debug_ids(ids);
+    pub fn set_debug_ids(&self, ids: Object<'_>) -> Result<()> {
+        let paths = ids.get_all_property_names(
+            KeyCollectionMode::OwnOnly,
+            KeyFilter::SkipSymbols,
+            KeyConversion::NumbersToStrings,
+        )?;
+        let mut known = HashMap::new();
+        for at in 0..paths.get_array_length()? {
+            let path: String = paths.get_element(at)?;
+            if let Some(id) = string(ids.get::<Unknown>(&path)?.as_ref()) {
+                known.insert(path, id);
+            }
         }
+        if let Some(core) = &*self.core.borrow() {
+            core.set_debug_ids(known);
+        }
+        Ok(())
     }
 
     /// The chunks that are finished.
@@ -258,14 +292,18 @@ impl Session {
         &self,
         env: &'env Env,
         name: &str,
+        starts: bool,
         run: fn(&sentry_profiler::Session) -> std::result::Result<(), sentry_profiler::Error>,
     ) -> Result<Function<'env, (), ()>> {
         // Weak: the session lives as long as its own object.
         let core = Rc::downgrade(&self.core);
+        let environment = self.environment.clone();
         env.create_function_from_closure(name, move |call| {
-            if let Some(core) = core.upgrade()
-                && let Err(error) = with(&core, run)
-            {
+            let Some(core) = core.upgrade() else { return Ok(()) };
+            if starts {
+                environment.expect_exit(call.env);
+            }
+            if let Err(error) = with(&core, run) {
                 call.env.throw_error(&error.reason, Some(error.status))?;
             }
             Ok(())
@@ -313,10 +351,17 @@ fn core_options(options: SessionOptions, sink: sentry_profiler::Sink) -> std::re
     core.lifecycle = match options.lifecycle.as_str() {
         "manual" => Lifecycle::Manual,
         "trace" => Lifecycle::Trace,
-        other => return Err(error(format!("lifecycle must be 'manual' or 'trace', not '{other}'"))),
+        other => return Err(error(format!("lifecycle must be 'manual' or 'trace', got '{other}'"))),
     };
+    if !(0.0..=1.0).contains(&options.sample_rate) {
+        return Err(error(format!("sampleRate must be a number from 0 to 1, got {}", options.sample_rate)));
+    }
     core.sample_rate = options.sample_rate;
     if let Some(ms) = options.chunk_duration_ms {
+        let (shortest, longest) = (CHUNK_DURATION_RANGE.start().as_millis(), CHUNK_DURATION_RANGE.end().as_millis());
+        if !(shortest as f64..=longest as f64).contains(&ms) {
+            return Err(error(format!("chunkDurationMs must be a number from {shortest} to {longest}, got {ms}")));
+        }
         core.chunk_duration = duration("chunkDurationMs", ms)?;
     }
     if let Some(ms) = options.quiet_ms {
@@ -336,5 +381,5 @@ fn core_options(options: SessionOptions, sink: sentry_profiler::Sink) -> std::re
 
 fn duration(option: &str, ms: f64) -> std::result::Result<Duration, ThrownError> {
     Duration::try_from_secs_f64(ms / 1e3)
-        .map_err(|_| error(format!("{option} must be a number of milliseconds, 0 or more, not {ms}")))
+        .map_err(|_| error(format!("{option} must be a number of milliseconds, 0 or more, got {ms}")))
 }

@@ -1,10 +1,12 @@
 import type { StackParser } from './sentry';
 
-/** What bundler plugins leave behind: a stack whose first line is the file that carries the id → the id. */
+/**
+ * What bundler plugins (the first) and bundlers themselves leave behind: a stack whose first line is the file that
+ * carries the id → the id. Anybody can write there, so it may be anything.
+ */
 interface DebugIdGlobals {
-  _sentryDebugIds?: Record<string, string>;
-  /** The same, written by bundlers themselves. */
-  _debugIds?: Record<string, string>;
+  _sentryDebugIds?: unknown;
+  _debugIds?: unknown;
 }
 
 /** @internal Whether any file has a debug id. Asked at each end of a trace, and of most programs the answer is no. */
@@ -25,15 +27,17 @@ export class DebugIds {
 
   /** Plain path → debug id when files have come since the last call, else `undefined`. */
   changes(): Record<string, string> | undefined {
-    const { _sentryDebugIds: byPlugin = {}, _debugIds: byBundler = {} } = globalThis as DebugIdGlobals;
-    const sizes = `${Object.keys(byPlugin).length},${Object.keys(byBundler).length}`;
+    const { _sentryDebugIds: byPlugin, _debugIds: byBundler } = globalThis as DebugIdGlobals;
+    const maps = [byPlugin, byBundler].map(ids => ids ?? {});
+    const sizes = maps.map(ids => Object.keys(ids).length).join();
     if (sizes === this.#sizes) {
       return undefined;
     }
     this.#sizes = sizes;
-    const ids: Record<string, string> = {};
-    for (const [stack, id] of [...Object.entries(byPlugin), ...Object.entries(byBundler)]) {
-      for (const path of this.#pathsOf(stack)) {
+    // Without a prototype: whatever a path is called, and whatever others put on `Object.prototype`.
+    const ids: Record<string, string> = Object.create(null);
+    for (const [stack, id] of maps.flatMap(ids => Object.entries(ids))) {
+      for (const path of typeof id === 'string' ? this.#pathsOf(stack) : []) {
         ids[path] = id;
       }
     }
@@ -43,12 +47,23 @@ export class DebugIds {
   #pathsOf(stack: string): string[] {
     let paths = this.#paths.get(stack);
     if (!paths) {
-      // The parser puts the line that comes first in the stack, the file itself, last.
-      const file = this.#stackParser(stack).reverse().find(frame => frame.filename)?.filename;
-      paths = file === undefined ? [] : [file, decoded(file)];
+      const file = this.#fileOf(stack);
+      paths = typeof file === 'string' ? [file, decoded(file)] : [];
       this.#paths.set(stack, paths);
     }
     return paths;
+  }
+
+  #fileOf(stack: string): unknown {
+    try {
+      // The parser puts the line that comes first in the stack, the file itself, last.
+      return this.#stackParser(stack)
+        .reverse()
+        .find(frame => frame.filename)?.filename;
+    } catch {
+      // It is the user's, and one stack that it cannot read must not cost the others their ids.
+      return undefined;
+    }
   }
 }
 

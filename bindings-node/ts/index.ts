@@ -1,5 +1,6 @@
-import { loadAddon, messageOf } from './loader';
+import { loadAddon, loadRecorder, supportOf } from './loader';
 import type { ChunkProfile, ProfileFormat, ProfilerSupport, ThreadProfile } from './loader';
+import { messageOf } from './sentry';
 import { currentThread } from './thread';
 
 export { nodeProfilingIntegration } from './integration';
@@ -37,7 +38,7 @@ export interface StopProfilingOptions {
  * @throws an error with code `NAPI_ERROR` when `title` is not a string or is empty; {@link ProfilerUnavailableError}
  */
 export function startProfiling(title: string): void {
-  loadAddon().startProfiling(title);
+  loadRecorder().startProfiling(title);
 }
 
 /**
@@ -48,17 +49,33 @@ export function startProfiling(title: string): void {
  *
  * @throws an error with code `NAPI_ERROR` when an argument has the wrong type; {@link ProfilerUnavailableError}
  */
-export function stopProfiling(title: string, options: StopProfilingOptions & { format: 'thread' }): ThreadProfile | null;
-export function stopProfiling(title: string, options?: StopProfilingOptions & { format?: 'chunk' }): ChunkProfile | null;
-export function stopProfiling(title: string, format: 0, threadId?: number, collectResources?: boolean): ThreadProfile | null;
-export function stopProfiling(title: string, format: 1, threadId?: number, collectResources?: boolean): ChunkProfile | null;
+export function stopProfiling(
+  title: string,
+  options: StopProfilingOptions & { format: 'thread' },
+): ThreadProfile | null;
+export function stopProfiling(
+  title: string,
+  options?: StopProfilingOptions & { format?: 'chunk' },
+): ChunkProfile | null;
+export function stopProfiling(
+  title: string,
+  format: 0,
+  threadId?: number,
+  collectResources?: boolean,
+): ThreadProfile | null;
+export function stopProfiling(
+  title: string,
+  format: 1,
+  threadId?: number,
+  collectResources?: boolean,
+): ChunkProfile | null;
 export function stopProfiling(
   title: string,
   options: StopProfilingOptions | ProfileFormat = {},
   threadId?: number,
   collectResources = false,
 ): ThreadProfile | ChunkProfile | null {
-  const addon = loadAddon();
+  const addon = loadRecorder();
   if (typeof options !== 'object' || options === null) {
     return addon.stopProfiling(title, options, threadId ?? currentThread().id, collectResources);
   }
@@ -81,8 +98,13 @@ export function getFrameModule(path: string): string {
 /** Whether this process can be profiled, and if not, why. Never throws. */
 export function profilerSupport(): ProfilerSupport {
   try {
-    return loadAddon().support();
+    return supportOf(loadAddon());
   } catch (error) {
-    return { supported: false, v8Version: process.versions.v8 ?? null, missing: [], reason: messageOf(error) };
+    return {
+      supported: false,
+      v8Version: process.versions.bun ? null : (process.versions.v8 ?? null),
+      missing: [],
+      reason: messageOf(error),
+    };
   }
 }

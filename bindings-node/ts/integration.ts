@@ -1,8 +1,8 @@
 import { DebugIds, haveDebugIds } from './debug-ids';
-import { loadAddon, messageOf } from './loader';
+import { loadAddon, loadRecorder } from './loader';
 import type { Chunk, Outcome, Session, SessionOptions } from './loader';
-import { chunkEnvelope, debugLog, warnOnce } from './sentry';
-import type { SentryClient, SentryEvent, Span, StreamedSpan } from './sentry';
+import { chunkEnvelope, currentScopes, debugLog, messageOf, sentence, warnOnce } from './sentry';
+import type { SentryClient, SentryEvent, SentryScope, Span, StreamedSpan } from './sentry';
 import { currentThread } from './thread';
 
 /** An integration of the Sentry SDK (10 and 11) that profiles the thread it is set up on. */
@@ -38,16 +38,34 @@ interface ThreadData {
  * `'manual'` (default), between `Sentry.profiler.startProfiler()` and `stopProfiler()`, or `'trace'`, while a sampled span is active.
  */
 export function nodeProfilingIntegration(tuning: ProfilingTuning = {}): ProfilingIntegration {
-  let profiler: Profiler | undefined;
+  // Clients may share an integration.
+  const profilers = new WeakMap<object, Profiler>();
+  let latest: Profiler | undefined;
+  const current = () => {
+    const ofScopes = currentScopes().map(scope => profilers.get(scope.getClient() as object));
+    return ofScopes.find(Boolean) ?? latest;
+  };
   return {
     name: 'ProfilingIntegration',
-    setup(client) {
-      profiler = attach(client as SentryClient, tuning);
-    },
+    setup: guarded(client => {
+      latest = attach(client as SentryClient, tuning);
+      profilers.set(client, latest);
+    }),
     _profiler: {
-      start: () => profiler?.start(),
-      stop: () => profiler?.stop(),
+      start: guarded(() => current()?.start()),
+      stop: guarded(() => current()?.stop()),
     },
+  };
+}
+
+/** What the SDK or the service calls: whatever goes wrong in it, the service must go on. */
+function guarded<Arguments extends unknown[]>(hook: (...args: Arguments) => void): (...args: Arguments) => void {
+  return (...args) => {
+    try {
+      hook(...args);
+    } catch (error) {
+      warnOnce(sentence(`The profiler failed in a hook of the SDK: ${messageOf(error)}`));
+    }
   };
 }
 
@@ -57,21 +75,37 @@ interface Profiler {
 }
 
 /** What the SDK calls when this client profiles nothing. */
-function off(client: SentryClient, why: string): Profiler {
+function off(client: SentryClient, why: string, warnAtStart?: string): Profiler {
   debugLog(client, `Profiling is off: ${why}.`);
-  const noop = () => debugLog(client, `No-op: profiling is off, ${why}.`);
-  return { start: noop, stop: noop };
+  const stop = () => debugLog(client, `No-op: profiling is off, ${why}.`);
+  const start = () => {
+    if (warnAtStart) {
+      warnOnce(warnAtStart);
+    }
+    stop();
+  };
+  return { start, stop };
 }
 
-/** The one profiler of this thread that may record. */
-let active: SessionProfiler | undefined;
+/** The profilers of this thread that may record: one for each client in use. */
+const active = new Set<SessionProfiler>();
 
-/** One listener for all profilers that come and go; it is registered while there is an active one. */
-const onBeforeExit = () => active?.finish();
+/** One listener for all profilers; it is registered while there are any. */
+const onBeforeExit = guarded(() => active.forEach(profiler => profiler.finish()));
 
 function attach(client: SentryClient, tuning: ProfilingTuning): Profiler {
-  // A second `Sentry.init`: two sessions would profile the same code twice.
-  active?.close();
+  // After a second `Sentry.init` in the same place nobody uses the first one's client any more. Whoever has a place
+  // of its own, a scope, or shares none, is in use until it is closed.
+  active.forEach(profiler => profiler.isReplaced() && profiler.close());
+  try {
+    return profilerFor(client, tuning);
+  } catch (error) {
+    warnOnce(`${sentence(messageOf(error))} Profiling is off.`);
+    return off(client, 'the profiler is unavailable');
+  }
+}
+
+function profilerFor(client: SentryClient, tuning: ProfilingTuning): Profiler {
   const options = client.getOptions();
   if (options.profilesSampleRate !== undefined || options.profilesSampler !== undefined) {
     warnOnce(
@@ -79,6 +113,7 @@ function attach(client: SentryClient, tuning: ProfilingTuning): Profiler {
         "Use profileSessionSampleRate with profileLifecycle: 'trace' instead.",
     );
   }
+  warnOfUnknown(tuning);
   const lifecycle = options.profileLifecycle ?? 'manual';
   if (lifecycle !== 'manual' && lifecycle !== 'trace') {
     warnOnce(`profileLifecycle must be 'manual' or 'trace', got ${show(lifecycle)}. Profiling is off.`);
@@ -91,28 +126,56 @@ function attach(client: SentryClient, tuning: ProfilingTuning): Profiler {
   }
   // V8's profiler takes 10 to 20 ms to create: only those pay who may need it.
   if (sampleRate === 0) {
-    return off(client, 'profileSessionSampleRate is 0, so the session is not sampled');
+    return off(
+      client,
+      'profileSessionSampleRate is 0, so the session is not sampled',
+      'Sentry.profiler.startProfiler() does nothing: profileSessionSampleRate is 0 or not set, so nothing is ' +
+        'profiled. Set it in Sentry.init, to 1 to profile every process.',
+    );
   }
   if (!client.getTransport()) {
     return off(client, 'the client has no transport, which takes a DSN');
   }
-  try {
-    const { supported, reason } = loadAddon().support();
-    if (!supported) {
-      warnOnce(`${sentence(`This process cannot be profiled: ${reason}`)} Profiling is off.`);
-      return off(client, 'V8 cannot be profiled here');
-    }
-    const profiler = new SessionProfiler(client, { ...tuning, lifecycle, sampleRate });
-    if (!profiler.sampled) {
-      profiler.close();
-      return off(client, 'the session is not sampled');
-    }
-    profiler.attach();
-    return profiler;
-  } catch (error) {
-    warnOnce(`${sentence(messageOf(error))} Profiling is off.`);
-    return off(client, 'the profiler is unavailable');
+  if (lifecycle === 'trace' && (options.tracesSampleRate ?? options.tracesSampler ?? undefined) === undefined) {
+    warnOnce(
+      "profileLifecycle is 'trace', but tracing is off, so there are no spans and nothing is profiled. " +
+        "Set tracesSampleRate or tracesSampler in Sentry.init, or use profileLifecycle: 'manual'.",
+    );
   }
+  const { supported, reason } = loadRecorder().support();
+  if (!supported) {
+    warnOnce(`${sentence(`This process cannot be profiled: ${reason}`)} Profiling is off.`);
+    return off(client, 'V8 cannot be profiled here');
+  }
+  const profiler = new SessionProfiler(client, { ...numbers(tuning), lifecycle, sampleRate });
+  if (!profiler.sampled) {
+    profiler.close();
+    return off(client, 'the session is not sampled');
+  }
+  profiler.attach();
+  return profiler;
+}
+
+const TUNING = ['chunkDurationMs', 'quietMs'] as const;
+
+function warnOfUnknown(tuning: object): void {
+  for (const key of Object.keys(tuning ?? {})) {
+    if (!TUNING.some(known => known === key)) {
+      const hint = key.startsWith('profile') ? `; ${key} belongs in Sentry.init` : '';
+      warnOnce(`nodeProfilingIntegration has no option ${key}. It takes ${TUNING.join(' and ')}${hint}.`);
+    }
+  }
+}
+
+/** The figures that are set; their ranges are checked by the native part. */
+function numbers(tuning: ProfilingTuning): ProfilingTuning {
+  const set = TUNING.map(key => [key, tuning?.[key] ?? undefined] as const).filter(([, value]) => value !== undefined);
+  for (const [key, value] of set) {
+    if (typeof value !== 'number') {
+      throw new Error(`${key} must be a number of milliseconds, got ${show(value)}`);
+    }
+  }
+  return Object.fromEntries(set);
 }
 
 /** What to say about data that is dropped. */
@@ -129,12 +192,14 @@ const NO_OPS: Partial<Record<Outcome, string>> = {
   'trace-lifecycle':
     "No-op: with profileLifecycle: 'trace', spans start and stop the profiler; manual calls are ignored.",
   'no-thread': 'The system gives no thread for the profiler: it is tried again.',
-  closed: 'No-op: this client is closed, or another one profiles now.',
+  closed: 'No-op: this client is closed, or another Sentry.init took its place.',
 };
 
 /** Ties one native session to one client: the SDK's hooks go in, chunks go out. */
 class SessionProfiler implements Profiler {
   readonly #client: SentryClient;
+  /** Where the client was the current one when it was set up, if anywhere. */
+  readonly #scope: SentryScope | undefined;
   readonly #session: Session;
   readonly #lifecycle: 'manual' | 'trace';
   readonly #threadData: ThreadData;
@@ -151,6 +216,7 @@ class SessionProfiler implements Profiler {
     const sdk = client.getSdkMetadata()?.sdk;
     const thread = currentThread();
     this.#client = client;
+    this.#scope = currentScopes().find(scope => scope.getClient() === client);
     this.#threadData = { 'thread.id': String(thread.id), 'thread.name': thread.name };
     this.#lifecycle = options.lifecycle;
     this.#debugIds = stackParser && new DebugIds(stackParser);
@@ -162,11 +228,11 @@ class SessionProfiler implements Profiler {
         threadName: this.#threadData['thread.name'],
         sdkName: sdk?.name,
         sdkVersion: sdk?.version,
-        release,
+        release: text(release),
         // As the SDK's events when the user sets none, so that both are found under the same filter.
-        environment: environment || 'production',
+        environment: text(environment) || 'production',
       },
-      () => this.#deliver(session => session.poll()),
+      guarded(() => this.#deliver(session => session.poll())),
     );
     this.#tell = this.#session.spanFunctions();
   }
@@ -175,34 +241,67 @@ class SessionProfiler implements Profiler {
     return this.#session.sampled;
   }
 
-  /** Takes the client's hooks and becomes the active profiler. */
+  /** Whether another client is in this one's place. */
+  isReplaced(): boolean {
+    return this.#scope !== undefined && this.#scope.getClient() !== this.#client;
+  }
+
+  /** Takes the client's hooks and becomes active. */
   attach(): void {
-    active = this;
-    process.on('beforeExit', onBeforeExit);
+    if (active.size === 0) {
+      process.on('beforeExit', onBeforeExit);
+    }
+    active.add(this);
     const client = this.#client;
     const { profilerId } = this.#session;
     const link = Object.entries({ 'sentry.profiler_id': profilerId, ...this.#threadData });
     this.#unsubscribes.push(
-      () => process.off('beforeExit', onBeforeExit),
-      client.on('preprocessEvent', event => linkEvent(event, profilerId)),
-      client.on('beforeSendEvent', event => nameThread(event, this.#threadData)),
-      client.on('processSpan', span => linkStreamedSpan(span, link)),
-      client.on('flush', () => this.#deliver(session => session.flush(ENCODE_TIMEOUT_MS))),
-      client.on('close', () => this.close()),
+      client.on(
+        'preprocessEvent',
+        guarded(event => linkEvent(event, profilerId)),
+      ),
+      client.on(
+        'beforeSendEvent',
+        guarded(event => nameThread(event, this.#threadData)),
+      ),
+      client.on(
+        'processSpan',
+        guarded(span => linkStreamedSpan(span, link)),
+      ),
+      client.on(
+        'flush',
+        guarded(() => this.#deliver(session => session.flush(ENCODE_TIMEOUT_MS))),
+      ),
+      client.on(
+        'close',
+        guarded(() => this.close()),
+      ),
     );
     if (this.#lifecycle === 'trace') {
       this.#unsubscribes.push(
-        client.on('spanStart', span => this.#spanStarted(span)),
-        client.on('spanEnd', span => this.#spanEnded(span)),
+        client.on(
+          'spanStart',
+          guarded(span => this.#spanStarted(span)),
+        ),
+        client.on(
+          'spanEnd',
+          guarded(span => this.#spanEnded(span)),
+        ),
       );
     }
     // A client that is disposed of emits no `close`.
-    client.registerCleanup?.(() => this.close());
+    client.registerCleanup?.(guarded(() => this.close()));
     this.#refreshDebugIds();
     debugLog(client, `Profiling is ready, lifecycle ${this.#lifecycle}, profiler ${profilerId}.`);
   }
 
   start(): void {
+    if (this.#lifecycle === 'trace') {
+      warnOnce(
+        "Sentry.profiler.startProfiler() does nothing: with profileLifecycle: 'trace', spans start and stop the " +
+          "profiler. Use profileLifecycle: 'manual' to start it yourself.",
+      );
+    }
     this.#refreshDebugIds();
     this.#say(this.#call(session => session.start()));
   }
@@ -228,8 +327,8 @@ class SessionProfiler implements Profiler {
     for (const unsubscribe of this.#unsubscribes.splice(0)) {
       unsubscribe();
     }
-    if (active === this) {
-      active = undefined;
+    if (active.delete(this) && active.size === 0) {
+      process.off('beforeExit', onBeforeExit);
     }
     this.#forgetSpans();
   }
@@ -246,10 +345,17 @@ class SessionProfiler implements Profiler {
     }
   }
 
+  /** The SDK tells the client that is current when a span ends, which need not be the one that it told of its start. */
   #spanEnded(span: Span): void {
-    if (!this.#spans.delete(span)) {
-      return;
+    for (const profiler of active) {
+      if (profiler.#spans.delete(span)) {
+        profiler.#ownSpanEnded();
+        return;
+      }
     }
+  }
+
+  #ownSpanEnded(): void {
     this.#spanCount -= 1;
     if (this.#spanCount === 0) {
       this.#refreshDebugIds();
@@ -266,9 +372,14 @@ class SessionProfiler implements Profiler {
   }
 
   #refreshDebugIds(): void {
-    const ids = haveDebugIds() && this.#debugIds?.changes();
-    if (ids) {
-      this.#call(session => session.setDebugIds(ids));
+    try {
+      const ids = haveDebugIds() && this.#debugIds?.changes();
+      if (ids) {
+        this.#call(session => session.setDebugIds(ids));
+      }
+    } catch (error) {
+      // A profile without source maps is better than none.
+      warnOnce(sentence(`The debug ids of the loaded files cannot be read: ${messageOf(error)}`));
     }
   }
 
@@ -355,11 +466,11 @@ function linkStreamedSpan(span: StreamedSpan, link: Array<[string, string]>): vo
   }
 }
 
-/** Ends a message with a full stop if it has none. */
-function sentence(message: string): string {
-  return message.endsWith('.') ? message : `${message}.`;
+function show(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : (text(value) ?? typeof value);
 }
 
-function show(value: unknown): string {
-  return typeof value === 'string' ? `'${value}'` : String(value);
+/** What may stand for a text, such as a number for a release. */
+function text(value: unknown): string | undefined {
+  return ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : undefined;
 }

@@ -1,8 +1,8 @@
 // Finds and loads the add-on. One file serves every Node version, so its name says platform, architecture and libc only.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { warnOnce } from './sentry';
+import { messageOf, sentence, warnOnce } from './sentry';
 
 /** 0: sample format V1 (`thread`); 1: sample format V2 (`chunk`). */
 export type ProfileFormat = 0 | 1;
@@ -144,12 +144,22 @@ export interface Addon {
   Session: new (options: SessionOptions, onReady: () => void) => Session;
 }
 
-/** Why there is no profiler: the file is missing, would not load, is another package's, or none is built for this platform. */
+/** Why there is no profiler. */
 export type UnavailableCode =
+  /** The file is not there. */
   | 'ERR_SENTRY_PROFILER_MISSING'
+  /** The file would not load. */
   | 'ERR_SENTRY_PROFILER_LOAD'
+  /** The file is another package's. */
   | 'ERR_SENTRY_PROFILER_FOREIGN'
-  | 'ERR_SENTRY_PROFILER_PLATFORM';
+  /** The package has no file for this platform. */
+  | 'ERR_SENTRY_PROFILER_PLATFORM'
+  /** The service is bundled, and its bundle does not reach the file. */
+  | 'ERR_SENTRY_PROFILER_BUNDLED'
+  /** This process may not load native add-ons. */
+  | 'ERR_SENTRY_PROFILER_DISABLED'
+  /** Node is too old, or this is another runtime, in which V8 is out of reach. */
+  | 'ERR_SENTRY_PROFILER_RUNTIME';
 
 /** The native part cannot be had in this process. Its message names the file, the platform and what to do. */
 export class ProfilerUnavailableError extends Error {
@@ -162,18 +172,55 @@ export class ProfilerUnavailableError extends Error {
   }
 }
 
-let loaded: Addon | undefined;
+let loaded: { addon: Addon } | { error: unknown } | undefined;
 
-/** @internal The add-on, loaded on the first call. */
+/** @internal The add-on, loaded on the first call. What went wrong then is what every later call says. */
 export function loadAddon(): Addon {
   if (!loaded) {
-    loaded = load();
-    const file = ownFile();
-    if (file !== undefined) {
-      loaded.hideFile(file);
+    try {
+      const addon = load();
+      const file = ownFile();
+      if (file !== undefined) {
+        addon.hideFile(file);
+      }
+      loaded = { addon };
+    } catch (error) {
+      loaded = { error };
     }
   }
-  return loaded;
+  if ('error' in loaded) {
+    throw loaded.error;
+  }
+  return loaded.addon;
+}
+
+/** @internal Whether this process can be profiled, in words that fit the runtime. */
+export function supportOf(addon: Addon): ProfilerSupport {
+  const support = addon.support();
+  return support.supported ? support : { ...support, reason: outOfReach() ?? support.reason };
+}
+
+/** @internal The add-on of a process that can be profiled. */
+export function loadRecorder(): Addon {
+  const addon = loadAddon();
+  // Where V8 is missing something the native functions say so.
+  const reason = outOfReach();
+  if (reason !== undefined && !addon.support().supported) {
+    throw new ProfilerUnavailableError('ERR_SENTRY_PROFILER_RUNTIME', reason);
+  }
+  return addon;
+}
+
+/** Why V8 is out of reach in a runtime other than Node, if this is one. */
+function outOfReach(): string | undefined {
+  const { bun, deno } = process.versions;
+  if (bun !== undefined) {
+    return `Bun ${bun} cannot be profiled: it runs JavaScriptCore, and this is a profiler of V8.`;
+  }
+  if (deno !== undefined) {
+    return `Deno ${deno} cannot be profiled: it does not export V8's functions, which this profiler calls.`;
+  }
+  return undefined;
 }
 
 /** This file, whose functions are left out of profiles, unless it is a bundle of the service's. */
@@ -188,6 +235,13 @@ function ownFile(): string | undefined {
 }
 
 function load(): Addon {
+  const node = process.versions.node;
+  if (Number.parseInt(node) < 18) {
+    throw new ProfilerUnavailableError(
+      'ERR_SENTRY_PROFILER_RUNTIME',
+      `Node 18 or later is needed, and this is Node ${node}.`,
+    );
+  }
   const {
     SENTRY_PROFILER_BINARY_PATH: path,
     SENTRY_PROFILER_BINARY_DIR: dir,
@@ -273,12 +327,8 @@ function open(file: string, variable: string): Addon {
     // Not `require`: bundlers would take a path that is known at run time only for one of their own.
     process.dlopen(module, file);
   } catch (error) {
-    throw new ProfilerUnavailableError(
-      'ERR_SENTRY_PROFILER_LOAD',
-      `${file} (${variable}) cannot be loaded on ${platform()}: ${messageOf(error)}. ` +
-        `Use the .node file of the package sentry-profiler-node for this platform, or unset ${variable}.`,
-      error,
-    );
+    const advice = `Use the .node file of the package sentry-profiler-node for this platform, or unset ${variable}.`;
+    throw notLoaded(`${file} (${variable})`, error, advice);
   }
   return checked(module.exports, `${file} (${variable})`);
 }
@@ -304,25 +354,94 @@ function openOwn(target: string): unknown {
         return require('../sentry_profiler-win32-x64.node');
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException | null)?.code === 'MODULE_NOT_FOUND') {
-      throw new ProfilerUnavailableError(
-        'ERR_SENTRY_PROFILER_MISSING',
-        `The package's file ${fileName(target)} is missing. This process runs on ${platform()}. Install sentry-profiler-node ` +
-          'again on this platform; if the service is bundled, copy the file beside the bundle and set SENTRY_PROFILER_BINARY_PATH to it.',
-        error,
-      );
-    }
-    throw new ProfilerUnavailableError(
-      'ERR_SENTRY_PROFILER_LOAD',
-      `The package's file ${fileName(target)} cannot be loaded on ${platform()}: ${messageOf(error)}. ` +
-        'Install sentry-profiler-node again on this platform, or set SENTRY_PROFILER_BINARY_PATH to a file that is built for it.',
-      error,
-    );
+    throw notRequired(target, error);
   }
   throw new ProfilerUnavailableError(
     'ERR_SENTRY_PROFILER_PLATFORM',
     `sentry-profiler-node has no binary for ${platform()} (it would be ${fileName(target)}). ` +
       'Build one and set SENTRY_PROFILER_BINARY_PATH to it.',
+  );
+}
+
+/** What to say when the package's own file cannot be had. */
+function notRequired(target: string, error: unknown): ProfilerUnavailableError {
+  const file = fileName(target);
+  const { code } = (error ?? {}) as NodeJS.ErrnoException;
+  const message = messageOf(error);
+  const bundled = (why: string) =>
+    new ProfilerUnavailableError(
+      'ERR_SENTRY_PROFILER_BUNDLED',
+      `This service is bundled, and ${file} is out of the bundle's reach: ${why}. Leave sentry-profiler-node outside ` +
+        `the bundle (an external package), or copy ${file} from it and set SENTRY_PROFILER_BINARY_PATH to the copy.`,
+      error,
+    );
+  if (code === 'ERR_UNKNOWN_BUILTIN_MODULE') {
+    return bundled('a single executable can require modules of Node only');
+  }
+  // In the words of JavaScript, of esbuild and of Turbopack.
+  if (/\brequire is not defined|Dynamic require of .* is not supported|could not resolve /.test(message)) {
+    return bundled(message);
+  }
+  if (code !== 'MODULE_NOT_FOUND') {
+    return notLoaded(
+      `The package's file ${file}`,
+      error,
+      'Install sentry-profiler-node again on this platform, or set SENTRY_PROFILER_BINARY_PATH to a file that is built ' +
+        'for it.',
+    );
+  }
+  const others = ownFiles();
+  if (!others) {
+    return bundled('it was not copied there');
+  }
+  if (others.length > 0) {
+    return new ProfilerUnavailableError(
+      'ERR_SENTRY_PROFILER_PLATFORM',
+      `This build of sentry-profiler-node has no file for this platform: ${platform()} takes ${file}, and the package ` +
+        `has ${others.join(', ')}. Set SENTRY_PROFILER_BINARY_PATH to a file that is built for it.`,
+      error,
+    );
+  }
+  return new ProfilerUnavailableError(
+    'ERR_SENTRY_PROFILER_MISSING',
+    `The package's file ${file} is missing, as is every other .node file. This process runs on ${platform()}. ` +
+      'Install sentry-profiler-node again, and when you copy node_modules, copy .node files as well.',
+    error,
+  );
+}
+
+/** The native files in this package's folder; none when this is code in a bundle. */
+function ownFiles(): string[] | undefined {
+  try {
+    const folder = join(__dirname, '..');
+    const { name } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { name?: unknown };
+    return name === 'sentry-profiler-node' ? readdirSync(folder).filter(file => file.endsWith('.node')) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What to say when a file is there and does not load. */
+function notLoaded(file: string, error: unknown, advice: string): ProfilerUnavailableError {
+  const message = `${file} cannot be loaded on ${platform()}`;
+  const reason = outOfReach();
+  if (reason !== undefined) {
+    return new ProfilerUnavailableError('ERR_SENTRY_PROFILER_RUNTIME', reason, error);
+  }
+  if ((error as NodeJS.ErrnoException | null)?.code === 'ERR_DLOPEN_DISABLED') {
+    const flags = (process as { permission?: object }).permission
+      ? 'Node runs with its permission model, which forbids native add-ons. Start it with --allow-addons'
+      : 'Node runs with --no-addons. Start it without that flag';
+    return new ProfilerUnavailableError(
+      'ERR_SENTRY_PROFILER_DISABLED',
+      `${message}: ${flags} to profile the service.`,
+      error,
+    );
+  }
+  return new ProfilerUnavailableError(
+    'ERR_SENTRY_PROFILER_LOAD',
+    `${message}: ${sentence(messageOf(error))} ${advice}`,
+    error,
   );
 }
 
@@ -348,9 +467,4 @@ function checked(exports: unknown, file: string): Addon {
 function platform(): string {
   const { node, modules } = process.versions;
   return `${currentTarget()}, Node ${node} (ABI ${modules})`;
-}
-
-/** @internal */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

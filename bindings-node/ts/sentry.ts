@@ -25,9 +25,11 @@ export interface SentryOptions {
   /** Options of transaction profiling, which SDK 10 still had. */
   profilesSampleRate?: unknown;
   profilesSampler?: unknown;
+  tracesSampleRate?: unknown;
+  tracesSampler?: unknown;
   debug?: boolean;
-  release?: string;
-  environment?: string;
+  release?: unknown;
+  environment?: unknown;
   tunnel?: string;
   stackParser?: StackParser;
 }
@@ -86,10 +88,48 @@ function dsnToString({ protocol, publicKey, host, port, path, projectId }: Dsn):
   return `${protocol}://${publicKey}@${host}${port ? `:${port}` : ''}/${path ? `${path}/` : ''}${projectId}`;
 }
 
+/** @internal A scope of the SDK. */
+export interface SentryScope {
+  getClient(): unknown;
+}
+
+/** Where each version of the SDK that is loaded keeps its state, by version, as far as it matters here. */
+interface Carrier {
+  acs?: { getCurrentScope(): SentryScope };
+  stack?: { getScope(): SentryScope };
+  defaultCurrentScope?: SentryScope;
+}
+
+/** @internal The current scope of each version of the SDK that is loaded, by which it knows its current client. */
+export function currentScopes(): SentryScope[] {
+  const { __SENTRY__: versions } = globalThis as { __SENTRY__?: Record<string, Carrier | string> };
+  return Object.values(versions ?? {}).flatMap(carrier => {
+    if (typeof carrier !== 'object') {
+      return [];
+    }
+    return carrier.acs?.getCurrentScope() ?? carrier.stack?.getScope() ?? carrier.defaultCurrentScope ?? [];
+  });
+}
+
+/** What the SDK puts in the place of a function that it watches. */
+interface Wrapped {
+  __sentry_original__?: typeof console.log;
+}
+
+/**
+ * Writes to the console as it was before the SDK began to watch it, which is how the SDK writes its own lines: what
+ * it sees there is the service's output, and integrations send it to Sentry.
+ */
+function write(level: 'log' | 'warn', line: string): void {
+  let method = console[level];
+  for (let original; (original = (method as Wrapped).__sentry_original__); method = original);
+  method.call(console, line);
+}
+
 /** @internal Says what the profiler does, to those who set `debug: true`, in the form of the SDK's own lines. */
 export function debugLog(client: SentryClient, message: string): void {
   if (client.getOptions().debug) {
-    console.log(`Sentry Logger [log]: [Profiling] ${message}`);
+    write('log', `Sentry Logger [log]: [Profiling] ${message}`);
   }
 }
 
@@ -99,6 +139,20 @@ const warned = new Set<string>();
 export function warnOnce(message: string): void {
   if (!warned.has(message)) {
     warned.add(message);
-    console.warn(`[Sentry] [Profiling] ${message}`);
+    write('warn', `[Sentry] [Profiling] ${message}`);
   }
+}
+
+/** @internal */
+export function messageOf(error: unknown): string {
+  try {
+    return error instanceof Error ? error.message : String(error);
+  } catch {
+    return 'unknown error';
+  }
+}
+
+/** @internal Ends a message with a full stop if it has none. */
+export function sentence(message: string): string {
+  return message.endsWith('.') ? message : `${message}.`;
 }

@@ -86,16 +86,20 @@ fn url_scheme(file: &str) -> Option<&str> {
     is_scheme.then_some(scheme)
 }
 
-/// The module name of a script's path, the way Sentry's Node SDK writes it: everything up to the last `node_modules/` and a
-/// JavaScript or TypeScript extension are dropped, the last separator becomes `:`, the others become `.`.
+/// The module name of a script's path, the way Sentry's Node SDK writes it: everything up to the last `node_modules/`
+/// and the extension `.js`, `.mjs` or `.cjs` are dropped, the last separator becomes `:`, the others become `.`.
 ///
-/// `/app/lib/db.js` is `app.lib:db`, `/app/node_modules/@sentry/core/x.mjs` is `@sentry.core:x`, `node:fs` stays.
-/// A `file://` URL is taken as the path it stands for.
+/// `/app/lib/db.js` is `app.lib:db`, `/app/node_modules/@sentry/core/x.mjs` is `@sentry.core:x`, `/app/db.ts` is
+/// `app:db.ts`, `node:fs` stays. A `file://` URL is taken as the path it stands for; any other URL gives no module.
 pub fn module_of(file: &str) -> String {
-    const EXTENSIONS: [&str; 8] = [".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx"];
+    // What the SDK names an error's frames by. Another extension is part of the name.
+    const EXTENSIONS: [&str; 3] = [".js", ".mjs", ".cjs"];
     // A backslash is a letter like any other where it separates nothing.
     let (separator, modules) = if cfg!(windows) { ('\\', "node_modules\\") } else { ('/', "node_modules/") };
     let path = plain_path(file);
+    if is_url(&path) {
+        return String::new();
+    }
     let stem = EXTENSIONS.iter().find_map(|extension| path.strip_suffix(extension)).unwrap_or(&path);
     let own = stem.rfind(modules).map_or(stem, |at| &stem[at + modules.len()..]);
     let own = match own.as_bytes() {
@@ -108,6 +112,17 @@ pub fn module_of(file: &str) -> String {
         None => own.to_owned(),
     };
     module.strip_prefix('.').map(str::to_owned).unwrap_or(module)
+}
+
+/// Whether a script's name is a URL rather than a path: `wasm://…`, `https://…`, `data:…`, `blob:…`. `node:fs` is
+/// none.
+fn is_url(name: &str) -> bool {
+    let Some((scheme, rest)) = name.split_once(':') else { return false };
+    // One letter is a drive.
+    let is_scheme = scheme.len() > 1
+        && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    is_scheme && (rest.starts_with("//") || ["data", "blob"].iter().any(|known| scheme.eq_ignore_ascii_case(known)))
 }
 
 /// The path that a `file://` URL stands for; anything else as it is.
@@ -462,12 +477,28 @@ mod tests {
             ("/x", ":x"),
             ("/app/lib/db.js", "app.lib:db"),
             ("/app/lib/db.mjs", "app.lib:db"),
-            ("/app/src/db.ts", "app.src:db"),
+            ("/app/lib/db.cjs", "app.lib:db"),
+            ("/app/src/db.ts", "app.src:db.ts"),
+            ("/app/src/db.tsx", "app.src:db.tsx"),
+            ("/app/src/db.mts", "app.src:db.mts"),
+            ("/app/src/db.min.js", "app.src:db.min"),
+            ("/app/src/db.JS", "app.src:db.JS"),
+            ("evalmachine.<anonymous>", "evalmachine.<anonymous>"),
             ("file:///app/my%20lib/db.mjs", "app.my lib:db"),
             ("/app/node_modules/a/node_modules/@b/c/index.js", "@b.c:index"),
             ("node:fs", "node:fs"),
             ("node:internal/timers", "node:internal:timers"),
             (".js", ""),
+            ("wasm://wasm/6b21a0d2", ""),
+            ("data:text/javascript,export default 1", ""),
+            ("http://localhost:8080/lib/db.js", ""),
+            ("https://example.com/lib/db.js", ""),
+            ("blob:nodedata:6b21a0d2", ""),
+            ("webpack-internal:///(rsc)/./app/page.js", ""),
+            // None of these is a URL.
+            ("/app/a://b/db.js", "app.a:..b:db"),
+            ("vm:module(0)", "vm:module(0)"),
+            ("data/lib/db.js", "data.lib:db"),
         ] {
             assert_eq!(module_of(file), module, "{file}");
         }

@@ -316,7 +316,9 @@ impl Session {
         if !self.recorder.waits_in_vain(self.consumer) {
             self.recorder.mark(self.consumer, Mark::Idle(now_us));
         }
-        self.recorder.release(now_us, self.shared.options.quiet.as_micros() as i64);
+        // As long as the chunk waits, which is no longer than it lasts.
+        let options = &self.shared.options;
+        self.recorder.release(now_us, options.quiet.min(options.chunk_duration).as_micros() as i64);
         Ok(())
     }
 

@@ -188,6 +188,8 @@ main();
       '[Sentry] [Profiling] The options profilesSampleRate and profilesSampler belong to transaction profiling, which is retired, ' +
       "and are ignored. Use profileSessionSampleRate with profileLifecycle: 'trace' instead.";
     assert.deepEqual(warnings(result), [
+      '[Sentry] [Profiling] Sentry.profiler.startProfiler() does nothing: profileSessionSampleRate is 0 or not set, ' +
+        'so nothing is profiled. Set it in Sentry.init, to 1 to profile every process.',
       '[Sentry] [Profiling] profileSessionSampleRate must be a number from 0 to 1, got 1.5. Profiling is off.',
       "[Sentry] [Profiling] profileSessionSampleRate must be a number from 0 to 1, got '1'. Profiling is off.",
       '[Sentry] [Profiling] profileSessionSampleRate must be a number from 0 to 1, got NaN. Profiling is off.',
@@ -233,20 +235,90 @@ main();
     const result = await runService(
       t,
       `${SERVICE}
-for (const chunkDurationMs of [5, 60_001, NaN, -1]) {
-  Sentry.init({ integrations: [nodeProfilingIntegration({ chunkDurationMs })], profileSessionSampleRate: 1 });
+const figures = [
+  ...[5, 60_001, NaN, -1, '1000', {}].map(chunkDurationMs => ({ chunkDurationMs })),
+  ...[-1, NaN, true, Object.create(null)].map(quietMs => ({ quietMs })),
+];
+for (const tuning of figures) {
+  Sentry.init({ integrations: [nodeProfilingIntegration(tuning)], profileSessionSampleRate: 1 });
   Sentry.profiler.startProfiler();
 }
 Sentry.close();
 `,
       { ingest },
     );
-    assert.equal(warnings(result).length, 4, result.stderr);
-    for (const warning of warnings(result)) {
-      assert.match(warning, /chunk.?duration.* must be .*\. Profiling is off\.$/i);
-    }
+    const range = got => `chunkDurationMs must be a number from 100 to 60000, got ${got}`;
+    assert.deepEqual(
+      warnings(result),
+      [
+        ...['5', '60001', 'NaN', '-1'].map(range),
+        "chunkDurationMs must be a number of milliseconds, got '1000'",
+        'chunkDurationMs must be a number of milliseconds, got object',
+        ...['-1', 'NaN'].map(got => `quietMs must be a number of milliseconds, 0 or more, got ${got}`),
+        'quietMs must be a number of milliseconds, got true',
+        'quietMs must be a number of milliseconds, got object',
+      ].map(message => `[Sentry] [Profiling] ${message}. Profiling is off.`),
+    );
     assert.deepEqual(await ingest.chunks(), []);
   });
+
+  for (const [name, code, expected] of [
+    [
+      "startProfiler() with profileLifecycle: 'trace'",
+      "init({ profileLifecycle: 'trace', tracesSampleRate: 1 }); Sentry.profiler.startProfiler();",
+      "Sentry.profiler.startProfiler() does nothing: with profileLifecycle: 'trace', spans start and stop the " +
+        "profiler. Use profileLifecycle: 'manual' to start it yourself.",
+    ],
+    [
+      'startProfiler() without a sample rate',
+      'init({ profileSessionSampleRate: undefined }); Sentry.profiler.startProfiler();',
+      'Sentry.profiler.startProfiler() does nothing: profileSessionSampleRate is 0 or not set, so nothing is ' +
+        'profiled. Set it in Sentry.init, to 1 to profile every process.',
+    ],
+    [
+      "profileLifecycle: 'trace' without tracing",
+      "init({ profileLifecycle: 'trace' });",
+      "profileLifecycle is 'trace', but tracing is off, so there are no spans and nothing is profiled. " +
+        "Set tracesSampleRate or tracesSampler in Sentry.init, or use profileLifecycle: 'manual'.",
+    ],
+    [
+      'an option that the integration does not have',
+      'init({}, { chunkDurationMs: 1_000, quietMS: 5 });',
+      'nodeProfilingIntegration has no option quietMS. It takes chunkDurationMs and quietMs.',
+    ],
+    [
+      'an option in the wrong place',
+      "init({}, { profileLifecycle: 'trace' });",
+      'nodeProfilingIntegration has no option profileLifecycle. It takes chunkDurationMs and quietMs; ' +
+        'profileLifecycle belongs in Sentry.init.',
+    ],
+    [
+      'tracing with a rate of 0, and by a sampler',
+      'init({ ...TRACE, tracesSampleRate: 0 }); init({ ...TRACE, tracesSampler: () => 1 });',
+    ],
+    [
+      'startProfiler() in a session that happens not to be sampled',
+      'init({ profileSessionSampleRate: Number.MIN_VALUE }); Sentry.profiler.startProfiler();',
+    ],
+  ]) {
+    test(`said once, without debug: ${expected ? '' : 'nothing of '}${name}`, async t => {
+      const ingest = await startIngest(t);
+      const result = await runService(
+        t,
+        `${SERVICE}
+const TRACE = { profileLifecycle: 'trace' };
+const init = (options, tuning) =>
+  Sentry.init({ integrations: [nodeProfilingIntegration(tuning)], profileSessionSampleRate: 1, ...options });
+for (let i = 0; i < 2; i++) {
+  ${code}
+}
+Sentry.close();
+`,
+        { ingest },
+      );
+      assert.deepEqual(warnings(result), expected ? [`[Sentry] [Profiling] ${expected}`] : []);
+    });
+  }
 
   test('without a DSN nothing is profiled and nothing fails', async t => {
     const result = await runService(
@@ -314,6 +386,6 @@ main();
       { ingest },
     );
     assert.deepEqual(await ingest.chunks(), []);
-    assert.ok(debugLines(result).includes('No-op: this client is closed, or another one profiles now.'));
+    assert.ok(debugLines(result).includes('No-op: this client is closed, or another Sentry.init took its place.'));
   });
 });

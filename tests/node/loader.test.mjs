@@ -1,54 +1,23 @@
 // Which native file is loaded, and what is said when none can be.
 
 import assert from 'node:assert/strict';
-import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import test from 'node:test';
-import { ADDON, PACKAGE, SDK } from './support/environment.mjs';
+import { ADDON, NO_PEER, PEER } from './support/environment.mjs';
 import { startIngest } from './support/ingest.mjs';
-import { project, run, runService, SERVICE } from './support/service.mjs';
+import { project, projectWithCopy, run, runService, SERVICE } from './support/service.mjs';
+import { assertLoaded, assertUnavailable, LOAD, loadedBy } from './support/unavailable.mjs';
 
 const OWN_NAME = basename(ADDON);
-const OLD_NAME = OWN_NAME.replace('sentry_profiler', 'sentry_cpu_profiler').replace(
-  '.node',
-  `-${process.versions.modules}.node`,
-);
-const PLATFORM = OWN_NAME.replace('sentry_profiler-', '').replace('.node', '');
-
-/** Loads the package and says what comes of it. */
-const LOAD = `
-const profiler = require('sentry-profiler-node');
-let error = null;
-try {
-  profiler.startProfiling('title');
-  profiler.stopProfiling('title');
-} catch ({ name, code, message }) {
-  error = { name, code, message };
-}
-console.log(JSON.stringify({ error, support: profiler.profilerSupport() }));
-`;
+const OLD_NAME = basename(PEER);
 
 async function load(t, { env, files = {}, prepare = () => {} }) {
   const dir = project(t, { 'load.cjs': LOAD, ...files });
   prepare(dir);
   const { stdout, stderr } = await run(join(dir, 'load.cjs'), { env: env(dir) });
   assert.equal(stderr, '', 'the loader prints nothing');
-  return { dir, ...JSON.parse(stdout) };
-}
-
-/** The error has this code and its message has all these parts. */
-function assertUnavailable({ error, support }, code, ...parts) {
-  assert.equal(error?.name, 'ProfilerUnavailableError');
-  assert.equal(error.code, code);
-  for (const part of [PLATFORM, ...parts]) {
-    assert.ok(error.message.includes(part), `"${error.message}" says ${part}`);
-  }
-  assert.deepEqual({ supported: support.supported, reason: support.reason }, { supported: false, reason: error.message });
-}
-
-function assertLoaded({ error, support }) {
-  assert.equal(error, null);
-  assert.deepEqual(support, { supported: true, v8Version: process.versions.v8, missing: [], reason: null });
+  return { dir, ...loadedBy(stdout) };
 }
 
 test("the package's own file", async t => {
@@ -131,10 +100,7 @@ test('a file that cannot be loaded', async t => {
   assertUnavailable(result, 'ERR_SENTRY_PROFILER_LOAD', join(result.dir, 'text.node'), 'unset');
 });
 
-const PEER = join(SDK.dir, 'node_modules/@sentry/node-cpu-profiler/lib', OLD_NAME);
-const noPeer = existsSync(PEER) ? false : `@sentry/node-cpu-profiler has no binary for Node ${process.versions.node}`;
-
-test("the old package's own binary under its name", { skip: noPeer }, async t => {
+test("the old package's own binary under its name", { skip: NO_PEER }, async t => {
   const result = await load(t, {
     prepare: dir => copyFileSync(PEER, join(dir, OLD_NAME)),
     env: dir => ({ SENTRY_PROFILER_BINARY_DIR: dir }),
@@ -148,33 +114,46 @@ test("the old package's own binary under its name", { skip: noPeer }, async t =>
   );
 });
 
-/** A project in which our package is a copy that a test may break. */
-function projectWithCopy(t, files) {
-  const dir = project(t, files);
-  unlinkSync(join(dir, 'node_modules'));
-  mkdirSync(join(dir, 'node_modules'));
-  cpSync(PACKAGE, join(dir, 'node_modules/sentry-profiler-node'), { recursive: true });
-  return dir;
-}
-
 test("the package's own file is missing or broken", async t => {
   const dir = projectWithCopy(t, { 'load.cjs': LOAD });
-  const own = join(dir, 'node_modules/sentry-profiler-node', OWN_NAME);
-  rmSync(own);
+  const copy = join(dir, 'node_modules/sentry-profiler-node');
+  const loadIt = async options => loadedBy((await run(join(dir, 'load.cjs'), options)).stdout);
+  const other = 'sentry_profiler-darwin-arm64.node';
+  renameSync(join(copy, OWN_NAME), join(copy, other));
   assertUnavailable(
-    JSON.parse((await run(join(dir, 'load.cjs'))).stdout),
+    await loadIt(),
+    'ERR_SENTRY_PROFILER_PLATFORM',
+    'has no file for this platform',
+    `takes ${OWN_NAME}`,
+    `the package has ${other}`,
+  );
+  rmSync(join(copy, other));
+  assertUnavailable(
+    await loadIt(),
     'ERR_SENTRY_PROFILER_MISSING',
-    OWN_NAME,
+    `${OWN_NAME} is missing, as is every other .node file`,
     'Install sentry-profiler-node again',
   );
-  writeFileSync(own, 'no shared object');
-  assertUnavailable(
-    JSON.parse((await run(join(dir, 'load.cjs'))).stdout),
-    'ERR_SENTRY_PROFILER_LOAD',
-    OWN_NAME,
-    'Install sentry-profiler-node again',
-  );
+  writeFileSync(join(copy, OWN_NAME), 'no shared object');
+  assertUnavailable(await loadIt(), 'ERR_SENTRY_PROFILER_LOAD', OWN_NAME, 'Install sentry-profiler-node again');
 });
+
+const permission = ['--permission', '--experimental-permission'].find(flag =>
+  process.allowedNodeEnvironmentFlags.has(flag),
+);
+
+for (const [flags, advice] of [
+  [['--no-addons'], 'Node runs with --no-addons. Start it without that flag'],
+  ...(permission ? [[[permission, '--allow-fs-read=*'], 'Start it with --allow-addons']] : []),
+]) {
+  test(`a Node that may not load native add-ons: ${flags[0]}`, async t => {
+    const dir = project(t, { 'load.cjs': LOAD });
+    for (const env of [{}, { SENTRY_PROFILER_BINARY_PATH: ADDON }]) {
+      const { stdout } = await run(join(dir, 'load.cjs'), { flags, env });
+      assertUnavailable(loadedBy(stdout), 'ERR_SENTRY_PROFILER_DISABLED', OWN_NAME, advice);
+    }
+  });
+}
 
 test('Sentry.init warns once, and the service works without profiles', async t => {
   const ingest = await startIngest(t);

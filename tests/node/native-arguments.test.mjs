@@ -2,9 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import test from 'node:test';
-import { ADDON } from './support/environment.mjs';
+import { ADDON, NO_PEER, PEER, SDK } from './support/environment.mjs';
 import { work } from './support/profile.mjs';
+import { project, run } from './support/service.mjs';
 
 const { startProfiling, stopProfiling, getFrameModule } = createRequire(import.meta.url)(ADDON);
 const busy = new Function(`return ${work('busy')}`)();
@@ -149,29 +151,85 @@ test('getFrameModule wants a string', () => {
   }
 });
 
-test('getFrameModule names modules as the SDK does', () => {
-  const modules = {
-    '': '',
-    x: 'x',
-    ab: 'ab',
-    'x.js': 'x',
-    '/x': ':x',
-    '/x.js': ':x',
-    '/app/index.js': 'app:index',
-    '/home/user/app/lib/server.js': 'home.user.app.lib:server',
-    '/app/node_modules/pg/lib/client.js': 'pg.lib:client',
-    '/app/node_modules/a/node_modules/@scope/b/index.js': '@scope.b:index',
-    'relative/dir/file.js': 'relative.dir:file',
-    '/app/über/файл.js': 'app.über:файл',
-    'node:fs': 'node:fs',
-    'node:internal/modules/cjs/loader': 'node:internal.modules.cjs:loader',
-    '/app/index.mjs': 'app:index',
-    '/app/index.cjs': 'app:index',
-    '/app/index.ts': 'app:index',
-    'file:///app/index.mjs': 'app:index',
-    'file:///app/with%20space/index.mjs': 'app.with space:index',
-    'file:///app/node_modules/pg/esm/index.mjs': 'pg.esm:index',
-  };
-  const named = Object.fromEntries(Object.keys(modules).map(path => [path, getFrameModule(path)]));
-  assert.deepEqual(named, modules);
+/** Paths and what their modules are called here, by the peer and by the SDK, which names the frames of errors. */
+const MODULES = {
+  'x.js': 'x',
+  '/x.js': ':x',
+  '/app/index.js': 'app:index',
+  '/home/user/app/lib/server.js': 'home.user.app.lib:server',
+  '/app/node_modules/pg/lib/client.js': 'pg.lib:client',
+  '/app/node_modules/a/node_modules/@scope/b/index.js': '@scope.b:index',
+  '/app/x_node_modules/lib/index.js': 'lib:index',
+  '/app/node_modules_x/lib/index.js': 'app.node_modules_x.lib:index',
+  'relative/dir/file.js': 'relative.dir:file',
+  './file.js': ':file',
+  '/app/über/файл.js': 'app.über:файл',
+  '/app/.hidden/index.js': 'app..hidden:index',
+  // Another extension is part of the name: a function stays in its group when a service comes from the peer.
+  '/app/index.ts': 'app:index.ts',
+  '/app/index.mts': 'app:index.mts',
+  '/app/index.cts': 'app:index.cts',
+  '/app/index.jsx': 'app:index.jsx',
+  '/app/index.tsx': 'app:index.tsx',
+  '/app/index.d.ts': 'app:index.d.ts',
+  '/app/index.json': 'app:index.json',
+  '/app/index.JS': 'app:index.JS',
+  '/app/index.min.js': 'app:index.min',
+  '/app/index': 'app:index',
+  'node:fs': 'node:fs',
+  'node:internal/modules/cjs/loader': 'node:internal.modules.cjs:loader',
+  'evalmachine.<anonymous>': 'evalmachine.<anonymous>',
+  '[eval]': '[eval]',
+};
+
+/** Where the peer's names are not worth having: it aborts at the short ones. */
+const BETTER_MODULES = {
+  '': '',
+  x: 'x',
+  ab: 'ab',
+  '/x': ':x',
+  // As the SDK has it. The peer strips `.js` only.
+  '/app/index.mjs': 'app:index',
+  '/app/index.cjs': 'app:index',
+  // The peer takes URLs for paths: `file:...app:index.mjs`.
+  'file:///app/index.mjs': 'app:index',
+  'file:///app/index.mjs?version=1': 'app:index',
+  'file:///app/with%20space/index.mjs': 'app.with space:index',
+  'file:///app/node_modules/pg/esm/index.mjs': 'pg.esm:index',
+  'wasm://wasm/6b21a0d2': '',
+  'data:text/javascript,export default 1': '',
+  'http://localhost/app/index.js': '',
+  'https://localhost/app/index.js': '',
+  'blob:nodedata:6b21a0d2': '',
+  'webpack-internal:///(rsc)/./app/page.js': '',
+};
+
+const named = (paths, moduleOf) => Object.fromEntries(Object.keys(paths).map(path => [path, moduleOf(path)]));
+
+test('getFrameModule drops .js, .mjs and .cjs, and names nothing by a URL', () => {
+  for (const modules of [MODULES, BETTER_MODULES]) {
+    assert.deepEqual(named(modules, getFrameModule), modules);
+  }
+});
+
+test('getFrameModule groups as the peer does', { skip: NO_PEER }, async t => {
+  // In a process of its own, which it may end.
+  const program = `
+const { getFrameModule } = require(process.argv[2]);
+console.log(JSON.stringify(JSON.parse(process.argv[3]).map(path => getFrameModule(path))));
+`;
+  const dir = project(t, { 'peer.cjs': program });
+  const paths = Object.keys(MODULES);
+  const { stdout } = await run(join(dir, 'peer.cjs'), { args: [PEER, JSON.stringify(paths)] });
+  const ofPeer = JSON.parse(stdout);
+  assert.deepEqual(named(MODULES, path => ofPeer[paths.indexOf(path)]), MODULES);
+});
+
+test('getFrameModule drops the extensions that the SDK drops', () => {
+  const { createGetModuleFromFilename } = createRequire(join(SDK.dir, 'package.json'))('@sentry/node');
+  const moduleOf = createGetModuleFromFilename('');
+  const modules = { ...MODULES, ...BETTER_MODULES };
+  const files = Object.keys(modules).filter(path => /^\/app\/(index|node_modules\/)/.test(path));
+  assert.ok(files.length >= 12, `${files.length} files`);
+  assert.deepEqual(files.map(moduleOf), files.map(path => modules[path]));
 });

@@ -300,3 +300,51 @@ test('what records when the process exits can still be stopped by an exit listen
   assert.ok(Number(samples) >= 5, stdout);
   assert.equal(code, 'NAPI_ERROR');
 });
+
+test('nothing samples while a process ends, although it removed the listeners of others', async t => {
+  const records = {
+    'a recording': "startProfiling('x');",
+    'a session': "session('manual').start();",
+    'a span': "session('trace').spanFunctions().started();",
+  };
+  const removals = ['process.removeAllListeners();', "process.removeAllListeners('exit');"];
+  const cases = Object.entries(records).flatMap(([name, record]) => removals.map(remove => [name, record, remove]));
+  const files = scripts(
+    t,
+    Object.fromEntries(
+      cases.map(([name, record, remove], i) => [
+        `${i} ${name}.cjs`,
+        `
+const { startProfiling, stopProfiling, Session } = require(${JSON.stringify(ADDON)});
+const sessions = [];
+const session = lifecycle => {
+  sessions.push(new Session({ lifecycle, sampleRate: 1, threadId: '0', threadName: 'main' }, () => {}));
+  return sessions[0];
+};
+const exit = () => {
+  process.on('exit', () => {
+    try {
+      startProfiling('too late');
+      console.log('it samples');
+    } catch {
+      console.log('it is suspended');
+    }
+  });
+  process.exit(0);
+};
+${remove}
+${record}
+for (const end = Date.now() + 100; Date.now() < end; );
+if (process.argv[2] === 'at once') exit();
+${remove}
+// The profiler sees to itself when the thread has the time for it.
+setTimeout(exit, 3_000);
+`,
+      ]),
+    ),
+  );
+  for (const end of ['at once', 'later']) {
+    const ended = await Promise.all(files.map(file => run(file, { args: [end] })));
+    assert.deepEqual(ended.map(({ stdout }) => stdout), files.map(() => 'it is suspended\n'), end);
+  }
+});

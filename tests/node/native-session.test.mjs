@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import test from 'node:test';
 import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import vm from 'node:vm';
 import { ADDON } from './support/environment.mjs';
 import { work } from './support/profile.mjs';
 
@@ -34,7 +34,7 @@ test('a session that is closed still tells what became of its chunks', () => {
 
 test('a session that is closed can be collected, also when its callback knows it', async () => {
   setFlagsFromString('--expose-gc');
-  const gc = runInNewContext('gc');
+  const gc = vm.runInNewContext('gc');
   const sessions = Array.from({ length: 20 }, () => {
     const state = {};
     const options = { lifecycle: 'manual', sampleRate: 1, threadId: '0', threadName: 'main' };
@@ -92,4 +92,35 @@ test('functions that tell of spans are harmless once their session is closed', (
   started();
   ended();
   assert.deepEqual(recording.close(), []);
+});
+
+test('debug ids are strings of their own object, whatever else is in it', () => {
+  const recording = session();
+  const file = '/app/with an id.js';
+  const run = vm.runInThisContext('(busy => function work(ms) { busy(ms); return ms; })', { filename: file })(busy);
+  recording.start();
+  run(150);
+  const id = '11111111-1111-4111-8111-111111111111';
+  Object.prototype.inherited = 'by everything';
+  try {
+    recording.setDebugIds({ [file]: id, odd: undefined, number: 1, object: {}, [Symbol('symbol')]: id });
+  } finally {
+    delete Object.prototype.inherited;
+  }
+  const [{ payload }] = recording.close();
+  const { debug_meta: debugMeta } = JSON.parse(Buffer.from(payload));
+  assert.deepEqual(debugMeta.images, [{ type: 'sourcemap', code_file: file, debug_id: id }]);
+});
+
+test('options that are wrong are called by their names', () => {
+  for (const [options, message] of [
+    [{ lifecycle: 'always' }, "lifecycle must be 'manual' or 'trace', got 'always'"],
+    [{ sampleRate: 2 }, 'sampleRate must be a number from 0 to 1, got 2'],
+    [{ sampleRate: NaN }, 'sampleRate must be a number from 0 to 1, got NaN'],
+    [{ chunkDurationMs: 99 }, 'chunkDurationMs must be a number from 100 to 60000, got 99'],
+    [{ chunkDurationMs: Infinity }, 'chunkDurationMs must be a number from 100 to 60000, got inf'],
+    [{ quietMs: -1 }, 'quietMs must be a number of milliseconds, 0 or more, got -1'],
+  ]) {
+    assert.throws(() => session(options), { message, code: 'NAPI_ERROR' });
+  }
 });

@@ -217,7 +217,7 @@ test('a bundle without the native file takes it from SENTRY_PROFILER_BINARY_PATH
   await requireTool('esbuild').build({ ...bundleOptions(dir), format: 'cjs', outfile: bundle, external: ['@sentry/node', '*.node'] });
 
   const { stderr } = await run(bundle, { env: { SENTRY_DSN: ingest.dsn } });
-  assert.match(stderr, /is missing\..* if the service is bundled, .*set SENTRY_PROFILER_BINARY_PATH/);
+  assert.match(stderr, /This service is bundled, .* out of the bundle's reach: .* set SENTRY_PROFILER_BINARY_PATH/);
   assert.deepEqual(await ingest.chunks(), []);
 
   await run(bundle, { env: { SENTRY_DSN: ingest.dsn, SENTRY_PROFILER_BINARY_PATH: ADDON } });

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use sentry_profiler::v8::abi::SYMBOLS;
 use serde_json::Value;
 
-use crate::{addon, debian, nodes, process, tree};
+use crate::{addon, debian, nodes, npm, process, tree};
 
 /// The number in the shared library's name: `SENTRY_PROFILER_ABI_VERSION`.
 const ABI: &str = "1";
@@ -110,6 +110,7 @@ pub const STEPS: &[Step] = &[
     ("c-valgrind", "the C tests under valgrind", valgrind),
     ("c-static", "the C tests, linked statically, also where V8's functions are hidden", linked_statically),
     ("c-nodes", "the C tests as an add-on of Node", on_node),
+    ("c-formats", "every format bills what every function took, on Node", formats),
     ("c-examples", "the examples, with CMake and pkg-config", examples),
     ("c-semantics", "the same scenarios come to the same through C, Rust and Node", semantics),
 ];
@@ -592,6 +593,31 @@ fn on_node() -> Result<String> {
         command.args(["-e", script]).arg(&file).env_remove("NODE_OPTIONS").env("LD_PRELOAD", &nothread);
         let said = run_body(&mut command, &folder.join("chunks")).with_context(|| format!("Node {}", node.version))?;
         println!("Node {}: {said}", node.version);
+        remarks.push(node.version);
+    }
+    Ok(format!("Node {}", remarks.join(", ")))
+}
+
+fn formats() -> Result<String> {
+    let lib = test_library()?;
+    let sources = tree::root().join("tests/formats");
+    let modules = tree::target()?.join("formats");
+    npm::installed("formats", &sources, &modules)?;
+    let mut remarks = Vec::new();
+    for release in nodes::RELEASES.iter().filter(|release| !release.between && release.unavailable().is_none()) {
+        let node = nodes::fetch(release.version)?;
+        let file = scratch(&format!("formats-{}", node.version))?.join("addon.node");
+        let mut command = compiler("g++", "c++20");
+        command.args(["-O1", "-fno-rtti", "-fPIC", "-shared", "-isystem"]).arg(node.include());
+        command.arg(sources.join("addon.cc")).arg("-o").arg(&file);
+        command.arg(format!("-L{}", lib.display())).arg(format!("-Wl,-rpath,{}", lib.display()));
+        process::output(command.arg("-lsentry_profiler"))?;
+
+        let mut command = node.command();
+        command.args(["--test", "--test-reporter=spec"]).arg(sources.join("formats.test.mjs"));
+        command.env("SENTRY_PROFILER_TEST_FORMATS_ADDON", &file).env_remove("NODE_OPTIONS");
+        command.env("SENTRY_PROFILER_TEST_FORMATS_MODULES", modules.join("node_modules"));
+        process::run(&mut command).with_context(|| format!("Node {}", node.version))?;
         remarks.push(node.version);
     }
     Ok(format!("Node {}", remarks.join(", ")))

@@ -9,12 +9,17 @@ use crate::debian;
 /// The Debian package: with clang's own headers, which the libclang packages of other places lack.
 const PACKAGE: &str = "libclang-19-dev";
 
-/// The folder of libclang.so; installs it where that can be done without asking, else says how.
-pub fn libclang() -> Result<PathBuf> {
-    if let Some(dir) = find() {
-        return Ok(dir);
+/// The packages of Debian that bring libclang, where there is none.
+pub fn packages() -> &'static [&'static str] {
+    match find() {
+        Some(_) => &[],
+        None => &[PACKAGE],
     }
-    debian::need(&[PACKAGE])?;
+}
+
+/// The folder of libclang.so, or how to get it.
+pub fn libclang() -> Result<PathBuf> {
+    debian::need(packages())?;
     match find() {
         Some(dir) => Ok(dir),
         None => bail!(

@@ -1,30 +1,49 @@
 //! What Debian brings: tools and headers that some checks need beyond Rust, Node and a C++ compiler.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 
 use crate::process;
 
-/// Sees to it that these packages are there: installs what is missing where that can be done without asking, else says how.
+/// Those of the packages that are not there, each once.
 ///
 /// On a system without Debian's package manager nothing is known; what is missing there shows where it is used.
-pub fn need(packages: &[&str]) -> Result<()> {
+pub fn missing<'a>(packages: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     if !Path::new("/usr/bin/dpkg-query").exists() {
-        return Ok(());
+        return Vec::new();
     }
-    let missing: Vec<_> = packages.iter().copied().filter(|package| !is_installed(package)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let names = missing.join(" ");
-    if !rustix::process::geteuid().is_root() {
-        bail!("packages are missing: `sudo apt-get install {names}` brings them");
-    }
-    eprintln!("installing {names}");
+    let packages: BTreeSet<_> = packages.into_iter().collect();
+    packages.into_iter().filter(|package| !is_installed(package)).collect()
+}
+
+/// Fails where one of these packages is missing, and says what brings it: nothing is installed here.
+pub fn need(packages: &[&str]) -> Result<()> {
+    let missing = missing(packages.iter().copied());
+    ensure!(missing.is_empty(), "packages are missing: {}. {}", missing.join(", "), how_to_install(&missing));
+    Ok(())
+}
+
+/// Whether packages can be installed without asking anybody.
+pub fn can_install() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Installs packages, as root.
+pub fn install(packages: &[&str]) -> Result<()> {
+    ensure!(can_install(), "packages are missing: {}. {}", packages.join(", "), how_to_install(packages));
+    eprintln!("installing {}", packages.join(" "));
     update()?;
-    apt_get(&[&["install", "-q", "-y", "--no-install-recommends"], missing.as_slice()].concat())
+    apt_get(&[&["install", "-q", "-y", "--no-install-recommends"], packages].concat())
+}
+
+fn how_to_install(packages: &[&str]) -> String {
+    match can_install() {
+        true => "`cargo xtask setup` brings them".to_owned(),
+        false => format!("`sudo apt-get install {}` brings them", packages.join(" ")),
+    }
 }
 
 /// Brings the lists of packages up to date, without which nothing can be fetched.

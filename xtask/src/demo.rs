@@ -82,7 +82,7 @@ fn install(package: &Package) -> Result<PathBuf> {
             }
         }
         npm::ci(&dir)?;
-        npm::add(&dir, &package.tarball)
+        npm::add(&dir, &package.tarball, &["sentry-profiler-node"])
     })?;
     Ok(dir)
 }

@@ -31,6 +31,14 @@ impl Package {
     pub fn addon(&self) -> PathBuf {
         self.dir.join(binary_name())
     }
+
+    /// Puts the package among those that are installed in a folder.
+    pub fn put_into(&self, dir: &Path) -> Result<()> {
+        // A copy and no link: Node looks for the SDK beside the place where a file really is.
+        let ours = dir.join("node_modules/sentry-profiler-node");
+        tree::remove(&ours)?;
+        tree::copy(&self.dir, &ours)
+    }
 }
 
 /// Builds the add-on and the package, checks both, and tells what came out.

@@ -15,12 +15,14 @@ mod npm;
 mod portable;
 mod process;
 mod sdk;
+mod setup;
 mod test;
 mod tree;
 mod tsan;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 /// The project's commands: what they need beyond Rust, Node, npm and a C++ compiler they fetch themselves and keep in target/.
@@ -37,6 +39,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Run every check: formatting, lints, Rust and Node tests on every Node, the demo
     Test(test::Arguments),
+    /// Install the Debian packages that the tests take; `cargo xtask test` does so, too, and says so first
+    Setup,
     /// Build the npm package, as it would be published, in target/dist/node, and the C library, as it would be installed, in
     /// target/dist/c
     Build(dist::Arguments),
@@ -53,24 +57,29 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
-        Command::Demo(arguments) => demo::run(&arguments),
-        Command::Test(arguments) => test::run(&arguments),
-        Command::Build(arguments) => dist::build(&arguments).and_then(|_| c::build()).map(|_| ExitCode::SUCCESS),
-        Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
-        Command::Install(arguments) => c::run(&arguments).map(|()| ExitCode::SUCCESS),
-        Command::V8Abi => abi::run().map(|()| ExitCode::SUCCESS),
-        Command::Tsan => tsan::run().map(|result| {
-            println!("{result}");
-            ExitCode::SUCCESS
-        }),
-        Command::Nodes(arguments) => nodes::run(&arguments).map(|()| ExitCode::SUCCESS),
-    };
-    match done {
+    let arguments = Arguments::parse();
+    match tree::enter().and_then(|()| run(arguments.command)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Setup => setup::run().map(|()| ExitCode::SUCCESS),
+        Command::Build(arguments) => dist::build(&arguments).and_then(|_| c::build()).map(|_| ExitCode::SUCCESS),
+        Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Install(arguments) => c::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::V8Abi => abi::run().map(|()| ExitCode::SUCCESS),
+        Command::Tsan => {
+            println!("{}", tsan::run()?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Nodes(arguments) => nodes::run(&arguments).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -1,11 +1,12 @@
 //! The npm client, as the user has set it up.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::process;
+use crate::{process, tree};
 
 /// npm in a folder, without the chatter that is meant for people.
 pub fn npm(dir: &Path) -> Command {
@@ -21,11 +22,27 @@ pub fn ci(dir: &Path) -> Result<()> {
         .with_context(|| format!("installing the packages of {}", dir.display()))
 }
 
-/// Adds a package file (`.tgz`) as a user would, and leaves package.json and package-lock.json alone.
+/// Copies package.json and package-lock.json to another folder and installs there what they say, unless that was done
+/// before.
+pub fn installed(name: &str, sources: &Path, dir: &Path) -> Result<()> {
+    let files = ["package.json", "package-lock.json"].map(|file| sources.join(file));
+    tree::when_changed(name, &files, &dir.join("node_modules"), || {
+        eprintln!("installing {name}");
+        fs::create_dir_all(dir)?;
+        for file in &files {
+            fs::copy(file, dir.join(file.file_name().expect("a file has a name")))?;
+        }
+        ci(dir)
+    })
+}
+
+/// Adds a package file (`.tgz`) as a user would, under each of these names, and leaves package.json and
+/// package-lock.json alone.
 ///
 /// npm checks its peer dependencies on the way.
-pub fn add(dir: &Path, tarball: &Path) -> Result<()> {
-    process::output(npm(dir).args(["install", "--no-save", "--ignore-scripts", "--prefer-offline"]).arg(tarball))
+pub fn add(dir: &Path, tarball: &Path, names: &[&str]) -> Result<()> {
+    let packages = names.iter().map(|name| format!("{name}@file:{}", tarball.display()));
+    process::output(npm(dir).args(["install", "--no-save", "--ignore-scripts", "--prefer-offline"]).args(packages))
         .map(drop)
         .with_context(|| format!("installing {} in {}", tarball.display(), dir.display()))
 }

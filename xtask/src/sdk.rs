@@ -1,6 +1,5 @@
 //! The majors of the Sentry SDK that the package is tested with.
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -15,19 +14,7 @@ pub const MAJORS: [&str; 2] = ["10", "11"];
 pub fn install(major: &str, package: &Package) -> Result<PathBuf> {
     let sources = tree::root().join(format!("tests/node/sdk{major}"));
     let dir = tree::target()?.join("sdk").join(major);
-    let modules = dir.join("node_modules");
-    let files = ["package.json", "package-lock.json"].map(|name| sources.join(name));
-    tree::when_changed(&format!("sdk-{major}"), &files, &modules, || {
-        eprintln!("installing SDK {major}");
-        fs::create_dir_all(&dir)?;
-        for file in &files {
-            fs::copy(file, dir.join(file.file_name().expect("a file has a name")))?;
-        }
-        npm::ci(&dir)
-    })?;
-    // A copy and no link: Node looks for the SDK beside the place where a file really is.
-    let ours = modules.join("sentry-profiler-node");
-    tree::remove(&ours)?;
-    tree::copy(&package.dir, &ours)?;
+    npm::installed(&format!("sdk-{major}"), &sources, &dir)?;
+    package.put_into(&dir)?;
     Ok(dir)
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use crate::dist::{self, Package};
 use crate::nodes::{RELEASES, Release};
-use crate::{abi, c, debian, demo, fuzz, nodes, process, sdk, tree};
+use crate::{abi, c, clang, debian, demo, fuzz, nodes, npm, process, sdk, tree};
 
 /// Run every check: formatting, lints, Rust and Node tests on every Node, the demo
 ///
@@ -29,6 +29,9 @@ pub struct Arguments {
     /// Repeat the choices that a fuzz has made
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+    /// Install no Debian package: a step that lacks one fails
+    #[arg(long)]
+    no_install: bool,
 }
 
 /// What builds and checks the C library and its examples, and what Debian's libnode needs.
@@ -48,13 +51,31 @@ const LONG_TESTS: &str = "tests/node/long";
 /// Tests that make random calls for some time.
 const FUZZ_TESTS: &str = "tests/node/fuzz";
 /// The tests that take longest; a release between two others goes without.
-const SLOW_TESTS: &[&str] =
-    &["accuracy", "clock", "exits", "freeze", "measurements", "same-data", "spans", "worker-crowd"];
+const SLOW_TESTS: &[&str] = &[
+    "accuracy",
+    "clients",
+    "clock",
+    "console",
+    "exits",
+    "freeze",
+    "measurements",
+    "odd-input",
+    "same-data",
+    "spans",
+    "worker-crowd",
+];
+/// What the package says where it cannot be loaded, or finds no V8: once, and with a Node that builds single
+/// executables.
+const ELSEWHERE_TESTS: &str = "tests/elsewhere";
+/// A production build of Next.js with each of its bundlers: one release, for a build takes a minute.
+const NEXTJS_TESTS: &str = "tests/nextjs";
+/// The last Node that is too old.
+const OLD_NODE: &str = "16.20.2";
 /// What builds AWS's client of the Lambda Runtime API.
 const LAMBDA_PACKAGES: &[&str] = &["autoconf", "automake", "cmake", "libtool", "make"];
 
 /// One check.
-struct Step {
+pub struct Step {
     name: String,
     about: String,
     /// Debian's packages that it takes.
@@ -93,7 +114,7 @@ impl From<()> for Outcome {
 }
 
 /// All checks, in the order in which they run: what is quick and often wrong comes first.
-fn steps() -> Vec<Step> {
+pub fn steps() -> Vec<Step> {
     let cargo = |arguments: &'static [&'static str]| {
         move |_: &Context| process::run(tree::cargo().args(arguments)).map(Outcome::from)
     };
@@ -105,7 +126,8 @@ fn steps() -> Vec<Step> {
             cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         ),
         Step::new("rust", "the Rust tests", cargo(&["test", "--workspace"])),
-        Step::new("v8-abi", "V8's headers agree with the table of its functions", |_| abi::run().map(Outcome::from)),
+        Step::new("v8-abi", "V8's headers agree with the table of its functions", |_| abi::run().map(Outcome::from))
+            .needs(clang::packages()),
         Step::new("build", "the add-on and the package keep their promises", |context| {
             context.package().map(|_| Outcome::from(()))
         }),
@@ -132,6 +154,12 @@ fn steps() -> Vec<Step> {
     steps.push(Step::new("long", "the Node tests that take minutes, on one release", |context| {
         node_tests(context, release("24"), LONG_TESTS)
     }));
+    steps.push(Step::new("elsewhere", "the package in Deno, in Bun, in an old Node and in bundles", |context| {
+        node_tests(context, release("26"), ELSEWHERE_TESTS)
+    }));
+    steps.push(Step::new("next", "a Next.js server, built with webpack and with Turbopack", |context| {
+        node_tests(context, release("24"), NEXTJS_TESTS)
+    }));
     for major in ["22", "24"] {
         let about = format!("a function under AWS's own runtime client, which Node {major} runs on Lambda");
         let step = Step::new(format!("lambda-{major}"), about, move |context| {
@@ -143,6 +171,28 @@ fn steps() -> Vec<Step> {
         demo::show(&demo::Arguments::default(), context.package()?).map(Outcome::from)
     }));
     steps
+}
+
+/// The packages of Debian that steps take.
+pub fn packages(steps: &[Step]) -> impl Iterator<Item = &'static str> {
+    steps.iter().flat_map(|step| step.packages).copied()
+}
+
+/// Installs what steps lack, where that can be done, and says so before: a test is not expected to change a system.
+fn prepare(steps: &[Step], no_install: bool) {
+    let missing = debian::missing(packages(steps));
+    if missing.is_empty() || no_install || !debian::can_install() {
+        return;
+    }
+    println!(
+        "These Debian packages are missing, and are installed now: {}.\n`cargo xtask test --no-install` installs \
+         nothing; `cargo xtask setup` installs them and does nothing else.",
+        missing.join(", ")
+    );
+    if let Err(error) = debian::install(&missing) {
+        // Many steps go without them.
+        println!("they could not be installed: {error:#}");
+    }
 }
 
 /// What several steps need, made once, by the first that asks.
@@ -189,6 +239,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let chosen = choose(steps, &arguments.only)?;
+    prepare(&chosen, arguments.no_install);
     let fuzz = Some(fuzz::Plan::new(arguments.seed, arguments.long)?);
     let context = Context { fuzz, ..Context::default() };
     let ran: Vec<Ran> = chosen
@@ -289,6 +340,18 @@ fn node_tests(context: &Context, release: &Release, tests: &str) -> Result<Outco
         .env_remove("NODE_OPTIONS");
     if let Some(plan) = context.fuzz {
         command.env(fuzz::SEED, plan.seed.to_string()).env(fuzz::SECONDS, plan.node_seconds().to_string());
+    }
+    if tests == ELSEWHERE_TESTS {
+        let dir = tree::target()?.join("elsewhere");
+        npm::installed("elsewhere", &folder, &dir)?;
+        command.env("SENTRY_PROFILER_TEST_ELSEWHERE", dir);
+        command.env("SENTRY_PROFILER_TEST_OLD_NODE", nodes::fetch(OLD_NODE)?.program());
+    }
+    if tests == NEXTJS_TESTS {
+        let dir = tree::target()?.join("nextjs");
+        npm::installed("nextjs", &folder, &dir)?;
+        npm::add(&dir, &package.tarball, &["sentry-profiler-node", "@sentry/profiling-node"])?;
+        command.env("SENTRY_PROFILER_TEST_NEXTJS", dir);
     }
     for major in sdk::MAJORS {
         command.env(format!("SENTRY_PROFILER_TEST_SDK{major}"), sdk::install(major, package)?);

@@ -10,9 +10,29 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
+/// Goes to work on the repository around the current directory, and on no other: the place where this program was
+/// compiled is another one where a target folder was copied, or is shared.
+pub fn enter() -> Result<()> {
+    let here = std::env::current_dir().context("the current directory is gone")?;
+    let root = top(&here).with_context(|| {
+        format!("{} lies in no repository of libsentry_profiler: call this command inside of one", here.display())
+    })?;
+    ROOT.set(root.to_owned()).ok().context("a repository was entered already")
+}
+
+static ROOT: OnceLock<PathBuf> = OnceLock::new();
+
 /// The top of the repository.
+///
+/// # Panics
+/// Before [`enter`].
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository")
+    ROOT.get().expect("the repository was entered")
+}
+
+fn top(folder: &Path) -> Option<&Path> {
+    let mut folders = folder.ancestors();
+    folders.find(|folder| folder.join("xtask/Cargo.toml").is_file() && folder.join("bindings-node").is_dir())
 }
 
 /// cargo, the one that runs us.
@@ -102,5 +122,18 @@ pub fn remove(path: &Path) -> Result<()> {
             Err(error).with_context(|| format!("removing {}", path.display()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_repository_is_the_one_around_a_folder() {
+        let here = std::env::current_dir().unwrap();
+        let own = top(&here).unwrap();
+        assert_eq!(top(&own.join("tests/node/support")), Some(own));
+        assert_eq!(top(Path::new("/")), None);
     }
 }

@@ -1,8 +1,8 @@
 // What the tests run on: the built package, an ingest, and two majors of the Sentry SDK. `cargo xtask test` sets it up.
 
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 function variable(name) {
@@ -40,6 +40,18 @@ export const ADDON = join(
   PACKAGE,
   readdirSync(PACKAGE).find(name => name.endsWith('.node')) ?? 'there is no .node file in SENTRY_PROFILER_TEST_PACKAGE',
 );
+
+/** The native file of `@sentry/node-cpu-profiler` for this Node, and why there is none, if so. */
+export const PEER = join(
+  SDK.dir,
+  'node_modules/@sentry/node-cpu-profiler/lib',
+  basename(ADDON)
+    .replace('sentry_profiler', 'sentry_cpu_profiler')
+    .replace('.node', `-${process.versions.modules}.node`),
+);
+export const NO_PEER = existsSync(PEER)
+  ? false
+  : `@sentry/node-cpu-profiler has no binary for Node ${process.versions.node}`;
 
 /** The package's development dependencies: the bundler and the TypeScript compiler. */
 export const requireTool = createRequire(fileURLToPath(new URL('../../../bindings-node/package.json', import.meta.url)));

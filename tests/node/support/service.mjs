@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { SDK } from './environment.mjs';
+import { PACKAGE, SDK } from './environment.mjs';
 import { work } from './profile.mjs';
 
 /** A folder with the given files in which `sdk`'s packages and ours are installed, removed after the test. */
@@ -17,6 +17,15 @@ export function project(t, files, sdk = SDK) {
   for (const [name, content] of Object.entries(files)) {
     writeFileSync(join(dir, name), content);
   }
+  return dir;
+}
+
+/** The same with a copy of our package, which a test may break, and without an SDK. */
+export function projectWithCopy(t, files) {
+  const dir = project(t, files);
+  unlinkSync(join(dir, 'node_modules'));
+  mkdirSync(join(dir, 'node_modules'));
+  cpSync(PACKAGE, join(dir, 'node_modules/sentry-profiler-node'), { recursive: true });
   return dir;
 }
 
@@ -31,14 +40,25 @@ const busy = name => new Function('return ' + ${JSON.stringify(work('NAME'))}.re
 const TIMEOUT_MS = 30_000;
 
 /**
- * Runs a file with this Node until it ends and returns what it wrote. It must exit with `code`, or be ended by `signal`; one
- * that does not end is killed and fails the test. `meanwhile` is called with the process and the lines that it writes.
+ * Runs a file with this Node, or another program, until it ends and returns what it wrote. It must exit with `code`,
+ * or be ended by `signal`; one that does not end is killed and fails the test. `meanwhile` is called with the process
+ * and the lines that it writes.
  */
 export async function run(
   file,
-  { args = [], flags = [], env = {}, code = 0, signal: expected = null, cwd, timeout = TIMEOUT_MS, meanwhile } = {},
+  {
+    program = process.execPath,
+    args = [],
+    flags = [],
+    env = {},
+    code = 0,
+    signal: expected = null,
+    cwd,
+    timeout = TIMEOUT_MS,
+    meanwhile,
+  } = {},
 ) {
-  const child = spawn(process.execPath, [...flags, file, ...args], {
+  const child = spawn(program, [...flags, file, ...args], {
     cwd,
     env: { ...cleanEnvironment(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -203,19 +203,8 @@ fn with_table(text: &str, table: &str) -> Result<String> {
 fn install(package: Package) -> Result<Setup> {
     let sources = tree::root().join("bench");
     let dir = tree::target()?.join("bench");
-    let files = ["package.json", "package-lock.json"].map(|name| sources.join(name));
-    tree::when_changed("bench", &files, &dir.join("node_modules"), || {
-        eprintln!("installing the other profilers");
-        fs::create_dir_all(&dir)?;
-        for file in &files {
-            fs::copy(file, dir.join(file.file_name().expect("a file has a name")))?;
-        }
-        npm::ci(&dir)
-    })?;
-    // A copy and no link: Node looks for the SDK beside the place where a file really is.
-    let ours = dir.join("node_modules/sentry-profiler-node");
-    tree::remove(&ours)?;
-    tree::copy(&package.dir, &ours)?;
+    npm::installed("bench", &sources, &dir)?;
+    package.put_into(&dir)?;
     Ok(Setup { package, dir, programs: sources.join("programs") })
 }
 

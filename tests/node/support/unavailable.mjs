@@ -1,0 +1,50 @@
+// What a program says that only loads the package, and what it must say.
+
+import assert from 'node:assert/strict';
+import { basename } from 'node:path';
+import { ADDON } from './environment.mjs';
+
+const PLATFORM = basename(ADDON).replace('sentry_profiler-', '').replace('.node', '');
+
+/** Loads the package and says what comes of it. */
+export const LOAD = `
+const profiler = require('sentry-profiler-node');
+const errors = [1, 2].map(() => {
+  try {
+    profiler.startProfiling('title');
+    profiler.stopProfiling('title');
+    return null;
+  } catch ({ name, code, message }) {
+    return { name, code, message };
+  }
+});
+console.log(JSON.stringify({ errors, support: profiler.profilerSupport() }));
+`;
+
+/** What `LOAD` says. */
+export function loadedBy(stdout) {
+  const { errors, support } = JSON.parse(stdout);
+  assert.deepEqual(errors[1], errors[0], 'every call says the same');
+  return { error: errors[0], support };
+}
+
+/** The error has this code and its message has all these parts. */
+export function assertUnavailable({ error, support }, code, ...parts) {
+  assert.equal(error?.name, 'ProfilerUnavailableError');
+  assert.equal(error.code, code);
+  // A runtime that cannot be profiled cannot be on any platform.
+  for (const part of code === 'ERR_SENTRY_PROFILER_RUNTIME' ? parts : [PLATFORM, ...parts]) {
+    assert.ok(error.message.includes(part), `"${error.message}" says ${part}`);
+  }
+  assert.match(error.message, /[^.]\.$/);
+  assert.doesNotMatch(error.message, /\.\. /);
+  assert.deepEqual(
+    { supported: support.supported, reason: support.reason },
+    { supported: false, reason: error.message },
+  );
+}
+
+export function assertLoaded({ error, support }) {
+  assert.equal(error, null);
+  assert.deepEqual(support, { supported: true, v8Version: process.versions.v8, missing: [], reason: null });
+}
