@@ -86,6 +86,7 @@ pub unsafe extern "C" fn sentry_profiler_new(
                 log,
                 api: Some(api),
                 natives_share_name: false,
+                before_start: None,
             };
             // SAFETY: as the caller vouches; the core checks the thread.
             let profiler = unsafe { Profiler::new(isolate, core) }.map_err(|error| reporter.status(error))?;

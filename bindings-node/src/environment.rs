@@ -143,8 +143,19 @@ fn new_profiler(
     {
         v8::disable_code_compaction(&api);
     }
-    let options =
-        ProfilerOptions { logging, wake: Some(waker(wake)), natives_share_name: true, ..ProfilerOptions::default() };
+    // V8 has one name for all native functions, that of the one made last; with lazy logging it looks at each start.
+    let env = *env;
+    let name_natives = move || {
+        // Without it they have another one's name, which is learned where that is possible.
+        let _ = env.create_function_from_closure::<(), (), _>(NATIVE, |_| Ok(()));
+    };
+    let options = ProfilerOptions {
+        logging,
+        wake: Some(waker(wake)),
+        natives_share_name: true,
+        before_start: (logging == LoggingMode::Lazy).then(|| Rc::new(name_natives) as Rc<dyn Fn()>),
+        ..ProfilerOptions::default()
+    };
     let isolate: NonNull<c_void> = isolate.address();
     // SAFETY: it is this environment's isolate, on its thread; the cleanup hook disposes of the profiler before it dies.
     unsafe { Profiler::new(isolate, options) }

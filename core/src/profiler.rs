@@ -49,6 +49,9 @@ pub struct ProfilerOptions {
     /// All native functions that JavaScript calls through the host have one address, as in Node-API, and this profiler is called by
     /// them. V8 has one name for all of them then, which is any one's: they are shown as `(native)`.
     pub natives_share_name: bool,
+    /// Called on the isolate's thread, inside of a call of the host's, each time before recording begins: with lazy logging V8 takes
+    /// the names of all functions right afterwards. It must not call the profiler.
+    pub before_start: Option<Rc<dyn Fn()>>,
 }
 
 impl Default for ProfilerOptions {
@@ -61,6 +64,7 @@ impl Default for ProfilerOptions {
             log: None,
             api: None,
             natives_share_name: false,
+            before_start: None,
         }
     }
 }
@@ -114,6 +118,7 @@ impl Profiler {
             wake: options.wake,
             log: options.log,
             natives_share_name: options.natives_share_name,
+            before_start: options.before_start,
             threads: Threads::get(),
         };
         // SAFETY: as the caller vouches.

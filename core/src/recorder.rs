@@ -23,7 +23,7 @@ use crate::isolate_time::Stopwatch;
 use crate::stream::{Consumer, Event, FinishedSlice, LogLevel, Logger, Mark, Stream, Waker};
 use crate::threads::Threads;
 use crate::v8::abi::{self, Api};
-use crate::v8::{CpuProfiler, Isolate, LoggingMode, NodeMemory, RecordingId, Title};
+use crate::v8::{CpuProfiler, Isolate, LoggingMode, RecordingId, Title};
 
 /// How long a slice runs on beside its successor, in sampling intervals.
 const OVERLAP_INTERVALS: i64 = 3;
@@ -57,6 +57,7 @@ pub(crate) struct Recorder {
     pub(crate) stream: Arc<Stream>,
     isolate: Isolate,
     logging: LoggingMode,
+    before_start: Option<Rc<dyn Fn()>>,
     next_consumer: Cell<u64>,
     pub(crate) busy: Stopwatch,
     state: RefCell<State>,
@@ -113,6 +114,7 @@ pub(crate) struct RecorderOptions {
     pub(crate) wake: Option<Waker>,
     pub(crate) log: Option<Logger>,
     pub(crate) natives_share_name: bool,
+    pub(crate) before_start: Option<Rc<dyn Fn()>>,
     pub(crate) threads: &'static Threads,
 }
 
@@ -131,13 +133,14 @@ impl Recorder {
         // SAFETY: as the caller vouches; it is entered.
         let v8 = unsafe { CpuProfiler::new(api.clone(), isolate, options.logging, options.interval_us) };
         let v8 = Some(v8.ok_or(Error::StartRefused(-1))?);
-        let RecorderOptions { interval_us, wake, log, natives_share_name, threads, .. } = options;
+        let RecorderOptions { logging, interval_us, wake, log, natives_share_name, before_start, threads } = options;
         let stream = Stream::new(api, isolate, interval_us, threads, on_interrupt, wake, log);
         stream.shown.lock().natives_share_name = natives_share_name;
         let recorder = Rc::new(Self {
             stream: Arc::new(stream),
             isolate,
-            logging: options.logging,
+            logging,
+            before_start,
             next_consumer: Cell::new(1),
             busy: Stopwatch::new(),
             state: RefCell::new(State { v8, ..State::default() }),
@@ -198,6 +201,7 @@ impl Recorder {
     pub(crate) fn hold(&self) -> Result<i64, Error> {
         let _busy = self.busy.lap();
         self.check()?;
+        self.announce_start();
         let mut state = self.state.borrow_mut();
         if state.suspended {
             return Err(Error::Closed);
@@ -210,11 +214,18 @@ impl Recorder {
         Ok(from_us)
     }
 
+    fn announce_start(&self) {
+        if let Some(before_start) = self.before_start.as_ref().filter(|_| self.state.borrow().running.is_none()) {
+            before_start();
+        }
+    }
+
     /// As [`Recorder::hold`], and marks the consumer active from then on. Where no thread can be had that is later: it
     /// is tried again, at growing intervals, now when the caller insists. Answers whether there are samples by now.
     pub(crate) fn hold_for(&self, consumer: u64, insist: bool) -> Result<bool, Error> {
         let _busy = self.busy.lap();
         self.check()?;
+        self.announce_start();
         let mut state = self.state.borrow_mut();
         if state.suspended {
             return Err(Error::Closed);
@@ -484,9 +495,6 @@ impl Recorder {
                 return Err(error);
             }
         };
-        if self.logging == LoggingMode::Lazy {
-            self.sample_host_call(state);
-        }
         let beginning = Beginning::HostCall(monotonic_us());
         state.running = Some(Running { id, title: Title::Empty, from_us, beginning });
         self.plan_first_tick(state, monotonic_us());
@@ -631,19 +639,6 @@ impl Recorder {
             let next_us = next_tick_us(at_us, now_us, self.stream.interval_us.into());
             state.first_tick_us = Some(next_us);
             state.muted.push((now_us, next_us));
-        }
-    }
-
-    /// With lazy logging V8 knows no functions in its sample of the first start: one more is taken.
-    fn sample_host_call(&self, state: &State) {
-        let Some(v8) = &state.v8 else { return };
-        if let Ok(id) = self.start_v8(state, Title::TypeName) {
-            // SAFETY: the callers are on the isolate's thread, where V8's profiler was not disposed of.
-            unsafe {
-                if let Some(profile) = v8.stop(id) {
-                    profile.delete(&NodeMemory::default());
-                }
-            }
         }
     }
 

@@ -56,6 +56,7 @@ impl Fixture {
                 }
             })),
             natives_share_name: false,
+            before_start: None,
             threads,
         };
         // SAFETY: the isolate is entered here, and outlives the profiler.

@@ -15,8 +15,10 @@ const TICKS = 300;
 const TOLERANCE = 0.15;
 /** The ratio of halves is a matter of chance too: so many standard deviations are granted to it. */
 const DEVIATIONS = 1.5;
-/** An inspector session that is off by as much says that the machine is busy. */
+/** An inspector session that is off by as much says that the machine is busy: what it saw is right, too. */
 const BUSY = 0.1;
+/** By as much, that little can be told. */
+const TOO_BUSY = 0.25;
 /** A machine that is busy with something else keeps V8's thread from ticking, and the program from working. */
 const TRIES = 3;
 const TIMEOUT_MS = 150_000;
@@ -31,21 +33,25 @@ function judge(t, results) {
     const both = key => sum(key, `early${ms}`) + sum(key, `late${ms}`);
     const ratio = key => sum(key, `early${ms}`) / sum(key, `late${ms}`);
     const [spent, billed, ticks] = ['spent', 'billed', 'ticks'].map(both);
-    const inspected = both('inspected') * INTERVAL_MS;
-    // Where the machine kept V8's thread from ticking in time, it did so for both.
-    const truth = Math.abs(inspected / spent - 1) > BUSY && inspected > 0 ? inspected : spent;
-    const byTime = billed / truth;
-    const byTicks = (ticks * INTERVAL_MS) / truth;
+    // What the machine keeps from V8's thread, and from the program, it keeps from an inspector session, too.
+    const seen = (both('inspected') * INTERVAL_MS) / spent;
+    const off = Math.abs(seen - 1);
+    const least = off > BUSY ? Math.min(1, seen) : 1;
+    const most = off > BUSY ? Math.max(1, seen) : 1;
+    const tolerance = off > TOO_BUSY ? 2 * TOLERANCE : TOLERANCE;
+    const byTime = billed / spent;
+    const byTicks = (ticks * INTERVAL_MS) / spent;
+    const isRight = share => share > least * (1 - tolerance) && share < most * (1 + tolerance);
     const halves = ratio('billed') / ratio('spent');
     const percent = share => `${(100 * share).toFixed(0)} %`;
     const said =
       `${ms} ms: ${ticks} ticks bill ${percent(byTime)} by time, ${percent(byTicks)} by number ` +
-      `(an inspector session saw ${percent(inspected / spent)}); halves ${halves.toFixed(2)} : 1`;
+      `(an inspector session saw ${percent(seen)}); halves ${halves.toFixed(2)} : 1`;
     t.diagnostic(said);
     // The ratio of two counts is off by this much in one case of three.
     const chance = 2 / Math.sqrt(ticks || 1);
-    const isOff = Math.abs(Math.log(halves)) > TOLERANCE + DEVIATIONS * chance;
-    if (Math.abs(byTime - 1) > TOLERANCE || Math.abs(byTicks - 1) > TOLERANCE || isOff) {
+    const isEven = Math.abs(Math.log(halves)) < tolerance + DEVIATIONS * chance;
+    if (!isRight(byTime) || !isRight(byTicks) || !isEven) {
       wrong.push(said);
     }
   }
@@ -74,10 +80,12 @@ async function measure(t, mode, options) {
   assert.deepEqual(wrong, []);
 }
 
-// Alone: workers that wait for a core are billed what they waited for.
-test('spans with long pauses', t => measure(t, 'crowd', { workers: 40 }));
+const skip = process.versions.node.startsWith('18.') && 'it takes minutes, and V8 samples as in Node 20';
 
-describe('accuracy', { concurrency: 2 }, () => {
+// Alone: workers that wait for a core are billed what they waited for.
+test('spans with long pauses', { skip }, t => measure(t, 'crowd', { workers: 64 }));
+
+describe('accuracy', { concurrency: 2, skip }, () => {
   for (const lifecycle of ['trace', 'manual']) {
     for (const flush of [false, true]) {
       test(`spans with short pauses, ${lifecycle}${flush ? ', a flush after each' : ''}`, t =>
