@@ -321,7 +321,11 @@ impl Recorder {
             self.stream.push(Event::Quiet(monotonic_us()));
         } else {
             self.read_heap_once(&mut state);
-            self.restart(&mut state, false);
+            if !self.restart(&mut state, false) {
+                // Without the last samples, perhaps.
+                self.cut(&mut state);
+                self.finish_closing(&mut state);
+            }
             self.plan(&state);
         }
         self.stream.schedule();
@@ -564,8 +568,13 @@ impl Recorder {
         self.stream.schedule();
     }
 
-    /// Stops all recordings, which ends V8's sampling thread, and starts anew, with a tick or to have one soon.
-    fn restart(&self, state: &mut State, with_tick: bool) {
+    /// Stops all recordings, which ends V8's sampling thread, and starts anew, with a tick or to have one soon. Answers
+    /// whether it does: what runs goes on where the system may give no other thread.
+    fn restart(&self, state: &mut State, with_tick: bool) -> bool {
+        // The kernel takes a while to see that a thread has ended, so that the old one's place does not suffice.
+        if self.stream.threads.probe().is_err() {
+            return false;
+        }
         self.finish_closing(state);
         if let Some(running) = state.running.take() {
             self.stop_v8(state, running, monotonic_us(), false);
@@ -587,6 +596,7 @@ impl Recorder {
                 self.stream.log(LogLevel::Warning, &format!("profiling ends: {error}"));
             }
         }
+        true
     }
 
     /// When it is stopped, V8's thread ticks once more, out of turn and inside of our call: `to_us` is before that.
@@ -633,8 +643,9 @@ impl Recorder {
         let Some(asked_us) = self.stream.first_tick_asked_us() else { return };
         state.first_tick_us = None;
         if now_us - asked_us <= PROMPT_US {
-            self.restart(state, true);
-            state.tick_us = Some(now_us);
+            if self.restart(state, true) {
+                state.tick_us = Some(now_us);
+            }
         } else if state.muted.len() < FIRST_TICK_TRIES {
             let next_us = next_tick_us(at_us, now_us, self.stream.interval_us.into());
             state.first_tick_us = Some(next_us);

@@ -113,6 +113,22 @@ fn a_start_just_after_another_costs_no_thread() {
     assert_eq!(fixture.refusal.asked(), 0);
 }
 
+/// For the first tick V8's thread is started anew while it records.
+#[test]
+fn what_records_goes_on_when_no_other_thread_can_be_had() {
+    let fixture = Fixture::new();
+    fixture.profiler.start_profiling("a").unwrap();
+    fixture.refusal.set(true);
+    let starts = fixture.isolate.starts.load(SeqCst);
+    fixture.refusal.asked();
+    let cut = |starts_now: usize| starts_now > starts;
+    assert!(fixture.isolate.run_until(|| cut(fixture.isolate.starts.load(SeqCst))), "the next slice");
+    assert!(fixture.isolate.running.load(SeqCst) >= 1);
+    fixture.isolate.run_for_ms(200);
+    let profile = fixture.profiler.stop_profiling("a").unwrap().unwrap();
+    assert!(profile.active_samples() > 200, "{}", profile.active_samples());
+}
+
 #[test]
 fn spans_go_on_without_a_thread_and_are_recorded_when_one_can_be_had() {
     let fixture = Fixture::new();

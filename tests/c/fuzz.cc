@@ -34,7 +34,7 @@ void be_runner(Runner &runner, uint64_t seed) {
     Random random(seed);
     while (!round_ends) {
         uint64_t life = random.next();
-        bool by_thread = random.one_in(4) && !known::freeing_at_thread_exit_panics;
+        bool by_thread = random.one_in(4);
         std::thread([&] { runner.live(life, by_thread); }).join();
     }
 }

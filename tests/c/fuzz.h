@@ -20,16 +20,6 @@ extern "C" sentry_profiler_status_t sentry_profiler_test_panic(sentry_profiler_t
 
 namespace fuzz {
 
-// Faults that are known: what would run into them is left out. A fault that is mended loses its line.
-namespace known {
-// Encoding pprof in debug builds takes more than the 256 KiB of the stack that callbacks run on.
-constexpr bool callbacks_have_small_stacks = true;
-// A profiler that a thread_local object frees when its thread ends answers PANIC.
-constexpr bool freeing_at_thread_exit_panics = true;
-// Chunks of a session are delivered after `sentry_profiler_free` of its profiler has returned.
-constexpr bool chunks_outlast_profilers = true;
-}  // namespace known
-
 constexpr Statuses NONE = 0;
 constexpr Statuses OK = only(SENTRY_PROFILER_OK);
 constexpr Statuses NULL_ARGUMENT = only(SENTRY_PROFILER_NULL_ARGUMENT);

@@ -292,10 +292,9 @@ void ask_info(Profile *profile, Random &random) {
     profile->info = known;
 }
 
-void encode(Profile *profile, const Options *options, Random &random, bool in_callback) {
+void encode(Profile *profile, const Options *options, Random &random) {
     uint32_t format =
         random.one_in(20) ? FORMATS + static_cast<uint32_t>(random.next() % 1000) : random.below(FORMATS);
-    if (format == SENTRY_PROFILER_FORMAT_PPROF && in_callback && known::callbacks_have_small_stacks) return;
     auto *handle = profile ? profile->handle : nullptr;
     auto *with = options ? options->handle : nullptr;
     Statuses wrong = (handle ? NONE : NULL_ARGUMENT) | (format < FORMATS ? NONE : INVALID_ARGUMENT);
@@ -335,7 +334,7 @@ void harmless(Random &random, bool in_callback) {
     case 1: ask_info(used, random); break;
     case 2:
     case 3:
-    case 4: encode(used, random.one_in(3) ? common_options : nullptr, random, in_callback); break;
+    case 4: encode(used, random.one_in(3) ? common_options : nullptr, random); break;
     case 5: {
         auto status =
             random.one_in(2) ? static_cast<uint32_t>(random.below(120)) : static_cast<uint32_t>(random.next());

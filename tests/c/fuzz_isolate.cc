@@ -148,10 +148,8 @@ void Runner::free_profiler(Profiler *profiler) {
         if (session->profiler != profiler) continue;
         session->profiler = nullptr;
         session->closed = true;
-        if (!known::chunks_outlast_profilers) {
-            std::lock_guard<std::mutex> guard(session->chunks->lock);
-            session->chunks->freed = true;
-        }
+        std::lock_guard<std::mutex> guard(session->chunks->lock);
+        session->chunks->freed = true;
     }
     delete profiler;
 }
