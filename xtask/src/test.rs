@@ -50,6 +50,8 @@ const C_PACKAGES: &[&str] = &[
 const LONG_TESTS: &str = "tests/node/long";
 /// Tests that make random calls for some time.
 const FUZZ_TESTS: &str = "tests/node/fuzz";
+/// Tests that keep a core busy, or take a gigabyte: nothing else runs beside them.
+const HEAVY_TESTS: &str = "tests/node/heavy";
 /// The tests that take longest; a release between two others goes without.
 const SLOW_TESTS: &[&str] = &[
     "accuracy",
@@ -153,6 +155,9 @@ pub fn steps() -> Vec<Step> {
     }));
     steps.push(Step::new("long", "the Node tests that take minutes, on one release", |context| {
         node_tests(context, release("24"), LONG_TESTS)
+    }));
+    steps.push(Step::new("heavy", "the Node tests that take a core or much memory, on one release", |context| {
+        node_tests(context, release("24"), HEAVY_TESTS)
     }));
     steps.push(Step::new("elsewhere", "the package in Deno, in Bun, in an old Node and in bundles", |context| {
         node_tests(context, release("26"), ELSEWHERE_TESTS)
@@ -333,6 +338,7 @@ fn node_tests(context: &Context, release: &Release, tests: &str) -> Result<Outco
         .args(["--test", "--test-reporter=spec", "--test-reporter-destination=stdout"])
         .args(["--test-reporter=tap", &format!("--test-reporter-destination={}", log.display())])
         .args((tests == LONG_TESTS).then_some("--test-concurrency=2"))
+        .args((tests == HEAVY_TESTS).then_some("--test-concurrency=1"))
         .args(&files)
         .env("SENTRY_PROFILER_TEST_PACKAGE", &package.dir)
         .env("SENTRY_PROFILER_TEST_INGEST", ingest)

@@ -13,11 +13,9 @@ use crate::process;
 /// Goes to work on the repository around the current directory, and on no other: the place where this program was
 /// compiled is another one where a target folder was copied, or is shared.
 pub fn enter() -> Result<()> {
-    let here = std::env::current_dir().context("the current directory is gone")?;
-    let root = top(&here).with_context(|| {
-        format!("{} lies in no repository of libsentry_profiler: call this command inside of one", here.display())
-    })?;
-    ROOT.set(root.to_owned()).ok().context("a repository was entered already")
+    let root = around()?;
+    ROOT.get_or_init(|| root);
+    Ok(())
 }
 
 static ROOT: OnceLock<PathBuf> = OnceLock::new();
@@ -25,9 +23,17 @@ static ROOT: OnceLock<PathBuf> = OnceLock::new();
 /// The top of the repository.
 ///
 /// # Panics
-/// Before [`enter`].
+/// Outside of one, where [`enter`] fails.
 pub fn root() -> &'static Path {
-    ROOT.get().expect("the repository was entered")
+    ROOT.get_or_init(|| around().expect("the repository was entered"))
+}
+
+fn around() -> Result<PathBuf> {
+    let here = std::env::current_dir().context("the current directory is gone")?;
+    let root = top(&here).with_context(|| {
+        format!("{} lies in no repository of libsentry_profiler: call this command inside of one", here.display())
+    })?;
+    Ok(root.to_owned())
 }
 
 fn top(folder: &Path) -> Option<&Path> {
