@@ -37,9 +37,6 @@ const TICKS_GO_ON_US: i64 = 500_000;
 const FIRST_TICK_TRIES: usize = 100;
 /// Ticks are 100 ms apart; what is asked for in between need not read the heap.
 const HEAP_INTERVAL_US: i64 = 60_000;
-/// A thread that was there so short a time ago can be had again, without a try that would take as long as the start
-/// itself.
-const THREAD_PROVEN_US: i64 = 250_000;
 /// When it is tried again whether a thread can be had; each time twice as late.
 const RETRY_US: i64 = 1_000_000;
 const RETRY_MAX_US: i64 = 60_000_000;
@@ -86,8 +83,6 @@ struct State {
     ended_us: i64,
     /// The process is about to end: nothing starts any more.
     suspended: bool,
-    /// When V8's sampling thread was there last.
-    thread_seen_us: Option<i64>,
     /// The system gave no thread.
     refused: Option<Refused>,
     /// Consumers that hold the stream and get no samples yet.
@@ -517,8 +512,8 @@ impl Recorder {
     fn have_threads(&self, state: &State, now_us: i64) -> Result<(), Error> {
         let threads = self.stream.threads;
         threads.ticker.register(threads, &self.stream)?;
-        if state.thread_seen_us.is_none_or(|seen_us| now_us - seen_us > THREAD_PROVEN_US)
-            && let Err(error) = threads.probe()
+        if !threads.are_proven(now_us)
+            && let Err(error) = threads.prove()
         {
             // The ticker looks after those that wait, and after nobody else.
             if state.holds == 0 {
@@ -561,7 +556,7 @@ impl Recorder {
             self.stop_v8(state, running, monotonic_us(), true);
             state.muted.clear();
             self.stream.clock.observe();
-            state.thread_seen_us = Some(monotonic_us());
+            self.stream.threads.proven(monotonic_us());
         }
         self.stream.threads.ticker.unregister(&self.stream);
         self.plan(state);
@@ -571,8 +566,9 @@ impl Recorder {
     /// Stops all recordings, which ends V8's sampling thread, and starts anew, with a tick or to have one soon. Answers
     /// whether it does: what runs goes on where the system may give no other thread.
     fn restart(&self, state: &mut State, with_tick: bool) -> bool {
-        // The kernel takes a while to see that a thread has ended, so that the old one's place does not suffice.
-        if self.stream.threads.probe().is_err() {
+        // The kernel takes a while to see that a thread has ended, so that the old one's place does not suffice. For a tick the ticker
+        // has seen to it.
+        if !with_tick && self.stream.threads.prove().is_err() {
             return false;
         }
         self.finish_closing(state);

@@ -94,9 +94,9 @@ fn v8_is_not_asked_when_no_thread_can_be_had() {
     fixture.isolate.run_for_ms(20);
     assert!(fixture.profiler.stop_profiling("a").unwrap().unwrap().active_samples() > 5);
     // Now the ticker is there, and one for V8 is not.
-    fixture.forget_v8s_thread();
     let starts = fixture.isolate.starts.load(SeqCst);
     fixture.refusal.set(true);
+    fixture.forget_v8s_thread();
     assert!(matches!(fixture.profiler.start_profiling("a"), Err(Error::Thread(_))));
     assert_eq!(fixture.isolate.starts.load(SeqCst), starts);
     fixture.refusal.set(false);
@@ -166,8 +166,8 @@ fn the_ticker_begins_for_who_waits_when_only_v8s_thread_was_missing() {
     // The ticker runs, and lingers.
     fixture.profiler.start_profiling("a").unwrap();
     fixture.profiler.stop_profiling("a").unwrap();
-    fixture.forget_v8s_thread();
     fixture.refusal.set(true);
+    fixture.forget_v8s_thread();
     assert_eq!(session.start().unwrap(), Outcome::NoThread);
     assert_eq!(session.start().unwrap(), Outcome::NoThread);
     assert!(!session.is_recording());

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicPtr, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use crate::clock;
 use crate::encoder::Encoder;
 use crate::process;
 use crate::ticker::Ticker;
@@ -15,6 +16,8 @@ use crate::ticker::Ticker;
 pub const THREAD_STACK_BYTES: usize = 2 << 20;
 /// The stack that V8 asks for its sampling thread.
 const V8_STACK_BYTES: usize = 256 << 10;
+/// So long a proof that threads can be had is relied on.
+const PROOF_HOLDS_US: i64 = 250_000;
 
 type Spawn = dyn Fn(&str, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> + Send + Sync;
 type Probe = dyn Fn() -> io::Result<()> + Send + Sync;
@@ -31,6 +34,8 @@ pub(crate) struct Threads {
     system: System,
     pub(crate) ticker: Ticker,
     pub(crate) encoder: Encoder,
+    /// When there last was a thread to be had, monotonic.
+    proven_us: AtomicI64,
     /// Recorders alive; locked across the end of the threads.
     recorders: Mutex<usize>,
 }
@@ -38,7 +43,8 @@ pub(crate) struct Threads {
 impl Threads {
     pub(crate) fn new(system: System) -> Self {
         let recorders = Mutex::new(0);
-        Self { process: process::id(), system, ticker: Ticker::new(), encoder: Encoder::new(), recorders }
+        let proven_us = AtomicI64::new(i64::MIN);
+        Self { process: process::id(), system, ticker: Ticker::new(), encoder: Encoder::new(), proven_us, recorders }
     }
 
     /// Those of this process. A child of a fork has some of its own: its parent's do not run in it, and their locks
@@ -88,8 +94,21 @@ impl Threads {
         (self.system.spawn)(name, Box::new(run))
     }
 
-    pub(crate) fn probe(&self) -> io::Result<()> {
-        (self.system.probe)()
+    /// Whether one more thread could be had at this moment, of the kind that V8 needs. It takes long enough to be left to the ticker
+    /// where that can do it.
+    pub(crate) fn prove(&self) -> io::Result<()> {
+        (self.system.probe)()?;
+        self.proven(clock::monotonic_us());
+        Ok(())
+    }
+
+    /// V8 had a thread until now, or could have had one.
+    pub(crate) fn proven(&self, now_us: i64) {
+        self.proven_us.store(now_us, Ordering::Relaxed);
+    }
+
+    pub(crate) fn are_proven(&self, now_us: i64) -> bool {
+        now_us.saturating_sub(self.proven_us.load(Ordering::Relaxed)) <= PROOF_HOLDS_US
     }
 }
 

@@ -132,6 +132,10 @@ impl Ticker {
             let each = |act: &dyn Fn(&Arc<Stream>)| streams.iter().for_each(|stream| stream.guard(|| act(stream)));
             if now >= reading {
                 threads.encoder.ensure(threads);
+                // The next start need not try.
+                if streams.is_empty() {
+                    let _ = threads.prove();
+                }
                 let usage = cpu.read();
                 each(&|stream| stream.tick(now_us, usage));
                 reading = next_tick(reading, now);
