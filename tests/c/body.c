@@ -938,8 +938,8 @@ static void a_system_without_threads(const body_host_t *host) {
     IS(OK, sentry_profiler_session_stop(seen.session));
 
     /* None for V8, after its last one is long gone. */
-    sleep_ms(400);
     refuse_threads(1);
+    sleep_ms(400);
     IS(NO_THREAD, sentry_profiler_start_profiling(profiler, TEXT("refused")));
     IS(OK, sentry_profiler_options_set_lifecycle(options, SENTRY_PROFILER_LIFECYCLE_TRACE));
     IS(OK, sentry_profiler_session_new(profiler, options, &session));
