@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use parking_lot::Mutex;
 use sentry_profiler::profile::NATIVE;
 use sentry_profiler::v8::{self, Api, LoggingMode};
-use sentry_profiler::{Profiler, ProfilerOptions};
+use sentry_profiler::{LogLevel, Profiler, ProfilerOptions, panics};
 
 use crate::session::Ready;
 
@@ -37,6 +38,7 @@ pub struct Environment {
     profiler: std::result::Result<Profiler, String>,
     pub logging: LoggingMode,
     sessions: RefCell<Vec<Weak<Ready>>>,
+    warnings: Arc<Warnings>,
     wake: Arc<WakeFunction>,
     parse_json: FunctionRef<String, Unknown<'static>>,
     at_exit: AtExit,
@@ -55,10 +57,14 @@ impl Environment {
             .get_named_property::<Function<String, Unknown>>("parse")?
             .create_ref()?;
         let wake = Arc::new(wake_function(env)?);
+        let warnings = Arc::default();
+        // Warnings say what they would.
+        panics::keep_off_stderr();
         let environment = Rc::new(Self {
-            profiler: new_profiler(env, logging, &wake).map_err(|error| error.to_string()),
+            profiler: new_profiler(env, logging, &warnings, &wake).map_err(|error| error.to_string()),
             logging,
             sessions: RefCell::default(),
+            warnings,
             wake,
             parse_json,
             at_exit: AtExit::new(env)?,
@@ -96,6 +102,11 @@ impl Environment {
         let _ = self.at_exit.listen(env);
     }
 
+    /// What the core has warned of since the last time.
+    pub fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *self.warnings.0.lock())
+    }
+
     pub fn waker(&self) -> sentry_profiler::Waker {
         waker(&self.wake)
     }
@@ -125,15 +136,43 @@ impl Environment {
             // The only errors are a profiler that is gone, or a wrong thread: neither has anything due here.
             let _ = profiler.poll();
         }
+        let warned = !self.warnings.0.lock().is_empty();
         let ready: Vec<_> =
-            self.sessions.borrow().iter().filter_map(Weak::upgrade).filter(|r| r.has_chunks()).collect();
+            self.sessions.borrow().iter().filter_map(Weak::upgrade).filter(|r| warned || r.has_chunks()).collect();
         ready.into_iter().try_for_each(|session| session.notify())
     }
+}
+
+/// Warnings of the core, from any thread, until a session takes them.
+#[derive(Default)]
+struct Warnings(Mutex<Vec<String>>);
+
+impl Warnings {
+    /// None is said for each sample, so more than these say nothing new.
+    const MOST: usize = 16;
+
+    fn push(&self, warning: &str) {
+        let mut warnings = self.0.lock();
+        if warnings.len() < Self::MOST {
+            warnings.push(warning.to_owned());
+        }
+    }
+}
+
+fn logger(warnings: &Arc<Warnings>, wake: &Arc<WakeFunction>) -> sentry_profiler::Logger {
+    let (warnings, wake) = (warnings.clone(), waker(wake));
+    Arc::new(move |level, message| {
+        if level == LogLevel::Warning {
+            warnings.push(message);
+            wake();
+        }
+    })
 }
 
 fn new_profiler(
     env: &Env,
     logging: LoggingMode,
+    warnings: &Arc<Warnings>,
     wake: &Arc<WakeFunction>,
 ) -> std::result::Result<Profiler, sentry_profiler::Error> {
     let api = Api::get()?;
@@ -152,6 +191,7 @@ fn new_profiler(
     let options = ProfilerOptions {
         logging,
         wake: Some(waker(wake)),
+        log: Some(logger(warnings, wake)),
         natives_share_name: true,
         before_start: (logging == LoggingMode::Lazy).then(|| Rc::new(name_natives) as Rc<dyn Fn()>),
         ..ProfilerOptions::default()

@@ -69,6 +69,12 @@ pub fn hide_file(env: Env, path: String) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// What the profiler has warned of since this was last asked. Sessions are told that they have something when there is any.
+#[napi(catch_unwind)]
+pub fn take_warnings(env: Env) -> Result<Vec<String>> {
+    Ok(Environment::of(&env)?.take_warnings())
+}
+
 /// How long the profiler has kept this environment's thread since this was last asked, loading the add-on aside.
 #[napi(catch_unwind)]
 pub fn isolate_time(env: Env) -> Result<IsolateTime, &'static str> {

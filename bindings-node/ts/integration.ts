@@ -220,7 +220,7 @@ class SessionProfiler implements Profiler {
     this.#threadData = { 'thread.id': String(thread.id), 'thread.name': thread.name };
     this.#lifecycle = options.lifecycle;
     this.#debugIds = stackParser && new DebugIds(stackParser);
-    const { Session } = loadAddon();
+    const { Session, takeWarnings } = loadAddon();
     this.#session = new Session(
       {
         ...options,
@@ -232,7 +232,10 @@ class SessionProfiler implements Profiler {
         // As the SDK's events when the user sets none, so that both are found under the same filter.
         environment: text(environment) || 'production',
       },
-      guarded(() => this.#deliver(session => session.poll())),
+      guarded(() => {
+        takeWarnings().forEach(warning => warnOnce(sentence(warning)));
+        this.#deliver(session => session.poll());
+      }),
     );
     this.#tell = this.#session.spanFunctions();
   }

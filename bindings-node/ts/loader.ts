@@ -140,6 +140,8 @@ export interface Addon {
   support(): ProfilerSupport;
   /** Leaves the functions of a script out of all profiles. */
   hideFile(path: string): void;
+  /** What the profiler has warned of since the last call; a session's `onReady` is called when there is any. */
+  takeWarnings(): string[];
   /** `onReady` runs on the JavaScript thread when `poll` has something, and keeps no process alive. */
   Session: new (options: SessionOptions, onReady: () => void) => Session;
 }

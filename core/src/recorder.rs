@@ -350,7 +350,9 @@ impl Recorder {
         {
             self.tick_first(&mut state, at_us, now_us);
             self.plan(&state);
-            self.stream.threads.ticker.hurry();
+            if state.first_tick_us.is_some() {
+                self.stream.threads.ticker.hurry();
+            }
             return;
         }
         // One thing at a time, so that no block is the sum of several; but finished profiles must not pile up.

@@ -1,28 +1,14 @@
 // A wall clock that is set while a process is profiled: by hand, by a time server, after a virtual machine was moved.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { startIngest } from './support/ingest.mjs';
+import { preloaded } from './support/preload.mjs';
 import { runService } from './support/service.mjs';
 import { assertInPlace, inTheMiddle, slots, slotsOf } from './support/slots.mjs';
 
-const SOURCE = fileURLToPath(new URL('support/step-clock.c', import.meta.url));
 /** The clocks are compared each 100 ms: until then samples keep the time from before. */
 const SLOTS_TO_NOTICE = 4;
-
-/** A library that, preloaded, steps a process's wall clock at a signal. */
-function stepClock(t) {
-  const dir = mkdtempSync(join(tmpdir(), 'sentry-profiler-clock-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
-  const library = join(dir, 'step-clock.so');
-  execFileSync('cc', ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-Werror', '-o', library, SOURCE]);
-  return library;
-}
 
 describe('a wall clock that is set', { concurrency: 2 }, () => {
   for (const [name, seconds] of [
@@ -34,7 +20,7 @@ describe('a wall clock that is set', { concurrency: 2 }, () => {
       const times = slotsOf(
         await runService(t, slots(60_000), {
           ingest,
-          env: { LD_PRELOAD: stepClock(t), CLOCK_STEP_S: String(seconds) },
+          env: { LD_PRELOAD: preloaded(t, 'step-clock.c').library, CLOCK_STEP_S: String(seconds) },
           meanwhile: inTheMiddle(child => child.kill('SIGUSR2')),
         }),
       );

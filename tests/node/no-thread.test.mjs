@@ -1,0 +1,61 @@
+// A system that gives no thread for a while: from V8 13.6 on it ends the process where V8 gets none. The service goes on, is warned once,
+// and is profiled when there are threads again.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { startIngest } from './support/ingest.mjs';
+import { preloaded } from './support/preload.mjs';
+import { samplesIn } from './support/profile.mjs';
+import { runService, SERVICE } from './support/service.mjs';
+
+const service = `${SERVICE}
+const fs = require('node:fs');
+Sentry.init({
+  integrations: [nodeProfilingIntegration({ quietMs: 100 })],
+  defaultIntegrations: false,
+  tracesSampleRate: 1,
+  profileSessionSampleRate: 1,
+  profileLifecycle: process.argv[2],
+});
+const manual = process.argv[2] === 'manual';
+async function span(name, ms) {
+  if (manual) Sentry.profiler.startProfiler();
+  Sentry.startSpan({ name }, () => busy(name)(ms));
+  if (manual) Sentry.profiler.stopProfiler();
+  await sleep(700);
+}
+async function main() {
+  await span('before', 100);
+  fs.writeFileSync(process.env.NO_THREAD, '');
+  await sleep(500);
+  for (let i = 0; i < 3; i++) await span('without', 20);
+  fs.rmSync(process.env.NO_THREAD);
+  // It is tried again at growing intervals.
+  for (let i = 0; i < 12; i++) await span('after', 100);
+  await Sentry.close();
+  console.log('at the end');
+}
+main();
+`;
+
+describe('a system without threads', { concurrency: 2 }, () => {
+  for (const lifecycle of ['trace', 'manual']) {
+    test(`the service goes on and is profiled again, ${lifecycle}`, async t => {
+      const ingest = await startIngest(t);
+      const { dir, library } = preloaded(t, 'no-thread.c');
+      const { stdout, stderr } = await runService(t, service, {
+        ingest,
+        args: [lifecycle],
+        env: { LD_PRELOAD: library, NO_THREAD: `${dir}/refuse` },
+      });
+      assert.match(stdout, /at the end/);
+      const warnings = stderr.split('\n').filter(line => line.includes('[Profiling]'));
+      assert.equal(warnings.length, 1, stderr);
+      assert.match(warnings[0], /thread/i);
+      const chunks = await ingest.chunks();
+      const count = name => chunks.reduce((sum, { profile }) => sum + samplesIn(profile, name).length, 0);
+      assert.ok(count('before') > 0 && count('after') > 0, `${count('before')} samples before, ${count('after')} after`);
+      assert.equal(count('without'), 0);
+    });
+  }
+});
