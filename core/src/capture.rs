@@ -11,6 +11,8 @@ use crate::v8::{FinishedProfile, Node, NodeMemory};
 
 /// V8's time stamps may lie this far outside of a recording's start and end.
 const CANARY_SLACK_US: i64 = 1_000_000;
+/// What V8 samples so soon after a recording's start is the start itself.
+const START_US: i64 = 2_000;
 /// Longer names are cut: V8 keeps a function's up to a megabyte, and every chunk that has the function would carry it.
 const MAX_FUNCTION_CHARS: usize = 1_000;
 /// V8 itself cuts a script's name here.
@@ -115,7 +117,9 @@ pub(crate) fn capture(
         shown.learn(samples.iter().take_while(|(time_us, _)| *time_us <= until_us).map(|&(_, leaf)| leaf));
     }
     let mut capture = Capture::new(shown);
-    let is_tick = ticks(&samples, beginning == Beginning::Tick, interval_us);
+    let started_us = profile.start_us();
+    let start = samples.first().filter(|(time_us, _)| time_us - started_us < START_US).map(|_| beginning);
+    let is_tick = ticks(&samples, start, interval_us);
     for (&(time_us, node), is_tick) in samples.iter().zip(is_tick) {
         // All of them, because what deleting them takes goes by the nodes. A sample at the root itself has no stack, and says nothing.
         let is_muted = || muted.iter().any(|&(from, to)| (from..to).contains(&time_us)) && !is_waiting(node);
@@ -134,17 +138,16 @@ fn is_waiting(node: Node<'_>) -> bool {
 }
 
 /// Which of the samples, in time order, are ticks of V8's thread. The others are V8's own, one in each `Start` and one each time that
-/// it deoptimizes a function, and stand for no time.
-fn ticks(samples: &[(i64, Node<'_>)], starts_with_tick: bool, interval_us: u32) -> Vec<bool> {
+/// it deoptimizes a function, and stand for no time. `start` says what the first one is if it is that of the start.
+fn ticks(samples: &[(i64, Node<'_>)], start: Option<Beginning>, interval_us: u32) -> Vec<bool> {
     let ids: Vec<(i64, usize)> = samples.iter().map(|&(time_us, node)| (time_us, node.id() as usize)).collect();
     let mut hits = vec![None; ids.iter().map(|(_, id)| id + 1).max().unwrap_or(0)];
     for &(_, node) in samples {
         hits[node.id() as usize].get_or_insert_with(|| node.hit_count());
     }
-    if let Some(hits) = ids.first().filter(|_| starts_with_tick).and_then(|(_, id)| hits[*id].as_mut()) {
-        *hits += 1;
-    }
-    select_ticks(&ids, |id| hits[id].unwrap_or(0), interval_us)
+    let started = usize::from(start.is_some());
+    let others = select_ticks(&ids[started..], |id| hits[id].unwrap_or(0), interval_us);
+    start.map(|beginning| beginning == Beginning::Tick).into_iter().chain(others).collect()
 }
 
 /// A node tells how many ticks it had, not which of its samples they were. Where it had other samples too, those that follow a tick too

@@ -490,7 +490,10 @@ impl Recorder {
         self.stream.clock.observe();
         self.have_threads(state, from_us)?;
         let id = match self.start_v8(state, Title::Empty) {
-            Ok(id) => id,
+            Ok(id) => {
+                self.stream.threads.taken();
+                id
+            }
             Err(error) => {
                 self.stream.threads.ticker.unregister(&self.stream);
                 return Err(error);
@@ -581,6 +584,7 @@ impl Recorder {
         let from_us = monotonic_us();
         match self.start_v8(state, Title::Empty) {
             Ok(id) => {
+                self.stream.threads.taken();
                 let beginning = if with_tick { Beginning::Tick } else { Beginning::Anew };
                 state.running = Some(Running { id, title: Title::Empty, from_us, beginning });
                 if !with_tick {

@@ -157,13 +157,9 @@ struct FirstTick {
 }
 
 impl FirstTick {
-    fn is_due(&self, now_us: i64) -> bool {
-        self.asked_us.is_none() && self.wanted_us.is_some_and(|at_us| now_us >= at_us)
-    }
-
     /// What the isolate is to be interrupted for now, which is said once.
     fn ask(&mut self, now_us: i64) -> Option<i64> {
-        let due_us = self.wanted_us.filter(|_| self.is_due(now_us))?;
+        let due_us = self.wanted_us.filter(|&at_us| self.asked_us.is_none() && now_us >= at_us)?;
         self.asked(due_us);
         Some(due_us)
     }
@@ -516,10 +512,8 @@ impl Stream {
 
     /// Between two ticks: what is due on the isolate's thread need not wait for the next one.
     pub(crate) fn nudge(&self, now_us: i64) {
-        let is_due = self.first_tick.lock().is_due(now_us);
-        // V8's thread is started anew for it. To try for one takes longer than an interrupt may, so that comes first.
-        let can_start = is_due && self.threads.prove().is_ok();
-        let first_tick_us = self.first_tick.lock().ask(now_us).filter(|_| can_start);
+        // V8's thread is started anew for it.
+        let first_tick_us = self.first_tick.lock().ask(now_us).filter(|_| self.threads.are_proven(now_us));
         self.ask(now_us, first_tick_us.is_some());
         if let Some(wanted_us) = first_tick_us {
             self.first_tick.lock().asked(wanted_us);

@@ -107,6 +107,11 @@ impl Threads {
         self.proven_us.store(now_us, Ordering::Relaxed);
     }
 
+    /// V8 takes the thread.
+    pub(crate) fn taken(&self) {
+        self.proven_us.store(i64::MIN, Ordering::Relaxed);
+    }
+
     pub(crate) fn are_proven(&self, now_us: i64) -> bool {
         now_us.saturating_sub(self.proven_us.load(Ordering::Relaxed)) <= PROOF_HOLDS_US
     }

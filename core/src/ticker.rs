@@ -126,6 +126,11 @@ impl Ticker {
                 }
                 state.streams.clone()
             };
+            // For the first tick V8's thread is started anew, at its time and not later: it is tried before whether there is one.
+            let first_tick = streams.iter().any(|stream| stream.first_tick_due_us().is_some());
+            if first_tick && !threads.are_proven(clock::monotonic_us()) {
+                let _ = threads.prove();
+            }
             let now = Instant::now();
             let now_us = clock::monotonic_us();
             // A host's callback may panic; the other streams go on.

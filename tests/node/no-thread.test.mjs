@@ -25,14 +25,14 @@ async function span(name, ms) {
   await sleep(700);
 }
 async function main() {
-  console.error('S start'); await span('before', 100);
+  await span('before', 100);
   fs.writeFileSync(process.env.NO_THREAD, '');
-  console.error('S refused'); await sleep(500);
+  await sleep(500);
   for (let i = 0; i < 3; i++) await span('without', 20);
-  console.error('S given'); fs.rmSync(process.env.NO_THREAD);
+  fs.rmSync(process.env.NO_THREAD);
   // It is tried again at growing intervals.
   for (let i = 0; i < 12; i++) await span('after', 100);
-  console.error('S closing'); await Sentry.close();
+  await Sentry.close();
   console.log('at the end');
 }
 main();
