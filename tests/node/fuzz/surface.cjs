@@ -5,13 +5,7 @@
 const assert = require('node:assert/strict');
 const { OnPurpose, anything, createRandom, spoiled } = require('./values.cjs');
 
-// Faults that are known: what would run into them is left out. A fault that is mended loses its line.
-const KNOWN = {
-  /** What bundlers leave behind for debug ids, when it is no such thing, makes the hooks throw into the service. */
-  oddDebugIds: true,
-};
-
-const OUTCOMES = ['started', 'stopped', 'already-running', 'not-running', 'not-sampled', 'trace-lifecycle', 'closed'];
+const OUTCOMES = ['started', 'stopped', 'already-running', 'not-running', 'not-sampled', 'trace-lifecycle', 'no-thread', 'closed'];
 const SPAN = { isRecording: () => true };
 
 /** Works for so long that some samples fall into it. */
@@ -56,7 +50,7 @@ class Client {
       this.options = { ...this.options, [option]: random.of([undefined, 0.5, 7, NaN, 'auto', null]) };
     }
     if (random.oneIn(3)) this.options.tunnel = '/tunnel';
-    if (!KNOWN.oddDebugIds) this.options.stackParser = anything(random);
+    this.options.stackParser = anything(random);
   }
 
   getOptions = () => this.options;
@@ -329,7 +323,7 @@ function createSurface({ seed, addonFile, packageDir, record }) {
       return;
     }
     // A bundler, or whoever else, leaves this behind.
-    if (!KNOWN.oddDebugIds && random.oneIn(10)) globalThis._sentryDebugIds = anything(random);
+    if (random.oneIn(10)) globalThis._sentryDebugIds = anything(random);
     const used = random.of(integrations);
     const { integration, client, spans } = used;
     const hooked = (name, argument) => {
