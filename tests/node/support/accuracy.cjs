@@ -46,7 +46,7 @@ const halves = Object.fromEntries(
 /** Milliseconds by the name of a half. */
 const times = () => Object.fromEntries(Object.keys(halves).map(name => [name, 0]));
 
-const found = { spent: times(), billed: times(), ticks: times(), inspected: times() };
+const found = { spent: times(), billed: times(), ticks: times(), inspected: times(), watched: times() };
 const functions = new Set();
 
 /** Spends a span's time. */
@@ -73,7 +73,7 @@ function bill({ samples, stacks, frames }) {
   });
 }
 
-/** An inspector session beside ours; ends with the ticks that it counted in each half. */
+/** An inspector session beside ours; ends with the ticks that it counted in each half, and what those spent. */
 async function inspect(run) {
   const session = new Session();
   session.connect();
@@ -92,6 +92,7 @@ async function inspect(run) {
     children.forEach(id => count(byId.get(id), name));
   };
   count(nodes[0]);
+  found.watched = found.spent;
 }
 
 /** As many spans of each length as take `ticks` intervals, mixed. */
@@ -132,12 +133,13 @@ async function recordings({ ticks }) {
 async function crowd({ ticks, workers, ...rest }) {
   const results = Array.from({ length: workers }, (_, i) => {
     const lifecycle = i % 2 ? 'trace' : 'manual';
-    const share = { ...rest, ticks: ticks / workers, lifecycle, flush: i % 4 > 1 };
+    // Few are inspected: it would cost as much as all else.
+    const share = { ...rest, ticks: ticks / workers, lifecycle, flush: i % 4 > 1, inspected: i % 8 === 0 };
     const worker = new Worker(__filename, { workerData: ['sparse', share] });
     return new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
   });
   for (const result of await Promise.all(results)) {
-    for (const key of ['spent', 'billed', 'ticks', 'inspected']) {
+    for (const key of ['spent', 'billed', 'ticks', 'inspected', 'watched']) {
       Object.keys(halves).forEach(name => (found[key][name] += result[key][name]));
     }
     result.functions.forEach(name => functions.add(name));
@@ -159,7 +161,11 @@ async function main() {
   }
   await {
     spans: () => inspect(() => spans(options, shortPause)),
-    sparse: () => sleep(LONG_PAUSE_MS * Math.random()).then(() => inspect(() => spans(options, longPause))),
+    sparse: async () => {
+      await sleep(LONG_PAUSE_MS * Math.random());
+      const run = () => spans(options, longPause);
+      await (options.inspected ? inspect(run) : run());
+    },
     recordings: () => inspect(() => recordings(options)),
     crowd: () => crowd(options),
   }[mode]();
