@@ -85,7 +85,7 @@ const skip = process.versions.node.startsWith('18.') && 'it takes minutes, and V
 // Alone: workers that wait for a core are billed what they waited for.
 test('spans with long pauses', { skip }, t => measure(t, 'crowd', { workers: 48 }));
 
-describe('accuracy', { concurrency: 3, skip }, () => {
+describe('accuracy', { skip }, () => {
   for (const lifecycle of ['trace', 'manual']) {
     for (const flush of [false, true]) {
       test(`spans with short pauses, ${lifecycle}${flush ? ', a flush after each' : ''}`, t =>
