@@ -585,6 +585,8 @@ impl Recorder {
         match self.start_v8(state, Title::Empty) {
             Ok(id) => {
                 self.stream.threads.taken();
+                // V8's thread says that it runs before it looks at the clock, and may be kept from that for as long as this one runs on.
+                std::thread::yield_now();
                 let beginning = if with_tick { Beginning::Tick } else { Beginning::Anew };
                 state.running = Some(Running { id, title: Title::Empty, from_us, beginning });
                 if !with_tick {
