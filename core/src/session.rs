@@ -357,8 +357,10 @@ impl Session {
         let handed_out = !matches!(finished, Err(Error::WrongThread)) || self.finish_outside();
         let delivered = self.shared.close(timeout);
         self.recorder.detach(self.consumer);
-        // V8's last recording was read: its memory need not wait for the next one.
-        self.recorder.maintain();
+        // V8's last recordings were read: their memory need not wait for the next one.
+        for _ in 0..self.recorder.stream.captured_count() {
+            self.recorder.maintain();
+        }
         handed_out && delivered
     }
 
