@@ -187,14 +187,15 @@ fn probe() -> io::Result<()> {
 #[cfg(test)]
 pub(crate) mod testing {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, AtomicUsize};
+    use std::sync::atomic::AtomicBool;
+    use std::thread::ThreadId;
 
     use super::*;
 
     #[derive(Clone, Default)]
     pub(crate) struct Refusal {
         refuses: Arc<AtomicBool>,
-        asked: Arc<AtomicUsize>,
+        asked: Arc<Mutex<Vec<ThreadId>>>,
     }
 
     impl Refusal {
@@ -202,13 +203,14 @@ pub(crate) mod testing {
             self.refuses.store(refuses, Ordering::SeqCst);
         }
 
-        /// How often a thread was asked for since this was.
+        /// How often this thread asked for one since this was called.
         pub(crate) fn asked(&self) -> usize {
-            self.asked.swap(0, Ordering::SeqCst)
+            let here = std::thread::current().id();
+            lock(&self.asked).drain(..).filter(|thread| *thread == here).count()
         }
 
         fn check(&self) -> io::Result<()> {
-            self.asked.fetch_add(1, Ordering::SeqCst);
+            lock(&self.asked).push(std::thread::current().id());
             let refuses = self.refuses.load(Ordering::SeqCst);
             if refuses { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         }
