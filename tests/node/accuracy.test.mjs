@@ -13,20 +13,22 @@ const INTERVAL_MS = 10.101;
 const TICKS = 300;
 /** Of the time that was spent. */
 const TOLERANCE = 0.15;
+/** The same for a crowd of threads, which keep each other, and the one that asks for first ticks, from the cores. */
+const TOLERANCE_OF_CROWD = 0.25;
 /** The ratio of halves is a matter of chance too: so many standard deviations are granted to it. */
-const DEVIATIONS = 1.5;
+const DEVIATIONS = 2.5;
 /** An inspector session that is off by as much says that the machine is busy: what it saw is right, too. */
 const BUSY = 0.1;
 /** By as much, that little can be told. */
 const TOO_BUSY = 0.25;
 /** A machine that is busy with something else keeps V8's thread from ticking, and the program from working. */
-const TRIES = 3;
+const TRIES = 4;
 const TIMEOUT_MS = 150_000;
 
 const lengthsIn = ({ spent }) => Object.keys(spent).filter(name => name.startsWith('late') && spent[name] > 0).map(name => name.slice(4));
 
 /** What is wrong with what was billed, if anything, after it was told. */
-function judge(t, results) {
+function judge(t, results, tolerated) {
   const wrong = [];
   const sum = (key, name) => results.reduce((sum, result) => sum + result[key][name], 0);
   for (const ms of lengthsIn(results[0])) {
@@ -38,7 +40,7 @@ function judge(t, results) {
     const off = Math.abs(seen - 1);
     const least = off > BUSY ? Math.min(1, seen) : 1;
     const most = off > BUSY ? Math.max(1, seen) : 1;
-    const tolerance = off > TOO_BUSY ? 2 * TOLERANCE : TOLERANCE;
+    const tolerance = off > TOO_BUSY ? 2 * tolerated : tolerated;
     const byTime = billed / spent;
     const byTicks = (ticks * INTERVAL_MS) / spent;
     const isRight = share => share > least * (1 - tolerance) && share < most * (1 + tolerance);
@@ -59,7 +61,7 @@ function judge(t, results) {
 }
 
 /** Runs the program until what it bills is what it spent; what earlier tries found counts too, so that chance has less to say. */
-async function measure(t, mode, options) {
+async function measure(t, mode, { tolerance = TOLERANCE, ...options }) {
   const results = [];
   let wrong;
   do {
@@ -72,9 +74,9 @@ async function measure(t, mode, options) {
     const ours = functions.filter(name => /profiling|session|wake|flush|span(started|ended)|stats/i.test(name));
     assert.deepEqual(ours, [], 'functions of the profiler');
     // The last one alone may be right where a stall of the machine spoilt the first.
-    wrong = judge(t, results);
+    wrong = judge(t, results, tolerance);
     if (wrong.length > 0 && results.length > 1) {
-      wrong = judge(t, results.slice(-1));
+      wrong = judge(t, results.slice(-1), tolerance);
     }
   } while (wrong.length > 0 && results.length < TRIES);
   assert.deepEqual(wrong, []);
@@ -82,8 +84,8 @@ async function measure(t, mode, options) {
 
 const skip = process.versions.node.startsWith('18.') && 'it takes minutes, and V8 samples as in Node 20';
 
-// Alone: workers that wait for a core are billed what they waited for.
-test('spans with long pauses', { skip }, t => measure(t, 'crowd', { workers: 48 }));
+// Alone, and few: workers that wait for a core are billed what they waited for. Half of the ticks, because it takes a minute as it is.
+test('spans with long pauses', { skip }, t => measure(t, 'crowd', { workers: 24, ticks: TICKS / 2, tolerance: TOLERANCE_OF_CROWD }));
 
 describe('accuracy', { skip }, () => {
   for (const lifecycle of ['trace', 'manual']) {
