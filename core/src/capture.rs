@@ -12,7 +12,7 @@ use crate::v8::{FinishedProfile, Node, NodeMemory};
 /// V8's time stamps may lie this far outside of a recording's start and end.
 const CANARY_SLACK_US: i64 = 1_000_000;
 /// What V8 samples so soon after a recording's start is the start itself.
-const START_US: i64 = 2_000;
+pub(crate) const START_US: i64 = 2_000;
 /// Longer names are cut: V8 keeps a function's up to a megabyte, and every chunk that has the function would carry it.
 const MAX_FUNCTION_CHARS: usize = 1_000;
 /// V8 itself cuts a script's name here.

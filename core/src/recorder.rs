@@ -8,7 +8,7 @@
 //! thread is started anew in an interrupt: the sample that V8 takes in there is the first tick, and the others follow from then on. When
 //! nothing runs at that moment, it is tried again an interval later; V8's own ticks count meanwhile where JavaScript cannot be interrupted.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::ptr::NonNull;
@@ -16,7 +16,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::capture::Beginning;
+use crate::capture::{Beginning, START_US};
 use crate::clock::monotonic_us;
 use crate::error::Error;
 use crate::isolate_time::Stopwatch;
@@ -29,8 +29,6 @@ use crate::v8::{CpuProfiler, Isolate, LoggingMode, RecordingId, Title};
 const OVERLAP_INTERVALS: i64 = 3;
 /// JavaScript that runs serves an interrupt sooner. What serves it later was not running when it was asked for.
 const PROMPT_US: i64 = 200;
-/// What V8 samples so soon after a recording's start is the start itself.
-const START_US: i64 = 2_000;
 /// How long after they ended ticks go on as they were. Longer pauses are at random anyway, unless they are a timer's.
 const TICKS_GO_ON_US: i64 = 500_000;
 /// So many intervals later V8's ticks have drifted from the program's beginnings by themselves.
@@ -195,12 +193,7 @@ impl Recorder {
     /// Keeps the stream running until [`Recorder::release`]; answers since when there are samples for the caller.
     pub(crate) fn hold(&self) -> Result<i64, Error> {
         let _busy = self.busy.lap();
-        self.check()?;
-        self.announce_start();
-        let mut state = self.state.borrow_mut();
-        if state.suspended {
-            return Err(Error::Closed);
-        }
+        let mut state = self.before_hold()?;
         let from_us = monotonic_us();
         if state.running.is_none() {
             self.begin(&mut state, from_us)?;
@@ -209,22 +202,21 @@ impl Recorder {
         Ok(from_us)
     }
 
-    fn announce_start(&self) {
+    /// Whether the stream may be held; tells the host of a start that comes of it, before anything is borrowed.
+    fn before_hold(&self) -> Result<RefMut<'_, State>, Error> {
+        self.check()?;
         if let Some(before_start) = self.before_start.as_ref().filter(|_| self.state.borrow().running.is_none()) {
             before_start();
         }
+        let state = self.state.borrow_mut();
+        if state.suspended { Err(Error::Closed) } else { Ok(state) }
     }
 
     /// As [`Recorder::hold`], and marks the consumer active from then on. Where no thread can be had that is later: it
     /// is tried again, at growing intervals, now when the caller insists. Answers whether there are samples by now.
     pub(crate) fn hold_for(&self, consumer: u64, insist: bool) -> Result<bool, Error> {
         let _busy = self.busy.lap();
-        self.check()?;
-        self.announce_start();
-        let mut state = self.state.borrow_mut();
-        if state.suspended {
-            return Err(Error::Closed);
-        }
+        let mut state = self.before_hold()?;
         let now_us = monotonic_us();
         state.holds += 1;
         if state.running.is_some() {
