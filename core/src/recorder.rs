@@ -564,8 +564,10 @@ impl Recorder {
     /// whether it does: what runs goes on where the system may give no other thread.
     fn restart(&self, state: &mut State, with_tick: bool) -> bool {
         // The kernel takes a while to see that a thread has ended, so that the old one's place does not suffice. For a tick the ticker
-        // has seen to it.
-        if !with_tick && self.stream.threads.prove().is_err() {
+        // has just seen to it.
+        let threads = self.stream.threads;
+        let has_thread = if with_tick { threads.are_just_proven(monotonic_us()) } else { threads.prove().is_ok() };
+        if !has_thread {
             return false;
         }
         self.finish_closing(state);

@@ -513,7 +513,7 @@ impl Stream {
     /// Between two ticks: what is due on the isolate's thread need not wait for the next one.
     pub(crate) fn nudge(&self, now_us: i64) {
         // V8's thread is started anew for it.
-        let first_tick_us = self.first_tick.lock().ask(now_us).filter(|_| self.threads.are_proven(now_us));
+        let first_tick_us = self.first_tick.lock().ask(now_us).filter(|_| self.threads.are_just_proven(now_us));
         self.ask(now_us, first_tick_us.is_some());
         if let Some(wanted_us) = first_tick_us {
             self.first_tick.lock().asked(wanted_us);

@@ -16,8 +16,10 @@ use crate::ticker::Ticker;
 pub const THREAD_STACK_BYTES: usize = 2 << 20;
 /// The stack that V8 asks for its sampling thread.
 const V8_STACK_BYTES: usize = 256 << 10;
-/// So long a proof that threads can be had is relied on.
+/// How long a start relies on a proof that threads can be had.
 const PROOF_HOLDS_US: i64 = 250_000;
+/// How long a first tick relies on one. V8's thread is given up for it, so the proof is made just before.
+const FRESH_PROOF_HOLDS_US: i64 = 3_000;
 
 type Spawn = dyn Fn(&str, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> + Send + Sync;
 type Probe = dyn Fn() -> io::Result<()> + Send + Sync;
@@ -113,7 +115,15 @@ impl Threads {
     }
 
     pub(crate) fn are_proven(&self, now_us: i64) -> bool {
-        now_us.saturating_sub(self.proven_us.load(Ordering::Relaxed)) <= PROOF_HOLDS_US
+        self.proof_age_us(now_us) <= PROOF_HOLDS_US
+    }
+
+    pub(crate) fn are_just_proven(&self, now_us: i64) -> bool {
+        self.proof_age_us(now_us) <= FRESH_PROOF_HOLDS_US
+    }
+
+    fn proof_age_us(&self, now_us: i64) -> i64 {
+        now_us.saturating_sub(self.proven_us.load(Ordering::Relaxed))
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) const TICK: Duration = Duration::from_millis(100);
 const LINGERS: Duration = Duration::from_secs(5);
 /// Between two looks at a stream, at least.
 const LOOK: Duration = Duration::from_millis(5);
+/// Before a first tick is due, the time to try whether a thread can be had.
+const PROVES_BEFORE_US: i64 = 1_000;
 
 pub(crate) struct Ticker {
     state: Mutex<State>,
@@ -126,9 +128,12 @@ impl Ticker {
                 }
                 state.streams.clone()
             };
-            // For the first tick V8's thread is started anew, at its time and not later: it is tried before whether there is one.
-            let first_tick = streams.iter().any(|stream| stream.first_tick_due_us().is_some());
-            if first_tick && !threads.are_proven(clock::monotonic_us()) {
+            // V8's thread is started anew for a first tick, exactly when that is due. Whether a thread can be had is tried just before.
+            let now_us = clock::monotonic_us();
+            let is_near = |at_us: i64| at_us - now_us <= PROVES_BEFORE_US;
+            if streams.iter().filter_map(|stream| stream.first_tick_due_us()).any(is_near)
+                && !threads.are_just_proven(now_us)
+            {
                 let _ = threads.prove();
             }
             let now = Instant::now();
@@ -149,7 +154,7 @@ impl Ticker {
             }
             let looks = streams.iter().filter_map(|stream| next_look(now, now_us, stream.next_look_us()));
             let first_ticks =
-                streams.iter().filter_map(|stream| now.checked_add(until(now_us, stream.first_tick_due_us()?)));
+                streams.iter().filter_map(|stream| next_for_first_tick(now, now_us, stream.first_tick_due_us()?));
             next = looks.chain(first_ticks).fold(reading, Instant::min);
         }
     }
@@ -163,6 +168,12 @@ fn next_tick(last: Instant, now: Instant) -> Instant {
 /// When to look after a stream again that asks for it at `at_us`.
 fn next_look(now: Instant, now_us: i64, at_us: i64) -> Option<Instant> {
     now.checked_add(until(now_us, at_us).max(LOOK))
+}
+
+/// When to come back for a first tick that is due at `at_us`: to prove that there is a thread for it, then to ask for it.
+fn next_for_first_tick(now: Instant, now_us: i64, at_us: i64) -> Option<Instant> {
+    let proof_us = at_us - PROVES_BEFORE_US;
+    now.checked_add(until(now_us, if now_us < proof_us { proof_us } else { at_us }))
 }
 
 fn until(now_us: i64, at_us: i64) -> Duration {
@@ -181,6 +192,15 @@ mod tests {
         assert_eq!(next_tick(begin, begin + ms(40)), begin + ms(100), "the rhythm is kept");
         assert_eq!(next_tick(begin, begin + ms(90)), begin + ms(140), "two readings are not of one moment");
         assert_eq!(next_tick(begin, begin + ms(900)), begin + ms(950), "what was missed is not made up for");
+    }
+
+    #[test]
+    fn a_first_tick_is_prepared_just_before_and_asked_for_on_time() {
+        let now = Instant::now();
+        let ms = Duration::from_millis;
+        assert_eq!(next_for_first_tick(now, 1_000_000, 1_007_000), Some(now + ms(6)));
+        assert_eq!(next_for_first_tick(now, 1_006_000, 1_007_000), Some(now + ms(1)));
+        assert_eq!(next_for_first_tick(now, 1_007_001, 1_007_000), Some(now));
     }
 
     #[test]
