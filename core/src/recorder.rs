@@ -548,9 +548,9 @@ impl Recorder {
     fn end(&self, state: &mut State) {
         self.read_heap_once(state);
         self.finish_closing(state);
-        state.first_tick_us = None;
         if let Some(running) = state.running.take() {
             self.stop_v8(state, running, monotonic_us(), true);
+            state.first_tick_us = None;
             state.muted.clear();
             self.stream.clock.observe();
             self.stream.threads.proven(monotonic_us());
@@ -607,7 +607,10 @@ impl Recorder {
             Some(profile) => {
                 state.ended_us = monotonic_us();
                 let Running { from_us, beginning, .. } = slice;
-                if let Some(at_us) = profile.last_sample_us(to_us).filter(|at_us| *at_us - from_us > START_US) {
+                // Before the first tick those of V8's thread are bound to where it was started.
+                if state.first_tick_us.is_none()
+                    && let Some(at_us) = profile.last_sample_us(to_us).filter(|at_us| *at_us - from_us > START_US)
+                {
                     state.tick_us = Some(at_us);
                 }
                 let muted = state.muted.clone();

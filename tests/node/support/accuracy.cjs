@@ -65,7 +65,7 @@ function bill({ samples, stacks, frames }) {
   samples.forEach((sample, i) => {
     const stack = stacks[sample.stack_id].map(index => frames[index].function);
     stack.forEach(name => functions.add(name));
-    const name = stack.find(name => name in halves);
+    const name = stack.find(name => Object.hasOwn(halves, name));
     if (name) {
       found.billed[name] += time(samples[i + 1] ?? sample) - time(sample);
       found.ticks[name] += 1;
@@ -85,7 +85,7 @@ async function inspect(run) {
   const { nodes } = (await post('Profiler.stop', {})).profile;
   const byId = new Map(nodes.map(node => [node.id, node]));
   const count = ({ callFrame, hitCount, children = [] }, outer) => {
-    const name = callFrame.functionName in halves ? callFrame.functionName : outer;
+    const name = Object.hasOwn(halves, callFrame.functionName) ? callFrame.functionName : outer;
     if (name) {
       found.inspected[name] += hitCount;
     }
@@ -133,8 +133,8 @@ async function recordings({ ticks }) {
 async function crowd({ ticks, workers, ...rest }) {
   const results = Array.from({ length: workers }, (_, i) => {
     const lifecycle = i % 2 ? 'trace' : 'manual';
-    // Few are inspected: it would cost as much as all else.
-    const share = { ...rest, ticks: ticks / workers, lifecycle, flush: i % 4 > 1, inspected: i % 8 === 0 };
+    // Some are inspected: all of them would cost as much as all else.
+    const share = { ...rest, ticks: ticks / workers, lifecycle, flush: i % 4 > 1, inspected: i % 16 < 4 };
     const worker = new Worker(__filename, { workerData: ['sparse', share] });
     return new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
   });
