@@ -131,13 +131,8 @@ impl Profiler {
     }
 
     #[cfg(test)]
-    pub(crate) fn stream(&self) -> Arc<crate::stream::Stream> {
-        self.recorder.stream.clone()
-    }
-
-    #[cfg(test)]
-    pub(crate) fn queued(&self) -> usize {
-        self.recorder.stream.queued()
+    pub(crate) fn recorder(&self) -> &Recorder {
+        &self.recorder
     }
 
     /// Whether the V8 in this process can be profiled, and its version.

@@ -190,6 +190,12 @@ impl Recorder {
         self.stream.mark(consumer, mark);
     }
 
+    /// One moment of the rhythm of ticks, as far as it is known.
+    #[cfg(test)]
+    pub(crate) fn tick_us(&self) -> Option<i64> {
+        self.state.borrow().tick_us
+    }
+
     /// Keeps the stream running until [`Recorder::release`]; answers since when there are samples for the caller.
     pub(crate) fn hold(&self) -> Result<i64, Error> {
         let _busy = self.busy.lap();

@@ -129,6 +129,22 @@ fn what_records_goes_on_when_no_other_thread_can_be_had() {
     assert!(profile.active_samples() > 200, "{}", profile.active_samples());
 }
 
+/// V8's own ticks follow from where its thread was started, which the program chose.
+#[test]
+fn a_flush_before_the_first_tick_keeps_the_rhythm_that_was_chosen() {
+    let fixture = Fixture::new();
+    let session = fixture.session(Lifecycle::Manual, |_| ());
+    assert_eq!(session.start().unwrap(), Outcome::Started);
+    let phase_us = || fixture.profiler.recorder().tick_us().unwrap().rem_euclid(INTERVAL_US.into());
+    let chosen_us = phase_us();
+    for _ in 0..3 {
+        // No JavaScript runs: V8 ticks all the same.
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(session.flush(PATIENT).unwrap());
+        assert_eq!(phase_us(), chosen_us);
+    }
+}
+
 #[test]
 fn spans_go_on_without_a_thread_and_are_recorded_when_one_can_be_had() {
     let fixture = Fixture::new();
@@ -329,7 +345,7 @@ fn spans_queue_in_bounded_memory_while_the_sink_blocks() {
             session.span_ended().unwrap();
             session.span_started().unwrap();
         }
-        fixture.profiler.queued()
+        fixture.profiler.recorder().stream.queued()
     });
     let longest = longest.max().unwrap();
     assert!(longest <= 2 * (MAX_MARKS + 4), "{longest} wait");
@@ -349,7 +365,7 @@ fn the_log_is_called_while_no_lock_is_held() {
     session.start().unwrap();
     fixture.isolate.run_for_ms(20);
     assert!(!session.flush(Duration::from_millis(50)).unwrap(), "the sink blocks");
-    let stream = fixture.profiler.stream();
+    let stream = fixture.profiler.recorder().stream.clone();
     *fixture.on_log.lock() = Some(Box::new(move || stream.assert_unlocked()));
     for _ in 0..40 {
         assert!(!session.flush(Duration::ZERO).unwrap());
