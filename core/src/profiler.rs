@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::isolate_time::IsolateTime;
 use crate::profile::Profile;
 use crate::recorder::{Recorder, RecorderOptions};
-use crate::session::{Session, SessionOptions, Shared};
+use crate::session::{Delivery, Session, SessionOptions};
 use crate::stream::{Consumer, Input, Logger, Mark, Waker};
 use crate::threads::Threads;
 use crate::v8::{Api, LoggingMode, Unsupported};
@@ -76,7 +76,7 @@ impl Default for ProfilerOptions {
 pub struct Profiler {
     recorder: Rc<Recorder>,
     recordings: RefCell<HashMap<Box<str>, Recording>>,
-    sessions: RefCell<Vec<Weak<Shared>>>,
+    sessions: RefCell<Vec<Weak<Delivery>>>,
     max_samples: u32,
 }
 
@@ -237,7 +237,7 @@ impl Profiler {
         let session = Session::new(self.recorder.clone(), options)?;
         let mut sessions = self.sessions.borrow_mut();
         sessions.retain(|session| session.strong_count() > 0);
-        sessions.push(session.shared());
+        sessions.push(session.delivery());
         Ok(session)
     }
 

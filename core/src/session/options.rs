@@ -1,0 +1,116 @@
+//! What a session records, and for whom.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::encode::Thread;
+use crate::error::Error;
+
+/// Sentry starts a new chunk each minute, and refuses one that is longer than 66 s.
+pub const DEFAULT_CHUNK_DURATION: Duration = Duration::from_secs(60);
+/// The bounds of a chunk's duration.
+pub const CHUNK_DURATION_RANGE: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=DEFAULT_CHUNK_DURATION;
+/// How long a chunk stays open for the next span after the last one ended.
+pub const DEFAULT_QUIET: Duration = Duration::from_secs(1);
+
+/// Sentry's `profileLifecycle`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// From [`Session::start`] to [`Session::stop`].
+    #[default]
+    Manual,
+    /// While at least one span is active.
+    Trace,
+}
+
+/// A finished chunk.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// 32 lower-case hexadecimal digits.
+    pub chunk_id: String,
+    /// 32 lower-case hexadecimal digits: [`Session::profiler_id`].
+    pub profiler_id: String,
+    /// The item header's platform.
+    pub platform: String,
+    /// The payload of an envelope item of type `profile_chunk`: JSON.
+    pub payload: Vec<u8>,
+    /// Samples in it, idle samples aside.
+    pub sample_count: usize,
+    /// Unix time of its beginning, microseconds.
+    pub start_us: i64,
+    /// Unix time of its end, microseconds.
+    pub end_us: i64,
+}
+
+/// Takes finished chunks, on the encoder thread.
+pub type Sink = Arc<dyn Fn(Chunk) + Send + Sync>;
+
+/// What a session records, and for whom.
+#[derive(Clone)]
+pub struct SessionOptions {
+    /// What starts and stops it.
+    pub lifecycle: Lifecycle,
+    /// Share of sessions that profile at all, 0 to 1; decided once, when the session is made.
+    pub sample_rate: f64,
+    /// 100 ms to 60 s.
+    pub chunk_duration: Duration,
+    /// How long a chunk stays open for the next span in the trace lifecycle, at most a chunk's duration.
+    pub quiet: Duration,
+    /// The thread that the isolate runs on.
+    pub thread: Thread,
+    /// The SDK's name.
+    pub sdk_name: String,
+    /// The SDK's version.
+    pub sdk_version: String,
+    /// The release that runs.
+    pub release: Option<String>,
+    /// The environment it runs in.
+    pub environment: Option<String>,
+    /// Sentry's platform; `node` unless told otherwise.
+    pub platform: String,
+    /// Where finished chunks go.
+    pub sink: Sink,
+}
+
+impl SessionOptions {
+    /// The defaults: manual, nothing sampled, 60 s chunks.
+    pub fn new(sink: Sink) -> Self {
+        Self {
+            lifecycle: Lifecycle::default(),
+            sample_rate: 0.0,
+            chunk_duration: DEFAULT_CHUNK_DURATION,
+            quiet: DEFAULT_QUIET,
+            thread: Thread::default(),
+            sdk_name: "sentry.libsentry_profiler".to_owned(),
+            sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
+            release: None,
+            environment: None,
+            platform: "node".to_owned(),
+            sink,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        if !(0.0..=1.0).contains(&self.sample_rate) {
+            return Err(Error::InvalidOption {
+                option: "session sample rate",
+                expected: "0 to 1",
+                got: self.sample_rate.to_string(),
+            });
+        }
+        if !CHUNK_DURATION_RANGE.contains(&self.chunk_duration) {
+            return Err(Error::InvalidOption {
+                option: "chunk duration",
+                expected: "100 ms to 60 s",
+                got: format!("{:?}", self.chunk_duration),
+            });
+        }
+        Ok(())
+    }
+
+    /// How long a chunk waits for the next span: no longer than it lasts.
+    pub(super) fn quiet_us(&self) -> i64 {
+        self.quiet.min(self.chunk_duration).as_micros() as i64
+    }
+}
