@@ -1,7 +1,5 @@
 //! The one error type.
 
-use crate::v8::Unsupported;
-
 /// Why a call failed. Nothing is recorded by a call that fails, and what was recording before goes on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -37,7 +35,38 @@ pub enum Error {
     /// V8 refused to start.
     #[error("V8 refused to start a recording (status {0})")]
     StartRefused(i32),
+    /// V8 gave nothing to record with: it is out of memory.
+    #[error("V8 could not make what a recording needs: is it out of memory?")]
+    StartFailed,
     /// The operating system gave no thread.
     #[error("cannot start the profiler's thread: {0}")]
     Thread(#[from] std::io::Error),
+}
+
+/// The V8 of this process lacks what a profiler needs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.describe())]
+pub struct Unsupported {
+    /// V8's own version, `None` when there is no V8 in reach.
+    pub version: Option<String>,
+    /// The mangled names that were not found.
+    pub missing: Vec<&'static str>,
+    /// What the first profile showed to be wrong, when every name was found.
+    pub canary: Option<String>,
+}
+
+impl Unsupported {
+    fn describe(&self) -> String {
+        match (&self.version, &self.canary) {
+            (Some(version), Some(canary)) => {
+                format!("unsupported V8 {version}: its first profile makes no sense ({canary})")
+            }
+            (Some(version), None) => {
+                format!("unsupported V8 {version}: it does not export {}", self.missing.join(", "))
+            }
+            (None, _) => "no V8 in reach: the process exports no v8::V8::GetVersion; profiling needs V8 10.2 or later \
+                          with its C++ symbols visible to this library"
+                .to_owned(),
+        }
+    }
 }

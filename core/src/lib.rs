@@ -4,10 +4,9 @@
 //! [`Profiler`] is the profiler of one isolate: named recordings that may overlap, and [`Session`]s that record chunk after
 //! chunk for Sentry. What was recorded is a [`Profile`], which [`encode`] turns into bytes on any thread.
 //!
-//! The data flows one way: isolate → V8's tree → `capture` → [`Profile`] → [`encode`] → the host. On the isolate's thread V8
+//! The data flows one way: isolate → source → slice → [`Profile`] → [`encode`] → the host. On the isolate's thread V8
 //! is asked to start, stop and delete short recordings; everything that grows with a profile happens on the encoder's.
 
-mod capture;
 mod clock;
 pub mod encode;
 mod encoder;
@@ -22,6 +21,8 @@ mod recorder;
 #[cfg(test)]
 mod reliability;
 mod session;
+mod slice;
+mod source;
 mod stream;
 mod summons;
 mod threads;
@@ -29,7 +30,7 @@ mod ticker;
 pub mod v8;
 mod window;
 
-pub use error::Error;
+pub use error::{Error, Unsupported};
 pub use isolate_time::IsolateTime;
 pub use profile::{Frame, FrameKind, Hotspot, Measurements, Point, Profile, ProfileBuilder, Sample, Stack, StackTotal};
 pub use profiler::{

@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::capture::Merge;
 use crate::clock::monotonic_us;
 use crate::error::Error;
 use crate::isolate_time::IsolateTime;
 use crate::profile::Profile;
-use crate::recorder::{Recorder, RecorderOptions};
+use crate::recorder::{Recorder, RecorderOptions, Recorders};
 use crate::session::{Delivery, Session, SessionOptions};
+use crate::slice::Merge;
 use crate::stream::{Consumer, Input, Logger, Mark, Waker};
 use crate::threads::Threads;
-use crate::v8::{Api, LoggingMode, Unsupported};
+use crate::v8::{Api, LoggingMode, Unsupported, V8};
 use crate::window::Window;
 
 /// 99 Hz: not in lockstep with what runs a hundred times a second.
@@ -111,19 +111,18 @@ impl Profiler {
             });
         }
         let api = options.api.map_or_else(Api::get, Ok)?;
-        let max_samples = options.max_samples;
-        let options = RecorderOptions {
-            logging: options.logging,
-            interval_us: options.sampling_interval_us,
+        let (logging, interval_us) = (options.logging, options.sampling_interval_us);
+        // SAFETY: as the caller vouches.
+        let source = unsafe { V8::new::<Recorders>(api, isolate, logging, interval_us, options.natives_share_name) }?;
+        let recorder_options = RecorderOptions {
+            starts_are_dear: logging == LoggingMode::Lazy,
+            interval_us,
             wake: options.wake,
             log: options.log,
-            natives_share_name: options.natives_share_name,
             before_start: options.before_start,
             threads: Threads::get(),
         };
-        // SAFETY: as the caller vouches.
-        let recorder = unsafe { Recorder::new(api, isolate, options) }?;
-        Ok(Self::of(recorder, max_samples))
+        Ok(Self::of(Recorder::new(Box::new(source), recorder_options), options.max_samples))
     }
 
     pub(crate) fn of(recorder: Rc<Recorder>, max_samples: u32) -> Self {
@@ -190,7 +189,7 @@ impl Profiler {
         self.recorder.release(end_us, 0);
         self.recorder.cut_now();
         self.recorder.stream.drain();
-        self.recorder.delete_captured(usize::MAX);
+        self.recorder.reclaim_all();
         if self.recorder.stream.broken().is_some() {
             // What records for others makes as little sense: this stops it.
             self.recorder.check()?;
@@ -202,7 +201,7 @@ impl Profiler {
     /// Leaves the functions of a script out of all stacks, and whatever they call: what runs there counts for their caller. For the
     /// scripts of a profiler that is partly written in JavaScript. `file` is a plain path.
     pub fn hide_file(&self, file: String) {
-        self.recorder.stream.shown.lock().hidden_files.push(file);
+        self.recorder.hide_file(file);
     }
 
     /// How many recordings run.

@@ -1,6 +1,6 @@
 //! [`Recorder`]: the one stream of slices of an isolate, on the isolate's thread.
 //!
-//! A slice is one recording of V8. The next one starts before the previous one stops, and the previous one is stopped only
+//! A slice is one recording of the source. The next one starts before the previous one stops, and the previous one is stopped only
 //! some sampling intervals later, because V8 drops samples that its thread has taken but not yet processed.
 //!
 //! V8's thread ticks first an interval after it was started, so of work that begins when recording does, it would always miss what runs
@@ -10,20 +10,16 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
-use std::ffi::c_void;
-use std::ptr::NonNull;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::capture::{Beginning, START_US};
 use crate::clock::monotonic_us;
 use crate::error::Error;
 use crate::isolate_time::Stopwatch;
+use crate::source::{Beginning, Circumstances, Entered, Home, RecordingId, START_US, Serve, Source};
 use crate::stream::{Consumer, Event, FinishedSlice, LogLevel, Logger, Mark, Stream, Waker};
 use crate::threads::Threads;
-use crate::v8::abi::{self, Api};
-use crate::v8::{CpuProfiler, Isolate, LoggingMode, RecordingId, Title};
 
 /// How long a slice runs on beside its successor, in sampling intervals.
 const OVERLAP_INTERVALS: i64 = 3;
@@ -38,9 +34,6 @@ const HEAP_INTERVAL_US: i64 = 60_000;
 /// When it is tried again whether a thread can be had; each time twice as late.
 const RETRY_US: i64 = 1_000_000;
 const RETRY_MAX_US: i64 = 60_000_000;
-/// What V8 may keep of one slice, which only an isolate that nobody wakes fills. A recording's maximum is its window's: V8
-/// would apply it to every slice, of all recordings and sessions, and not say what it left out.
-const SLICE_MAX_SAMPLES: u32 = 500_000;
 
 thread_local! {
     /// The recorders of this thread, by stream id: an interrupt that comes late finds none. Gone before what a host
@@ -50,8 +43,8 @@ thread_local! {
 
 pub(crate) struct Recorder {
     pub(crate) stream: Arc<Stream>,
-    isolate: Isolate,
-    logging: LoggingMode,
+    /// A start walks the heap: there are no more of them than needed.
+    starts_are_dear: bool,
     before_start: Option<Rc<dyn Fn()>>,
     next_consumer: Cell<u64>,
     pub(crate) busy: Stopwatch,
@@ -61,7 +54,7 @@ pub(crate) struct Recorder {
 #[derive(Default)]
 struct State {
     /// `None` once disposed of.
-    v8: Option<CpuProfiler>,
+    source: Option<Box<dyn Source>>,
     running: Option<Running>,
     /// The slice before, and when its successor took over.
     closing: Option<(Running, i64)>,
@@ -96,53 +89,36 @@ struct Refused {
 #[derive(Clone, Copy)]
 struct Running {
     id: RecordingId,
-    title: Title,
     from_us: i64,
     beginning: Beginning,
 }
 
 pub(crate) struct RecorderOptions {
-    pub(crate) logging: LoggingMode,
+    pub(crate) starts_are_dear: bool,
     pub(crate) interval_us: u32,
     pub(crate) wake: Option<Waker>,
     pub(crate) log: Option<Logger>,
-    pub(crate) natives_share_name: bool,
     pub(crate) before_start: Option<Rc<dyn Fn()>>,
     pub(crate) threads: &'static Threads,
 }
 
 impl Recorder {
-    /// # Safety
-    /// `isolate` is alive, this is its thread, and it outlives the recorder or [`Recorder::dispose`].
-    pub(crate) unsafe fn new(
-        api: Arc<Api>,
-        isolate: NonNull<c_void>,
-        options: RecorderOptions,
-    ) -> Result<Rc<Self>, Error> {
-        let isolate = Isolate::new(isolate);
-        if Isolate::current(&api) != Some(isolate) {
-            return Err(Error::WrongThread);
-        }
-        // SAFETY: as the caller vouches; it is entered.
-        let v8 = unsafe { CpuProfiler::new(api.clone(), isolate, options.logging, options.interval_us) };
-        let v8 = Some(v8.ok_or(Error::StartRefused(-1))?);
-        let RecorderOptions { logging, interval_us, wake, log, natives_share_name, before_start, threads } = options;
-        let stream = Stream::new(api, isolate, interval_us, threads, on_interrupt, wake, log);
-        stream.shown.lock().natives_share_name = natives_share_name;
+    pub(crate) fn new(source: Box<dyn Source>, options: RecorderOptions) -> Rc<Self> {
+        let RecorderOptions { starts_are_dear, interval_us, wake, log, before_start, threads } = options;
+        let stream = Stream::new(&*source, interval_us, threads, wake, log);
         let recorder = Rc::new(Self {
             stream: Arc::new(stream),
-            isolate,
-            logging,
+            starts_are_dear,
             before_start,
             next_consumer: Cell::new(1),
             busy: Stopwatch::new(),
-            state: RefCell::new(State { v8, ..State::default() }),
+            state: RefCell::new(State { source: Some(source), ..State::default() }),
         });
         let known = (recorder.stream.id, Rc::downgrade(&recorder));
         // At the thread's end it may be too late for interrupts.
         let _ = RECORDERS.try_with(|recorders| recorders.borrow_mut().insert(known.0, known.1));
         threads.enter();
-        Ok(recorder)
+        recorder
     }
 
     /// Whether calls that need V8 can be made here and now.
@@ -151,10 +127,8 @@ impl Recorder {
             return Err(Error::Forked);
         }
         let Ok(state) = self.state.try_borrow() else { return Err(Error::Reentrant) };
-        if state.v8.is_none() {
-            return Err(Error::Closed);
-        }
-        if Isolate::current(&self.stream.api) != Some(self.isolate) {
+        let source = state.source.as_deref().ok_or(Error::Closed)?;
+        if !source.is_entered() {
             return Err(Error::WrongThread);
         }
         match self.stream.broken() {
@@ -333,7 +307,7 @@ impl Recorder {
         // An interrupt may come in the middle of a call of ours that runs JavaScript: the next one will do.
         let Ok(mut state) = self.state.try_borrow_mut() else { return };
         let _busy = self.busy.lap();
-        if state.v8.is_none() || Isolate::current(&self.stream.api) != Some(self.isolate) {
+        if !state.source.as_deref().is_some_and(Source::is_entered) {
             return;
         }
         let now_us = monotonic_us();
@@ -359,7 +333,7 @@ impl Recorder {
             self.stream.schedule();
         }
         if !moved_on || self.stream.captured_count() > 1 {
-            self.delete_captured(1);
+            self.reclaim(&state, 1);
         }
         if state.running.is_some() && state.heap_due_us.is_none_or(|due_us| now_us >= due_us) {
             self.read_heap(&mut state, now_us);
@@ -388,11 +362,24 @@ impl Recorder {
         true
     }
 
-    /// Deletes finished profiles that were read.
-    pub(crate) fn delete_captured(&self, at_most: usize) {
-        for (profile, memory) in std::iter::from_fn(|| self.stream.take_captured()).take(at_most) {
-            // SAFETY: the callers are on the isolate's thread, and V8's profiler was not disposed of.
-            self.busy.deleting(|| unsafe { profile.delete(&memory) });
+    /// Frees what recordings held that were captured.
+    pub(crate) fn reclaim_all(&self) {
+        self.reclaim(&self.state.borrow(), usize::MAX);
+    }
+
+    fn reclaim(&self, state: &State, at_most: usize) {
+        let Some(source) = state.source.as_deref() else { return };
+        for raw in std::iter::from_fn(|| self.stream.take_captured()).take(at_most) {
+            self.busy.deleting(|| raw.reclaim(Home::of(source)));
+        }
+    }
+
+    /// Functions of this file, and what they call, are left out from now on.
+    pub(crate) fn hide_file(&self, file: String) {
+        if let Ok(state) = self.state.try_borrow()
+            && let Some(source) = &state.source
+        {
+            source.hide_file(file);
         }
     }
 
@@ -406,12 +393,12 @@ impl Recorder {
         if self.is_foreign() {
             // A call may have been under way on the thread that is missing here.
             if let Ok(mut state) = self.state.try_borrow_mut() {
-                state.v8 = None;
+                state.source = None;
             }
             return;
         }
         let mut state = self.state.borrow_mut();
-        if state.v8.is_none() {
+        if state.source.is_none() {
             return;
         }
         let _ = RECORDERS.try_with(|recorders| recorders.borrow_mut().remove(&self.stream.id));
@@ -423,10 +410,9 @@ impl Recorder {
         self.stream.push(Event::EndAll(monotonic_us()));
         // Waits for the encoder when it is at it; afterwards nothing reads V8's memory.
         self.stream.drain();
-        self.delete_captured(usize::MAX);
-        if let Some(v8) = state.v8.take() {
-            // SAFETY: the isolate's thread; everything was stopped and deleted above.
-            unsafe { v8.dispose() };
+        self.reclaim(&state, usize::MAX);
+        if let Some(source) = state.source.take() {
+            source.dispose();
         }
         drop(state);
         hand_out();
@@ -438,8 +424,8 @@ impl Recorder {
     }
 
     fn read_heap(&self, state: &mut State, now_us: i64) {
-        // SAFETY: the callers are on the isolate's thread.
-        self.stream.set_heap_bytes(unsafe { self.isolate.used_heap_bytes(&self.stream.api) });
+        let Some(source) = &state.source else { return };
+        self.stream.set_heap_bytes(source.heap_bytes());
         let first = state.heap_due_us.replace(now_us + HEAP_INTERVAL_US).is_none();
         // It is told for the stream's beginning, which lies in the window of whoever began it.
         if let Some(running) = state.running.filter(|_| first) {
@@ -454,10 +440,9 @@ impl Recorder {
         }
     }
 
-    fn start_v8(&self, state: &State, title: Title) -> Result<RecordingId, Error> {
-        let v8 = state.v8.as_ref().ok_or(Error::Closed)?;
-        // SAFETY: the callers are on the isolate's thread, with the isolate entered.
-        unsafe { v8.start(title, SLICE_MAX_SAMPLES) }.map_err(|refused| Error::StartRefused(refused.0))
+    fn start(state: &State) -> Result<RecordingId, Error> {
+        let source = state.source.as_deref().ok_or(Error::Closed)?;
+        source.start(Entered::check(source).ok_or(Error::WrongThread)?)
     }
 
     /// Begins for those that wait; answers whether it does. The log hears of a refusal once, and of its end.
@@ -487,7 +472,7 @@ impl Recorder {
     fn begin(&self, state: &mut State, from_us: i64) -> Result<(), Error> {
         self.stream.clock.observe();
         self.have_threads(state, from_us)?;
-        let id = match self.start_v8(state, Title::Empty) {
+        let id = match Self::start(state) {
             Ok(id) => {
                 self.stream.threads.taken();
                 id
@@ -498,7 +483,7 @@ impl Recorder {
             }
         };
         let beginning = Beginning::HostCall(monotonic_us());
-        state.running = Some(Running { id, title: Title::Empty, from_us, beginning });
+        state.running = Some(Running { id, from_us, beginning });
         self.plan_first_tick(state, monotonic_us());
         state.heap_due_us = None;
         self.stream.forget_heap();
@@ -532,12 +517,11 @@ impl Recorder {
         self.read_heap_once(state);
         self.finish_closing(state);
         let Some(running) = state.running else { return };
-        let title = running.title.other();
-        match self.start_v8(state, title) {
+        match Self::start(state) {
             Ok(id) => {
                 // Both hold every sample around this moment: the new one has begun, the old one goes on.
                 let at_us = monotonic_us();
-                state.running = Some(Running { id, title, from_us: at_us, beginning: Beginning::Overlap });
+                state.running = Some(Running { id, from_us: at_us, beginning: Beginning::Overlap });
                 state.closing = Some((running, at_us));
             }
             Err(error) => self.stream.log(LogLevel::Warning, &format!("the slice goes on: {error}")),
@@ -546,7 +530,7 @@ impl Recorder {
 
     fn finish_closing(&self, state: &mut State) {
         if let Some((slice, at_us)) = state.closing.take() {
-            self.stop_v8(state, slice, at_us, false);
+            self.stop_slice(state, slice, at_us, false);
         }
     }
 
@@ -555,7 +539,7 @@ impl Recorder {
         self.read_heap_once(state);
         self.finish_closing(state);
         if let Some(running) = state.running.take() {
-            self.stop_v8(state, running, monotonic_us(), true);
+            self.stop_slice(state, running, monotonic_us(), true);
             state.first_tick_us = None;
             state.muted.clear();
             self.stream.clock.observe();
@@ -578,17 +562,17 @@ impl Recorder {
         }
         self.finish_closing(state);
         if let Some(running) = state.running.take() {
-            self.stop_v8(state, running, monotonic_us(), false);
+            self.stop_slice(state, running, monotonic_us(), false);
         }
         state.muted.clear();
         let from_us = monotonic_us();
-        match self.start_v8(state, Title::Empty) {
+        match Self::start(state) {
             Ok(id) => {
                 self.stream.threads.taken();
                 // V8's thread says that it runs before it looks at the clock, and may be kept from that for as long as this one runs on.
                 std::thread::yield_now();
                 let beginning = if with_tick { Beginning::Tick } else { Beginning::Anew };
-                state.running = Some(Running { id, title: Title::Empty, from_us, beginning });
+                state.running = Some(Running { id, from_us, beginning });
                 if !with_tick {
                     self.plan_first_tick(state, monotonic_us());
                     self.stream.threads.ticker.hurry();
@@ -606,21 +590,21 @@ impl Recorder {
     /// When it is stopped, V8's thread ticks once more, out of turn and inside of our call: `to_us` is before that.
     ///
     /// The encoder is to be woken when V8 is done with: it would compete with V8's threads for a core.
-    fn stop_v8(&self, state: &mut State, slice: Running, to_us: i64, last: bool) {
-        let Some(v8) = &state.v8 else { return };
-        // SAFETY: the callers are on the isolate's thread.
-        match unsafe { v8.stop(slice.id) } {
-            Some(profile) => {
+    fn stop_slice(&self, state: &mut State, slice: Running, to_us: i64, last: bool) {
+        let Some(source) = &state.source else { return };
+        match source.stop(slice.id) {
+            Some(raw) => {
                 state.ended_us = monotonic_us();
                 let Running { from_us, beginning, .. } = slice;
                 // Before the first tick those of V8's thread are bound to where it was started.
                 if state.first_tick_us.is_none()
-                    && let Some(at_us) = profile.last_sample_us(to_us).filter(|at_us| *at_us - from_us > START_US)
+                    && let Some(at_us) = raw.last_sample_us(to_us).filter(|at_us| *at_us - from_us > START_US)
                 {
                     state.tick_us = Some(at_us);
                 }
-                let muted = state.muted.clone();
-                self.stream.push(Event::Slice(FinishedSlice { profile, from_us, to_us, beginning, muted, last }));
+                let circumstances =
+                    Circumstances { beginning, muted: state.muted.clone(), interval_us: self.stream.interval_us };
+                self.stream.push(Event::Slice(FinishedSlice { raw, from_us, to_us, circumstances, last }));
             }
             None => {
                 self.stream.log(LogLevel::Warning, "V8 lost a recording: its samples are missing");
@@ -632,8 +616,7 @@ impl Recorder {
     /// Chooses when V8's thread is started anew: where its ticks would have gone on when they ended just now, else at random. Not by
     /// whether they met something: work that was met would be met more often.
     fn plan_first_tick(&self, state: &mut State, now_us: i64) {
-        // V8 would walk the heap once more.
-        if self.logging == LoggingMode::Lazy {
+        if self.starts_are_dear {
             return;
         }
         let interval_us = i64::from(self.stream.interval_us);
@@ -686,14 +669,18 @@ impl Drop for Recorder {
     }
 }
 
-unsafe extern "C" fn on_interrupt(_isolate: *mut abi::Isolate, data: *mut c_void) {
-    let stream = data.addr() as u64;
-    let known = RECORDERS.try_with(|recorders| recorders.try_borrow().ok()?.get(&stream).and_then(Weak::upgrade));
-    let Some(recorder) = known.ok().flatten().filter(|recorder| !recorder.is_foreign()) else { return };
-    recorder.stream.guard(|| {
-        recorder.stream.served();
-        recorder.maintain_in(true);
-    });
+/// The recorders of the thread that an interrupt comes on.
+pub(crate) struct Recorders;
+
+impl Serve for Recorders {
+    fn serve(stream: u64) {
+        let known = RECORDERS.try_with(|recorders| recorders.try_borrow().ok()?.get(&stream).and_then(Weak::upgrade));
+        let Some(recorder) = known.ok().flatten().filter(|recorder| !recorder.is_foreign()) else { return };
+        recorder.stream.guard(|| {
+            recorder.stream.served();
+            recorder.maintain_in(true);
+        });
+    }
 }
 
 /// The first tick after a moment, of ticks an interval apart of which one is known.

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::recorder::{Recorder, RecorderOptions};
+use crate::recorder::{Recorder, RecorderOptions, Recorders};
 use crate::stream::MAX_MARKS;
 use crate::threads::Threads;
 use crate::threads::testing::{self, Refusal};
-use crate::v8::LoggingMode;
 use crate::v8::fake::{self, FakeIsolate};
+use crate::v8::{LoggingMode, V8};
 use crate::{Chunk, Error, Lifecycle, LogLevel, Outcome, Profiler, Session, SessionOptions, Waker};
 
 const INTERVAL_US: u32 = 1_000;
@@ -46,7 +46,7 @@ impl Fixture {
         let on_log = Arc::new(Mutex::new(OnLog::None));
         let also = on_log.clone();
         let options = RecorderOptions {
-            logging: LoggingMode::Eager,
+            starts_are_dear: false,
             interval_us: INTERVAL_US,
             wake,
             log: Some(Arc::new(move |level, text| {
@@ -55,12 +55,13 @@ impl Fixture {
                     also();
                 }
             })),
-            natives_share_name: false,
             before_start: None,
             threads,
         };
+        let (api, logging) = (fake::api(), LoggingMode::Eager);
         // SAFETY: the isolate is entered here, and outlives the profiler.
-        let recorder = unsafe { Recorder::new(fake::api(), isolate.address(), options) }.unwrap();
+        let source = unsafe { V8::new::<Recorders>(api, isolate.address(), logging, INTERVAL_US, false) }.unwrap();
+        let recorder = Recorder::new(Box::new(source), options);
         Self { profiler: Profiler::of(recorder, 1_000_000), isolate, threads, refusal, log, on_log }
     }
 

@@ -1,20 +1,19 @@
 //! What an isolate's thread, the ticker and the encoder share: the queue of slices, and the consumers of the stream.
 
 use std::collections::VecDeque;
-use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
-use crate::capture::{self, Beginning, Shown, Slice};
 use crate::clock::{self, Clock};
+use crate::error::Unsupported;
 use crate::measurements::Reading;
 use crate::panics::contain;
+use crate::slice::Slice;
+use crate::source::{Circumstances, Interrupts, Raw, Source};
 use crate::summons::{Ask, Summons};
 use crate::threads::Threads;
-use crate::v8::abi::InterruptCallback;
-use crate::v8::{Api, FinishedProfile, Isolate, NodeMemory, Unsupported};
 
 /// How long a slice is at first, and at least.
 const SLICE_MIN_US: i64 = 250_000;
@@ -55,15 +54,13 @@ pub enum LogLevel {
 /// Receives messages, from any thread.
 pub type Logger = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
 
-/// A recording of V8 that has ended.
+/// A recording of the source that has ended.
 pub(crate) struct FinishedSlice {
-    pub(crate) profile: FinishedProfile,
+    pub(crate) raw: Box<dyn Raw>,
     /// The stretch it stands for: samples outside of it belong to its neighbours.
     pub(crate) from_us: i64,
     pub(crate) to_us: i64,
-    pub(crate) beginning: Beginning,
-    /// Ticks of these stretches are left out.
-    pub(crate) muted: Vec<(i64, i64)>,
+    pub(crate) circumstances: Circumstances,
     /// Nothing records after it.
     pub(crate) last: bool,
 }
@@ -174,7 +171,7 @@ impl FirstTick {
 
 /// What of the host the ticker may touch; gone once the recorder is.
 struct Host {
-    isolate: Isolate,
+    interrupts: Box<dyn Interrupts>,
     wake: Option<Waker>,
 }
 
@@ -184,18 +181,17 @@ type Remark = (LogLevel, String);
 
 pub(crate) struct Stream {
     pub(crate) id: u64,
-    pub(crate) api: Arc<Api>,
+    /// The source's, for messages.
+    version: String,
     pub(crate) clock: Clock,
     pub(crate) interval_us: u32,
     pub(crate) threads: &'static Threads,
-    interrupt: InterruptCallback,
     host: Mutex<Option<Host>>,
     log: Option<Logger>,
-    pub(crate) shown: Mutex<Shown>,
     queue: Mutex<Queue>,
     consumers: Mutex<Consumers>,
-    /// To be deleted on the isolate's thread.
-    captured: Mutex<VecDeque<(FinishedProfile, NodeMemory)>>,
+    /// To be reclaimed on the isolate's thread.
+    captured: Mutex<VecDeque<Box<dyn Raw>>>,
     readings: Mutex<VecDeque<Reading>>,
     /// The isolate's, as last read; 0 when it was not yet.
     heap_bytes: AtomicU64,
@@ -213,25 +209,21 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(
-        api: Arc<Api>,
-        isolate: Isolate,
+        source: &dyn Source,
         interval_us: u32,
         threads: &'static Threads,
-        interrupt: InterruptCallback,
         wake: Option<Waker>,
         log: Option<Logger>,
     ) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            api,
+            version: source.version(),
             clock: Clock::new(),
             interval_us,
             threads,
-            interrupt,
-            host: Mutex::new(Some(Host { isolate, wake })),
+            host: Mutex::new(Some(Host { interrupts: source.interrupts(), wake })),
             log,
-            shown: Mutex::default(),
             queue: Mutex::default(),
             consumers: Mutex::default(),
             captured: Mutex::default(),
@@ -365,7 +357,7 @@ impl Stream {
             _ => queue.events.insert(at, Event::Quiet(slice.to_us)),
         }
         queue.slices -= 1;
-        self.captured.lock().push_back((slice.profile, NodeMemory::default()));
+        self.captured.lock().push_back(slice.raw);
         self.dropped_slices.fetch_add(1, Ordering::Relaxed);
         true
     }
@@ -427,9 +419,9 @@ impl Stream {
         match event {
             Event::Attach(id, consumer) => consumers.push((id, consumer)),
             Event::Detach(id) => consumers.retain(|(other, _)| *other != id),
-            Event::Slice(slice) => {
-                let (captured, memory) = self.capture(&slice, remarks);
-                self.captured.lock().push_back((slice.profile, memory));
+            Event::Slice(mut slice) => {
+                let captured = self.capture(&mut slice, remarks);
+                self.captured.lock().push_back(slice.raw);
                 self.feed(consumers, &captured, slice.from_us, slice.to_us, slice.last);
             }
             Event::Quiet(to_us) => self.feed(consumers, &Slice::default(), to_us, to_us, false),
@@ -453,14 +445,13 @@ impl Stream {
         consumers.retain(|(_, consumer)| !consumer.is_done());
     }
 
-    fn capture(&self, slice: &FinishedSlice, remarks: &mut Vec<Remark>) -> (Slice, NodeMemory) {
-        let FinishedSlice { profile, beginning, muted, .. } = slice;
-        let read = contain(|| capture::capture(profile, *beginning, muted, self.interval_us, &mut self.shown.lock()));
-        let (captured, memory) = match read.unwrap_or_else(|panic| Err(format!("reading it panicked: {panic}"))) {
+    fn capture(&self, slice: &mut FinishedSlice, remarks: &mut Vec<Remark>) -> Slice {
+        let read = contain(|| slice.raw.capture(&slice.circumstances));
+        let captured = match read.unwrap_or_else(|panic| Err(format!("reading it panicked: {panic}"))) {
             Ok(captured) => captured,
             Err(canary) => {
                 remarks.extend(self.break_down(canary));
-                return Default::default();
+                return Slice::default();
             }
         };
         let length_us = slice.to_us - slice.from_us;
@@ -473,12 +464,12 @@ impl Stream {
                           the program large thread-local variables, or blocks the isolate's thread SIGPROF?";
             remarks.push((LogLevel::Warning, remark.to_owned()));
         }
-        (captured, memory)
+        captured
     }
 
     /// Never wrong data: what makes no sense turns profiling off, and is said once.
     fn break_down(&self, canary: String) -> Option<Remark> {
-        let unsupported = Unsupported { version: Some(self.api.version()), missing: vec![], canary: Some(canary) };
+        let unsupported = Unsupported { version: Some(self.version.clone()), missing: vec![], canary: Some(canary) };
         self.summons.lock().end_all();
         self.broken.set(unsupported.clone()).ok().map(|()| (LogLevel::Warning, unsupported.to_string()))
     }
@@ -491,8 +482,8 @@ impl Stream {
         }
     }
 
-    /// A finished profile that everything was copied out of.
-    pub(crate) fn take_captured(&self) -> Option<(FinishedProfile, NodeMemory)> {
+    /// A recording that everything was copied out of.
+    pub(crate) fn take_captured(&self) -> Option<Box<dyn Raw>> {
         self.captured.lock().pop_front()
     }
 
@@ -526,11 +517,8 @@ impl Stream {
         let ask = self.summons.lock().decide(now_us, on_grid);
         match ask {
             Ask::Nothing => {}
-            // SAFETY: the isolate is alive: its recorder takes the host away, under this lock, before it lets go of it. The
-            // callback takes the data for a number, and ignores one that is not known on the thread where it is called.
-            Ask::Interrupt => unsafe {
-                host.isolate.request_interrupt(&self.api, self.interrupt, self.id as *mut c_void)
-            },
+            // The recorder takes the host away, under this lock, before it disposes of the source.
+            Ask::Interrupt => host.interrupts.request(self.id),
             Ask::Wake => {
                 /// Also when it panics.
                 struct Woken<'a>(&'a Mutex<Summons>);

@@ -1,9 +1,9 @@
 //! A window on the stream of slices, filled as the slices arrive.
 
-use crate::capture::Merge;
 use crate::clock::Clock;
 use crate::measurements::Reading;
 use crate::profile::{Frame, Point, Profile, ProfileBuilder};
+use crate::slice::Merge;
 
 /// Between two ticks further apart than this nothing ran that we know of: the process was frozen or starved.
 const GAP_US: i64 = 500_000;
@@ -182,7 +182,7 @@ fn json_bytes(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::Slice;
+    use crate::slice::Slice;
 
     #[test]
     fn a_window_that_is_full_is_measured_until_its_last_sample() {

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::delivery::{Delivery, MIN_SAMPLES};
-use crate::capture::Merge;
 use crate::clock::Clock;
 use crate::measurements::Reading;
+use crate::slice::Merge;
 use crate::stream::{Consumer, Input, Mark, push_mark};
 use crate::window::Window;
 
@@ -267,8 +267,8 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
-    use crate::capture::Slice;
     use crate::session::options::{Chunk, SessionOptions};
+    use crate::slice::Slice;
     use crate::stream::MAX_MARKS;
     use crate::threads::Threads;
 

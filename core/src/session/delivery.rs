@@ -242,8 +242,8 @@ fn new_id() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::{Merge, Slice};
     use crate::clock::Clock;
+    use crate::slice::{Merge, Slice};
     use crate::window::Window;
 
     #[test]

@@ -10,6 +10,8 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::{Arc, OnceLock};
 
+use crate::error::Unsupported;
+
 /// `v8::Isolate`.
 #[repr(C)]
 pub struct Isolate {
@@ -202,34 +204,6 @@ constants! {
     SOURCE_INTERNAL = 3, "v8::CpuProfileNode::SourceType::kInternal";
     /// Unknown.
     SOURCE_UNRESOLVED = 4, "v8::CpuProfileNode::SourceType::kUnresolved";
-}
-
-/// The V8 of this process lacks what a profiler needs.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.describe())]
-pub struct Unsupported {
-    /// V8's own version, `None` when there is no V8 in reach.
-    pub version: Option<String>,
-    /// The mangled names that were not found.
-    pub missing: Vec<&'static str>,
-    /// What the first profile showed to be wrong, when every name was found.
-    pub canary: Option<String>,
-}
-
-impl Unsupported {
-    fn describe(&self) -> String {
-        match (&self.version, &self.canary) {
-            (Some(version), Some(canary)) => {
-                format!("unsupported V8 {version}: its first profile makes no sense ({canary})")
-            }
-            (Some(version), None) => {
-                format!("unsupported V8 {version}: it does not export {}", self.missing.join(", "))
-            }
-            (None, _) => "no V8 in reach: the process exports no v8::V8::GetVersion; profiling needs V8 10.2 or later \
-                          with its C++ symbols visible to this library"
-                .to_owned(),
-        }
-    }
 }
 
 /// Finds a symbol by its mangled name; null when there is none.

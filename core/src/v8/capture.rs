@@ -6,100 +6,29 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::profile::{Frame, FrameKind, NATIVE, ProfileBuilder, Stack, in_app, plain_path};
-use crate::v8::{FinishedProfile, Node, NodeMemory};
+use super::tree::{FinishedProfile, Node, NodeMemory};
+use crate::profile::{Frame, FrameKind, NATIVE, Stack, in_app, plain_path};
+use crate::slice::Slice;
+use crate::source::{Beginning, Circumstances, START_US};
 
 /// V8's time stamps may lie this far outside of a recording's start and end.
 const CANARY_SLACK_US: i64 = 1_000_000;
-/// What V8 samples so soon after a recording's start is the start itself.
-pub(crate) const START_US: i64 = 2_000;
 /// Longer names are cut: V8 keeps a function's up to a megabyte, and every chunk that has the function would carry it.
 const MAX_FUNCTION_CHARS: usize = 1_000;
 /// V8 itself cuts a script's name here.
 const MAX_FILE_CHARS: usize = 1_024;
-
-/// One recording of V8 in our own form, its times still V8's.
-#[derive(Debug, Default)]
-pub(crate) struct Slice {
-    /// Not merged beyond V8's own sharing of strings.
-    frames: Vec<Frame>,
-    /// Parents first.
-    stacks: Vec<Stack>,
-    /// When V8's thread ticked (monotonic, microseconds) and the stack that it met, in time order.
-    pub(crate) ticks: Vec<(i64, u32)>,
-    /// Of the ticks' stacks, together.
-    ticked_frames: usize,
-    /// V8's thread was started anew for it: its ticks do not go on where those before ended.
-    pub(crate) anew: bool,
-}
-
-impl Slice {
-    /// How many nodes of V8's tree the samples used; what deleting the tree costs goes by it.
-    pub(crate) fn nodes(&self) -> usize {
-        self.stacks.len()
-    }
-
-    /// How many frames a tick's stack has, on the average.
-    pub(crate) fn mean_depth(&self) -> usize {
-        self.ticked_frames / self.ticks.len().max(1)
-    }
-}
-
-#[cfg(test)]
-impl Slice {
-    /// One function that runs at these ticks.
-    pub(crate) fn of(times_us: impl IntoIterator<Item = i64>) -> Self {
-        let frame = Frame {
-            function: "work".into(),
-            file: "/app/work.js".into(),
-            line: 1,
-            column: 1,
-            kind: FrameKind::Script,
-            in_app: true,
-        };
-        Self {
-            frames: vec![frame],
-            stacks: vec![Stack { parent: None, frame: 0 }],
-            ticks: times_us.into_iter().map(|time_us| (time_us, 0)).collect(),
-            ..Self::default()
-        }
-    }
-
-    /// Gives each tick a function of its own.
-    pub(crate) fn rename(&mut self, name: impl Fn(usize) -> String) {
-        for at in 0..self.ticks.len() {
-            self.frames.push(Frame { function: name(at).into(), ..self.frames[0].clone() });
-            self.stacks.push(Stack { parent: None, frame: self.frames.len() as u32 - 1 });
-            self.ticks[at].1 = self.stacks.len() as u32 - 1;
-        }
-    }
-}
-
-/// How a recording began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Beginning {
-    /// With a call of the host's, which was over at this time.
-    HostCall(i64),
-    /// In an interrupt at a random moment: the sample that V8 took there is the first tick.
-    Tick,
-    /// After all others had been stopped.
-    Anew,
-    /// While another one ran.
-    Overlap,
-}
 
 /// Copies everything out of a finished profile; also answers where its memory lies. Ticks of the muted stretches are left out, unless
 /// nothing ran.
 ///
 /// # Errors
 /// What makes no sense in it: then this is not the V8 we take it for.
-pub(crate) fn capture(
+pub(super) fn capture(
     profile: &FinishedProfile,
-    beginning: Beginning,
-    muted: &[(i64, i64)],
-    interval_us: u32,
+    circumstances: &Circumstances,
     shown: &mut Shown,
 ) -> Result<(Slice, NodeMemory), String> {
+    let &Circumstances { beginning, ref muted, interval_us } = circumstances;
     check(profile)?;
     let (earliest, latest) =
         (profile.start_us().saturating_sub(CANARY_SLACK_US), profile.end_us().saturating_add(CANARY_SLACK_US));
@@ -181,16 +110,20 @@ fn select_ticks(samples: &[(i64, usize)], hits: impl Fn(usize) -> u32, interval_
 
 /// What of an isolate's functions is shown.
 #[derive(Debug, Default)]
-pub(crate) struct Shown {
+pub(super) struct Shown {
     /// Plain paths of the profiler's own scripts: their functions, and what those call, are left out of stacks.
-    pub(crate) hidden_files: Vec<String>,
+    pub(super) hidden_files: Vec<String>,
     /// All native functions of the host's kind have one address, so V8 has one name for all of them: any one's.
-    pub(crate) natives_share_name: bool,
+    natives_share_name: bool,
     /// That name, once it was seen.
     shared_name: Option<Arc<str>>,
 }
 
 impl Shown {
+    pub(super) fn new(natives_share_name: bool) -> Self {
+        Self { natives_share_name, ..Self::default() }
+    }
+
     /// Learns the name that native functions share from the leaves of samples that were taken inside one.
     fn learn<'a>(&mut self, leaves: impl Iterator<Item = Node<'a>>) {
         if !self.natives_share_name {
@@ -226,8 +159,6 @@ fn check(profile: &FinishedProfile) -> Result<(), String> {
     }
     Ok(())
 }
-
-const UNKNOWN: u32 = u32::MAX;
 
 struct Capture<'a> {
     shown: &'a Shown,
@@ -368,44 +299,6 @@ fn cut(text: &str, max_chars: usize) -> Cow<'_, str> {
     match text.char_indices().nth(max_chars) {
         Some((end, _)) => format!("{}…", &text[..end]).into(),
         None => text.into(),
-    }
-}
-
-/// Adds ticks of one slice to one profile; remembers what it has translated.
-pub(crate) struct Merge<'a> {
-    slice: &'a Slice,
-    frames: Vec<u32>,
-    stacks: Vec<u32>,
-}
-
-impl<'a> Merge<'a> {
-    pub(crate) fn new(slice: &'a Slice) -> Self {
-        Self { slice, frames: vec![UNKNOWN; slice.frames.len()], stacks: vec![UNKNOWN; slice.stacks.len()] }
-    }
-
-    /// The stack of the slice as a stack of the profile.
-    pub(crate) fn stack(&mut self, builder: &mut ProfileBuilder, stack: u32) -> u32 {
-        let known = self.stacks[stack as usize];
-        if known != UNKNOWN {
-            return known;
-        }
-        let mut pending = vec![];
-        let mut at = Some(stack);
-        while let Some(id) = at.filter(|&id| self.stacks[id as usize] == UNKNOWN) {
-            pending.push(id);
-            at = self.slice.stacks[id as usize].parent;
-        }
-        let mut parent = at.map(|id| self.stacks[id as usize]);
-        for id in pending.into_iter().rev() {
-            let frame = self.slice.stacks[id as usize].frame as usize;
-            if self.frames[frame] == UNKNOWN {
-                self.frames[frame] = builder.frame(&self.slice.frames[frame]);
-            }
-            let merged = builder.stack(parent, self.frames[frame]);
-            self.stacks[id as usize] = merged;
-            parent = Some(merged);
-        }
-        self.stacks[stack as usize]
     }
 }
 

@@ -1,0 +1,102 @@
+//! [`Slice`]: what one finished recording holds, whatever it came from, and its merge into a profile.
+
+#[cfg(test)]
+use crate::profile::FrameKind;
+use crate::profile::{Frame, ProfileBuilder, Stack};
+
+/// One recording, its times still the source's (monotonic, microseconds).
+#[derive(Debug, Default)]
+pub(crate) struct Slice {
+    /// Not merged beyond the source's own sharing of strings.
+    pub(crate) frames: Vec<Frame>,
+    /// Parents first.
+    pub(crate) stacks: Vec<Stack>,
+    /// When the source ticked and the stack that it met, in time order.
+    pub(crate) ticks: Vec<(i64, u32)>,
+    /// Of the ticks' stacks, together.
+    pub(crate) ticked_frames: usize,
+    /// The source was started anew for it: its ticks do not go on where those before ended.
+    pub(crate) anew: bool,
+}
+
+impl Slice {
+    /// How many nodes of its tree the samples used; what reclaiming it costs goes by that.
+    pub(crate) fn nodes(&self) -> usize {
+        self.stacks.len()
+    }
+
+    /// How many frames a tick's stack has, on the average.
+    pub(crate) fn mean_depth(&self) -> usize {
+        self.ticked_frames / self.ticks.len().max(1)
+    }
+}
+
+#[cfg(test)]
+impl Slice {
+    /// One function that runs at these ticks.
+    pub(crate) fn of(times_us: impl IntoIterator<Item = i64>) -> Self {
+        let frame = Frame {
+            function: "work".into(),
+            file: "/app/work.js".into(),
+            line: 1,
+            column: 1,
+            kind: FrameKind::Script,
+            in_app: true,
+        };
+        Self {
+            frames: vec![frame],
+            stacks: vec![Stack { parent: None, frame: 0 }],
+            ticks: times_us.into_iter().map(|time_us| (time_us, 0)).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Gives each tick a function of its own.
+    pub(crate) fn rename(&mut self, name: impl Fn(usize) -> String) {
+        for at in 0..self.ticks.len() {
+            self.frames.push(Frame { function: name(at).into(), ..self.frames[0].clone() });
+            self.stacks.push(Stack { parent: None, frame: self.frames.len() as u32 - 1 });
+            self.ticks[at].1 = self.stacks.len() as u32 - 1;
+        }
+    }
+}
+
+const UNKNOWN: u32 = u32::MAX;
+
+/// Adds ticks of one slice to one profile; remembers what it has translated.
+pub(crate) struct Merge<'a> {
+    slice: &'a Slice,
+    frames: Vec<u32>,
+    stacks: Vec<u32>,
+}
+
+impl<'a> Merge<'a> {
+    pub(crate) fn new(slice: &'a Slice) -> Self {
+        Self { slice, frames: vec![UNKNOWN; slice.frames.len()], stacks: vec![UNKNOWN; slice.stacks.len()] }
+    }
+
+    /// The stack of the slice as a stack of the profile.
+    pub(crate) fn stack(&mut self, builder: &mut ProfileBuilder, stack: u32) -> u32 {
+        let known = self.stacks[stack as usize];
+        if known != UNKNOWN {
+            return known;
+        }
+        let mut pending = vec![];
+        let mut at = Some(stack);
+        while let Some(id) = at.filter(|&id| self.stacks[id as usize] == UNKNOWN) {
+            pending.push(id);
+            at = self.slice.stacks[id as usize].parent;
+        }
+        let mut parent = at.map(|id| self.stacks[id as usize]);
+        for id in pending.into_iter().rev() {
+            let frame = self.slice.stacks[id as usize].frame as usize;
+            if self.frames[frame] == UNKNOWN {
+                self.frames[frame] = builder.frame(&self.slice.frames[frame]);
+            }
+            let merged = builder.stack(parent, self.frames[frame]);
+            self.stacks[id as usize] = merged;
+            parent = Some(merged);
+        }
+        self.stacks[stack as usize]
+    }
+}

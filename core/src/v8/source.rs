@@ -1,0 +1,194 @@
+//! V8's `CpuProfiler` as a [`Source`].
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::abi::{self, Api};
+use super::capture::{Shown, capture};
+use super::tree::{FinishedProfile, NodeMemory};
+use super::{Isolate, LoggingMode};
+use crate::error::Error;
+use crate::slice::Slice;
+use crate::source::{Circumstances, Entered, Home, Interrupts, Raw, RecordingId, Serve, Source};
+
+/// What V8 may keep of one recording, which only an isolate that nobody wakes fills. A recording's maximum is its window's: V8
+/// would apply it to every slice, of all recordings and sessions, and not say what it left out.
+const MAX_SAMPLES: u32 = 500_000;
+
+/// A recording's title. Two recordings of one profiler that run at once need different ones, and V8 keeps each for ever,
+/// so there are just these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Title {
+    /// `""`
+    Empty,
+    /// `"string"`
+    TypeName,
+}
+
+impl Title {
+    /// The other one.
+    fn other(self) -> Self {
+        match self {
+            Self::Empty => Self::TypeName,
+            Self::TypeName => Self::Empty,
+        }
+    }
+}
+
+/// `v8::CpuProfiler`, on its isolate's thread. Dropping it does not dispose of it.
+pub(crate) struct V8 {
+    api: Arc<Api>,
+    isolate: Isolate,
+    profiler: NonNull<abi::CpuProfiler>,
+    interrupted: abi::InterruptCallback,
+    /// Of the recording that began last.
+    title: Cell<Title>,
+    shown: Arc<Mutex<Shown>>,
+}
+
+impl V8 {
+    /// Makes a profiler; `S` serves its interrupts. With eager logging V8 walks the heap here.
+    ///
+    /// # Errors
+    /// [`Error::WrongThread`], [`Error::StartFailed`].
+    ///
+    /// # Safety
+    /// The isolate is alive, this is its thread, and it outlives the profiler or [`Source::dispose`].
+    pub(crate) unsafe fn new<S: Serve>(
+        api: Arc<Api>,
+        isolate: NonNull<c_void>,
+        logging: LoggingMode,
+        interval_us: u32,
+        natives_share_name: bool,
+    ) -> Result<Self, Error> {
+        let isolate = Isolate::new(isolate);
+        if Isolate::current(&api) != Some(isolate) {
+            return Err(Error::WrongThread);
+        }
+        let logging = match logging {
+            LoggingMode::Eager => abi::EAGER_LOGGING,
+            LoggingMode::Lazy => abi::LAZY_LOGGING,
+        };
+        // SAFETY: as the caller vouches; it is entered.
+        let profiler = unsafe { (api.profiler_new)(isolate.0.as_ptr(), abi::DEBUG_NAMING, logging) };
+        let profiler = NonNull::new(profiler).ok_or(Error::StartFailed)?;
+        // SAFETY: nothing records yet.
+        unsafe { (api.profiler_set_sampling_interval)(profiler.as_ptr(), interval_us as c_int) };
+        let shown = Arc::new(Mutex::new(Shown::new(natives_share_name)));
+        Ok(Self { api, isolate, profiler, interrupted: interrupted::<S>, title: Cell::new(Title::TypeName), shown })
+    }
+}
+
+impl Source for V8 {
+    fn is_entered(&self) -> bool {
+        Isolate::current(&self.api) == Some(self.isolate)
+    }
+
+    /// Opens no handle, so it needs no `HandleScope`.
+    fn start(&self, _entered: Entered<'_>) -> Result<RecordingId, Error> {
+        let api = &*self.api;
+        let isolate = self.isolate.0.as_ptr();
+        let title = self.title.get().other();
+        // SAFETY: the isolate is entered on this, its thread. Both strings are roots of the heap, which V8 returns without creating a
+        // handle: the empty string, and the name of a string's type.
+        let result = unsafe {
+            let empty = (api.string_new_from_utf8)(isolate, c"".as_ptr(), abi::STRING_NORMAL, 0);
+            if empty.is_empty() {
+                return Err(Error::StartFailed);
+            }
+            let title = match title {
+                Title::Empty => empty,
+                Title::TypeName => (api.value_type_of)(empty.this(), isolate),
+            };
+            (api.profiler_start)(self.profiler.as_ptr(), title, abi::LEAF_NODE_LINE_NUMBERS, true, MAX_SAMPLES)
+        };
+        match result.status {
+            abi::STATUS_STARTED if result.id != 0 => {
+                self.title.set(title);
+                Ok(RecordingId(result.id))
+            }
+            status => Err(Error::StartRefused(status)),
+        }
+    }
+
+    fn stop(&self, id: RecordingId) -> Option<Box<dyn Raw>> {
+        // SAFETY: a source is on its isolate's thread.
+        let profile = NonNull::new(unsafe { (self.api.profiler_stop)(self.profiler.as_ptr(), id.0) })?;
+        // SAFETY: V8 handed it out just now.
+        let profile = unsafe { FinishedProfile::new(self.api.clone(), profile) };
+        Some(Box::new(Recording { profile, memory: NodeMemory::default(), shown: self.shown.clone() }))
+    }
+
+    /// Under a microsecond.
+    fn heap_bytes(&self) -> u64 {
+        // `v8::HeapStatistics` only ever grew at its end and had 14 words at most; the fifth is `used_heap_size`.
+        let mut statistics = [0u64; 64];
+        // SAFETY: a source is on its isolate's thread; the buffer is far larger than any version's structure.
+        unsafe { (self.api.isolate_get_heap_statistics)(self.isolate.0.as_ptr(), statistics.as_mut_ptr().cast()) };
+        statistics[4]
+    }
+
+    fn hide_file(&self, file: String) {
+        self.shown.lock().hidden_files.push(file);
+    }
+
+    fn interrupts(&self) -> Box<dyn Interrupts> {
+        Box::new(Requests { api: self.api.clone(), isolate: self.isolate, interrupted: self.interrupted })
+    }
+
+    fn version(&self) -> String {
+        self.api.version()
+    }
+
+    fn dispose(self: Box<Self>) {
+        // SAFETY: a source is on its isolate's thread; nothing records, and every finished profile was deleted.
+        unsafe { (self.api.profiler_dispose)(self.profiler.as_ptr()) }
+    }
+}
+
+struct Requests {
+    api: Arc<Api>,
+    isolate: Isolate,
+    interrupted: abi::InterruptCallback,
+}
+
+impl Interrupts for Requests {
+    fn request(&self, stream: u64) {
+        // SAFETY: the isolate is alive, since its source was not disposed of; V8 takes a lock of its own. The callback takes the data
+        // for a number.
+        unsafe {
+            (self.api.isolate_request_interrupt)(self.isolate.0.as_ptr(), self.interrupted, stream as *mut c_void)
+        }
+    }
+}
+
+unsafe extern "C" fn interrupted<S: Serve>(_isolate: *mut abi::Isolate, data: *mut c_void) {
+    S::serve(data.addr() as u64);
+}
+
+struct Recording {
+    profile: FinishedProfile,
+    /// Once it was captured.
+    memory: NodeMemory,
+    shown: Arc<Mutex<Shown>>,
+}
+
+impl Raw for Recording {
+    fn last_sample_us(&self, before_us: i64) -> Option<i64> {
+        self.profile.last_sample_us(before_us)
+    }
+
+    fn capture(&mut self, circumstances: &Circumstances) -> Result<Slice, String> {
+        let (slice, memory) = capture(&self.profile, circumstances, &mut self.shown.lock())?;
+        self.memory = memory;
+        Ok(slice)
+    }
+
+    fn reclaim(self: Box<Self>, home: Home<'_>) {
+        self.profile.delete(&self.memory, home);
+    }
+}
