@@ -4,39 +4,15 @@ use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
+pub(crate) use crate::platform::clocks::monotonic_us;
+use crate::platform::clocks::wall_us;
+
 /// A wall clock that moved by less than this is the scheduler between two readings, not a step.
 const TOLERANCE_US: i64 = 2_000;
 /// A wall clock that moved by more than this against the monotonic one was stepped, or the machine was frozen.
 const JUMP_US: i64 = 1_000_000;
 /// One entry each time that the wall clock is found to have moved: hours of the worst slewing.
 const MAX_ANCHORS: usize = 4_096;
-
-/// Now, on V8's clock, microseconds.
-pub(crate) fn monotonic_us() -> i64 {
-    // V8's TimeTicks are mach_absolute_time on macOS, CLOCK_MONOTONIC elsewhere.
-    #[cfg(target_os = "macos")]
-    const CLOCK: libc::clockid_t = libc::CLOCK_UPTIME_RAW;
-    #[cfg(not(target_os = "macos"))]
-    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
-    read(CLOCK)
-}
-
-/// Now, Unix time, microseconds.
-pub(crate) fn wall_us() -> i64 {
-    read(libc::CLOCK_REALTIME)
-}
-
-/// CPU time that this process has used, microseconds.
-pub(crate) fn process_cpu_us() -> i64 {
-    read(libc::CLOCK_PROCESS_CPUTIME_ID)
-}
-
-fn read(clock: libc::clockid_t) -> i64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the structure is ours; a clock that does not exist leaves it as it is.
-    unsafe { libc::clock_gettime(clock, &mut time) };
-    time.tv_sec * 1_000_000 + time.tv_nsec / 1_000
-}
 
 /// From monotonic to wall time, also across a stepped clock or a machine that was frozen in between.
 #[derive(Debug)]

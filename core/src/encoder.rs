@@ -5,11 +5,12 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::panics::contain;
-use crate::threads::{Threads, lock};
+use crate::supply::{Supply, lock};
 
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 pub(crate) struct Encoder {
+    supply: &'static Supply,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -26,26 +27,26 @@ struct State {
 }
 
 impl Encoder {
-    pub(crate) fn new() -> Self {
-        Self { state: Mutex::default(), changed: Condvar::new() }
+    pub(crate) fn new(supply: &'static Supply) -> Self {
+        Self { supply, state: Mutex::default(), changed: Condvar::new() }
     }
 
     /// Runs a job on the encoder thread, after those before it. Where no thread can be had the job waits for
     /// [`Encoder::ensure`].
-    pub(crate) fn submit(&self, threads: &'static Threads, job: Job) {
+    pub(crate) fn submit(&'static self, job: Job) {
         lock(&self.state).jobs.push_back(job);
         self.changed.notify_all();
-        self.ensure(threads);
+        self.ensure();
     }
 
     /// Tries to start the thread when jobs wait for one.
-    pub(crate) fn ensure(&self, threads: &'static Threads) {
+    pub(crate) fn ensure(&'static self) {
         let mut state = lock(&self.state);
         if state.running || state.jobs.is_empty() {
             return;
         }
         // What could not be started now is by the next job, tick, or whoever waits for a job.
-        if let Ok(thread) = threads.spawn("sentry-encoder", move || threads.encoder.run()) {
+        if let Ok(thread) = self.supply.spawn("sentry-encoder", || self.run()) {
             state.running = true;
             state.thread = Some(thread);
         }
@@ -102,36 +103,39 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::threads::testing;
+    use crate::supply::testing::{self, Refusal};
+
+    fn encoder() -> (&'static Encoder, Refusal) {
+        let (supply, refusal) = testing::supply();
+        (Box::leak(Box::new(Encoder::new(Box::leak(Box::new(supply))))), refusal)
+    }
 
     #[test]
     fn jobs_wait_for_a_thread_and_never_run_on_their_owners() {
-        let (threads, refusal) = testing::threads();
+        let (encoder, refusal) = encoder();
         let (tell, hear) = mpsc::channel();
         refusal.set(true);
         for number in 0..3 {
             let tell = tell.clone();
-            threads
-                .encoder
-                .submit(threads, Box::new(move || tell.send((number, std::thread::current().id())).unwrap()));
+            encoder.submit(Box::new(move || tell.send((number, std::thread::current().id())).unwrap()));
         }
         assert!(hear.try_recv().is_err());
         refusal.set(false);
-        threads.encoder.ensure(threads);
+        encoder.ensure();
         for number in 0..3 {
             let (done, thread) = hear.recv_timeout(Duration::from_secs(10)).unwrap();
             assert_eq!(done, number);
             assert_ne!(thread, std::thread::current().id());
         }
         refusal.asked();
-        threads.encoder.ensure(threads);
+        encoder.ensure();
         assert_eq!(refusal.asked(), 0, "one thread is enough");
-        threads.encoder.end();
+        encoder.end();
     }
 
     #[test]
     fn jobs_are_done_after_the_thread_has_ended_once() {
-        let (threads, _) = testing::threads();
+        let (encoder, _) = encoder();
         let done = Arc::new(AtomicUsize::new(0));
         let job = || {
             let done = done.clone();
@@ -140,27 +144,27 @@ mod tests {
             })
         };
         for round in 1..=20 {
-            threads.encoder.submit(threads, job());
+            encoder.submit(job());
             // Ending does what waits; some jobs come while it ends.
             let late = job();
             std::thread::scope(|scope| {
-                scope.spawn(|| threads.encoder.submit(threads, late));
-                threads.encoder.end();
+                scope.spawn(|| encoder.submit(late));
+                encoder.end();
             });
             // One that came just after the end has a thread of its own; one that came without a thread is dropped.
-            threads.encoder.end();
+            encoder.end();
             assert_eq!(done.load(Ordering::SeqCst), round * 2);
         }
-        assert!(!lock(&threads.encoder.state).running);
+        assert!(!lock(&encoder.state).running);
     }
 
     #[test]
     fn a_job_that_panics_does_not_keep_the_next_from_running() {
-        let (threads, _) = testing::threads();
+        let (encoder, _) = encoder();
         let (tell, hear) = mpsc::channel();
-        threads.encoder.submit(threads, Box::new(|| panic!("as the test wishes")));
-        threads.encoder.submit(threads, Box::new(move || tell.send(()).unwrap()));
+        encoder.submit(Box::new(|| panic!("as the test wishes")));
+        encoder.submit(Box::new(move || tell.send(()).unwrap()));
         hear.recv_timeout(Duration::from_secs(10)).unwrap();
-        threads.encoder.end();
+        encoder.end();
     }
 }

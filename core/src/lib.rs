@@ -12,9 +12,10 @@ pub mod encode;
 mod encoder;
 mod error;
 mod isolate_time;
+mod lifetime;
 mod measurements;
 pub mod panics;
-pub mod process;
+mod platform;
 pub mod profile;
 mod profiler;
 mod recorder;
@@ -25,13 +26,14 @@ mod slice;
 mod source;
 mod stream;
 mod summons;
-mod threads;
+mod supply;
 mod ticker;
 pub mod v8;
 mod window;
 
 pub use error::{Error, Unsupported};
 pub use isolate_time::IsolateTime;
+pub use platform::process;
 pub use profile::{Frame, FrameKind, Hotspot, Measurements, Point, Profile, ProfileBuilder, Sample, Stack, StackTotal};
 pub use profiler::{
     DEFAULT_MAX_SAMPLES, DEFAULT_SAMPLING_INTERVAL_US, DISPOSE_TIMEOUT, Profiler, ProfilerOptions,
@@ -42,4 +44,4 @@ pub use session::{
     SessionOptions, SessionStats, Sink,
 };
 pub use stream::{LogLevel, Logger, Waker};
-pub use threads::THREAD_STACK_BYTES;
+pub use supply::THREAD_STACK_BYTES;

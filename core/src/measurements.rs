@@ -1,6 +1,6 @@
 //! CPU and memory while something records.
 
-use crate::clock;
+use crate::platform::clocks::{monotonic_us, process_cpu_us};
 
 /// One reading of both, on the monotonic clock.
 #[derive(Clone, Copy, Debug)]
@@ -23,12 +23,12 @@ impl CpuUsage {
     pub(crate) fn new() -> Self {
         // Counts what affinity and control groups leave to this process.
         let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
-        Self { cores, wall_us: clock::monotonic_us(), cpu_us: clock::process_cpu_us() }
+        Self { cores, wall_us: monotonic_us(), cpu_us: process_cpu_us() }
     }
 
     /// Since the last call, 0 to 100 percent; `None` when no time has passed.
     pub(crate) fn read(&mut self) -> Option<f64> {
-        let (wall_us, cpu_us) = (clock::monotonic_us(), clock::process_cpu_us());
+        let (wall_us, cpu_us) = (monotonic_us(), process_cpu_us());
         let elapsed = wall_us - self.wall_us;
         if elapsed <= 0 {
             return None;
@@ -47,8 +47,8 @@ mod tests {
     #[test]
     fn a_busy_thread_shows_and_percent_is_of_all_cores() {
         let mut usage = CpuUsage::new();
-        let end = clock::monotonic_us() + 200_000;
-        while clock::monotonic_us() < end {
+        let end = monotonic_us() + 200_000;
+        while monotonic_us() < end {
             std::hint::spin_loop();
         }
         let busy = usage.read().unwrap();

@@ -13,12 +13,12 @@ use parking_lot::Mutex;
 use crate::clock::monotonic_us;
 use crate::error::Error;
 use crate::isolate_time::IsolateTime;
+use crate::lifetime::Threads;
 use crate::profile::Profile;
 use crate::recorder::{Recorder, RecorderOptions, Recorders};
 use crate::session::{Delivery, Session, SessionOptions};
 use crate::slice::Merge;
 use crate::stream::{Consumer, Input, Logger, Mark, Waker};
-use crate::threads::Threads;
 use crate::v8::{Api, LoggingMode, Unsupported, V8};
 use crate::window::Window;
 

@@ -17,9 +17,9 @@ use std::sync::atomic::Ordering;
 use crate::clock::monotonic_us;
 use crate::error::Error;
 use crate::isolate_time::Stopwatch;
+use crate::lifetime::Threads;
 use crate::source::{Beginning, Circumstances, Entered, Home, RecordingId, START_US, Serve, Source};
 use crate::stream::{Consumer, Event, FinishedSlice, LogLevel, Logger, Mark, Stream, Waker};
-use crate::threads::Threads;
 
 /// How long a slice runs on beside its successor, in sampling intervals.
 const OVERLAP_INTERVALS: i64 = 3;
@@ -406,7 +406,7 @@ impl Recorder {
         if state.running.is_some() {
             self.end(&mut state);
         }
-        self.stream.threads.ticker.unregister(&self.stream);
+        self.stream.threads.ticker.unregister(self.stream.id);
         self.stream.push(Event::EndAll(monotonic_us()));
         // Waits for the encoder when it is at it; afterwards nothing reads V8's memory.
         self.stream.drain();
@@ -449,7 +449,7 @@ impl Recorder {
     fn try_begin(&self, state: &mut State, now_us: i64, insist: bool) -> Result<bool, Error> {
         if state.refused.is_some_and(|refused| !insist && now_us < refused.retry_us) {
             // Whoever came last is looked after as well.
-            self.stream.threads.ticker.register_if_running(&self.stream);
+            self.stream.threads.ticker.register_if_running(self.stream.clone());
             self.plan(state);
             return Ok(false);
         }
@@ -474,11 +474,11 @@ impl Recorder {
         self.have_threads(state, from_us)?;
         let id = match Self::start(state) {
             Ok(id) => {
-                self.stream.threads.taken();
+                self.stream.threads.supply.taken();
                 id
             }
             Err(error) => {
-                self.stream.threads.ticker.unregister(&self.stream);
+                self.stream.threads.ticker.unregister(self.stream.id);
                 return Err(error);
             }
         };
@@ -499,13 +499,13 @@ impl Recorder {
     /// The ticker's, and one for V8: from V8 13.6 on (Node 24) it ends the process where it gets none.
     fn have_threads(&self, state: &State, now_us: i64) -> Result<(), Error> {
         let threads = self.stream.threads;
-        threads.ticker.register(threads, &self.stream)?;
-        if !threads.are_proven(now_us)
-            && let Err(error) = threads.prove()
+        threads.ticker.register(self.stream.clone())?;
+        if !threads.supply.is_proven(now_us)
+            && let Err(error) = threads.supply.prove()
         {
             // The ticker looks after those that wait, and after nobody else.
             if state.holds == 0 {
-                threads.ticker.unregister(&self.stream);
+                threads.ticker.unregister(self.stream.id);
             }
             return Err(error.into());
         }
@@ -543,9 +543,9 @@ impl Recorder {
             state.first_tick_us = None;
             state.muted.clear();
             self.stream.clock.observe();
-            self.stream.threads.proven(monotonic_us());
+            self.stream.threads.supply.proven(monotonic_us());
         }
-        self.stream.threads.ticker.unregister(&self.stream);
+        self.stream.threads.ticker.unregister(self.stream.id);
         self.plan(state);
         self.stream.schedule();
     }
@@ -555,8 +555,8 @@ impl Recorder {
     fn restart(&self, state: &mut State, with_tick: bool) -> bool {
         // The kernel takes a while to see that a thread has ended, so that the old one's place does not suffice. For a tick the ticker
         // has just seen to it.
-        let threads = self.stream.threads;
-        let has_thread = if with_tick { threads.are_just_proven(monotonic_us()) } else { threads.prove().is_ok() };
+        let supply = self.stream.threads.supply;
+        let has_thread = if with_tick { supply.is_just_proven(monotonic_us()) } else { supply.prove().is_ok() };
         if !has_thread {
             return false;
         }
@@ -568,7 +568,7 @@ impl Recorder {
         let from_us = monotonic_us();
         match Self::start(state) {
             Ok(id) => {
-                self.stream.threads.taken();
+                self.stream.threads.supply.taken();
                 // V8's thread says that it runs before it looks at the clock, and may be kept from that for as long as this one runs on.
                 std::thread::yield_now();
                 let beginning = if with_tick { Beginning::Tick } else { Beginning::Anew };
@@ -580,7 +580,7 @@ impl Recorder {
             }
             Err(error) => {
                 state.first_tick_us = None;
-                self.stream.threads.ticker.unregister(&self.stream);
+                self.stream.threads.ticker.unregister(self.stream.id);
                 self.stream.log(LogLevel::Warning, &format!("profiling ends: {error}"));
             }
         }

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::lifetime::Threads;
 use crate::recorder::{Recorder, RecorderOptions, Recorders};
 use crate::stream::MAX_MARKS;
-use crate::threads::Threads;
-use crate::threads::testing::{self, Refusal};
+use crate::supply::testing::{self, Refusal};
 use crate::v8::fake::{self, FakeIsolate};
 use crate::v8::{LoggingMode, V8};
 use crate::{Chunk, Error, Lifecycle, LogLevel, Outcome, Profiler, Session, SessionOptions, Waker};
@@ -40,7 +40,8 @@ impl Fixture {
 
     fn with_wake(wake: Option<Waker>) -> Self {
         let isolate = FakeIsolate::enter();
-        let (threads, refusal) = testing::threads();
+        let (supply, refusal) = testing::supply();
+        let threads = Threads::new(supply);
         let log = Log::default();
         let messages = log.clone();
         let on_log = Arc::new(Mutex::new(OnLog::None));

@@ -8,12 +8,13 @@ use parking_lot::Mutex;
 
 use crate::clock::{self, Clock};
 use crate::error::Unsupported;
+use crate::lifetime::Threads;
 use crate::measurements::Reading;
 use crate::panics::contain;
 use crate::slice::Slice;
 use crate::source::{Circumstances, Interrupts, Raw, Source};
 use crate::summons::{Ask, Summons};
-use crate::threads::Threads;
+use crate::ticker::Ticked;
 
 /// How long a slice is at first, and at least.
 const SLICE_MIN_US: i64 = 250_000;
@@ -258,8 +259,7 @@ impl Stream {
     /// Runs what must not end the thread it runs on; a panic goes to the log.
     pub(crate) fn guard(&self, run: impl FnOnce()) {
         if let Err(panic) = contain(run) {
-            // The log may be what panicked.
-            let _ = contain(|| self.log(LogLevel::Warning, &format!("a bug in the profiler: {panic}")));
+            self.panicked(&panic);
         }
     }
 
@@ -370,7 +370,7 @@ impl Stream {
                 stream.scheduled.store(false, Ordering::Release);
                 stream.guard(|| stream.drain());
             };
-            self.threads.encoder.submit(self.threads, Box::new(job));
+            self.threads.encoder.submit(Box::new(job));
         }
     }
 
@@ -491,26 +491,6 @@ impl Stream {
         self.captured.lock().len()
     }
 
-    /// Every 100 ms while something records, on the ticker's thread.
-    pub(crate) fn tick(self: &Arc<Self>, now_us: i64, cpu_usage: Option<f64>) {
-        self.clock.observe();
-        self.push_reading(Reading { time_us: now_us, cpu_usage, heap_bytes: self.heap_bytes() });
-        if !self.queue.lock().is_empty() {
-            self.schedule();
-        }
-        self.ask(now_us, true);
-    }
-
-    /// Between two ticks: what is due on the isolate's thread need not wait for the next one.
-    pub(crate) fn nudge(&self, now_us: i64) {
-        // V8's thread is started anew for it.
-        let first_tick_us = self.first_tick.lock().ask(now_us).filter(|_| self.threads.are_just_proven(now_us));
-        self.ask(now_us, first_tick_us.is_some());
-        if let Some(wanted_us) = first_tick_us {
-            self.first_tick.lock().asked(wanted_us);
-        }
-    }
-
     fn ask(&self, now_us: i64, on_grid: bool) {
         let host = self.host.lock();
         let Some(host) = &*host else { return };
@@ -541,18 +521,7 @@ impl Stream {
         self.silence.lock().ran = true;
     }
 
-    /// When the ticker should come back between two ticks.
-    pub(crate) fn next_look_us(&self) -> i64 {
-        self.summons.lock().next_look_us()
-    }
-
-    /// When the ticker is to interrupt the isolate for the stream's first tick, `None` when it has.
-    pub(crate) fn first_tick_due_us(&self) -> Option<i64> {
-        let first_tick = self.first_tick.lock();
-        first_tick.wanted_us.filter(|_| first_tick.asked_us.is_none())
-    }
-
-    /// When it has.
+    /// When the ticker has interrupted the isolate for the stream's first tick.
     pub(crate) fn first_tick_asked_us(&self) -> Option<i64> {
         self.first_tick.lock().asked_us
     }
@@ -567,6 +536,44 @@ impl Stream {
     /// Says when this thread is needed: for the running slice, and for anything else.
     pub(crate) fn plan(&self, slice_from_us: Option<i64>, due_us: i64) {
         self.summons.lock().plan(slice_from_us, due_us);
+    }
+}
+
+impl Ticked for Stream {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn tick(self: Arc<Self>, now_us: i64, cpu_usage: Option<f64>) {
+        self.clock.observe();
+        self.push_reading(Reading { time_us: now_us, cpu_usage, heap_bytes: self.heap_bytes() });
+        if !self.queue.lock().is_empty() {
+            self.schedule();
+        }
+        self.ask(now_us, true);
+    }
+
+    fn nudge(&self, now_us: i64) {
+        // V8's thread is started anew for it.
+        let first_tick_us = self.first_tick.lock().ask(now_us).filter(|_| self.threads.supply.is_just_proven(now_us));
+        self.ask(now_us, first_tick_us.is_some());
+        if let Some(wanted_us) = first_tick_us {
+            self.first_tick.lock().asked(wanted_us);
+        }
+    }
+
+    fn next_look_us(&self) -> i64 {
+        self.summons.lock().next_look_us()
+    }
+
+    fn first_tick_due_us(&self) -> Option<i64> {
+        let first_tick = self.first_tick.lock();
+        first_tick.wanted_us.filter(|_| first_tick.asked_us.is_none())
+    }
+
+    fn panicked(&self, panic: &str) {
+        // The log may be what panicked.
+        let _ = contain(|| self.log(LogLevel::Warning, &format!("a bug in the profiler: {panic}")));
     }
 }
 

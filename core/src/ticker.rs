@@ -4,10 +4,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::clock;
+use crate::encoder::Encoder;
 use crate::measurements::CpuUsage;
-use crate::stream::Stream;
-use crate::threads::{Threads, lock};
+use crate::panics::contain;
+use crate::platform::clocks::monotonic_us;
+use crate::supply::{Supply, lock};
 
 /// Between two readings of CPU and memory.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
@@ -18,14 +19,32 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Before a first tick is due, the time to try whether a thread can be had.
 const PROVES_BEFORE_US: i64 = 1_000;
 
+/// What the ticker looks after while it records.
+pub(crate) trait Ticked: Send + Sync {
+    /// Different from all others'.
+    fn id(&self) -> u64;
+    /// Every 100 ms, with the share of the cores that this process used since.
+    fn tick(self: Arc<Self>, now_us: i64, cpu_usage: Option<f64>);
+    /// Between two ticks: something may be due.
+    fn nudge(&self, now_us: i64);
+    /// When to come back between two ticks.
+    fn next_look_us(&self) -> i64;
+    /// When the isolate is to be interrupted for the first tick of its samples, `None` when it was.
+    fn first_tick_due_us(&self) -> Option<i64>;
+    /// One of the above did.
+    fn panicked(&self, panic: &str);
+}
+
 pub(crate) struct Ticker {
+    supply: &'static Supply,
+    encoder: &'static Encoder,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    streams: Vec<Arc<Stream>>,
+    streams: Vec<Arc<dyn Ticked>>,
     thread: Option<JoinHandle<()>>,
     running: bool,
     /// A stream wants something before the next tick.
@@ -34,24 +53,24 @@ struct State {
 }
 
 impl State {
-    fn add(&mut self, stream: &Arc<Stream>) {
-        if !self.streams.iter().any(|other| Arc::ptr_eq(other, stream)) {
-            self.streams.push(stream.clone());
+    fn add(&mut self, stream: Arc<dyn Ticked>) {
+        if !self.streams.iter().any(|other| other.id() == stream.id()) {
+            self.streams.push(stream);
         }
     }
 }
 
 impl Ticker {
-    pub(crate) fn new() -> Self {
-        Self { state: Mutex::default(), changed: Condvar::new() }
+    pub(crate) fn new(supply: &'static Supply, encoder: &'static Encoder) -> Self {
+        Self { supply, encoder, state: Mutex::default(), changed: Condvar::new() }
     }
 
     /// Ticks a stream every 100 ms until [`Ticker::unregister`].
-    pub(crate) fn register(&self, threads: &'static Threads, stream: &Arc<Stream>) -> std::io::Result<()> {
+    pub(crate) fn register(&'static self, stream: Arc<dyn Ticked>) -> std::io::Result<()> {
         let mut state = lock(&self.state);
         if !state.running {
             // A thread that lingered in vain before has returned by now, or is about to.
-            state.thread = Some(threads.spawn("sentry-ticker", move || threads.ticker.run(threads))?);
+            state.thread = Some(self.supply.spawn("sentry-ticker", || self.run())?);
             state.running = true;
         }
         state.add(stream);
@@ -59,7 +78,7 @@ impl Ticker {
     }
 
     /// As [`Ticker::register`], where that takes no new thread.
-    pub(crate) fn register_if_running(&self, stream: &Arc<Stream>) {
+    pub(crate) fn register_if_running(&self, stream: Arc<dyn Ticked>) {
         let mut state = lock(&self.state);
         if state.running {
             state.add(stream);
@@ -67,8 +86,8 @@ impl Ticker {
     }
 
     /// No tick begins after this; one may still be under way.
-    pub(crate) fn unregister(&self, stream: &Arc<Stream>) {
-        lock(&self.state).streams.retain(|other| !Arc::ptr_eq(other, stream));
+    pub(crate) fn unregister(&self, id: u64) {
+        lock(&self.state).streams.retain(|stream| stream.id() != id);
     }
 
     /// Has the ticker look when a stream wants something next: sooner than it knew.
@@ -102,7 +121,7 @@ impl Ticker {
         Held(lock(&self.state))
     }
 
-    fn run(&self, threads: &'static Threads) {
+    fn run(&'static self) {
         let mut cpu = CpuUsage::new();
         let mut last_needed = Instant::now();
         let mut reading = last_needed + TICK;
@@ -129,25 +148,31 @@ impl Ticker {
                 state.streams.clone()
             };
             // V8's thread is started anew for a first tick, exactly when that is due. Whether a thread can be had is tried just before.
-            let now_us = clock::monotonic_us();
+            let now_us = monotonic_us();
             let is_near = |at_us: i64| at_us - now_us <= PROVES_BEFORE_US;
             if streams.iter().filter_map(|stream| stream.first_tick_due_us()).any(is_near)
-                && !threads.are_just_proven(now_us)
+                && !self.supply.is_just_proven(now_us)
             {
-                let _ = threads.prove();
+                let _ = self.supply.prove();
             }
             let now = Instant::now();
-            let now_us = clock::monotonic_us();
+            let now_us = monotonic_us();
             // A host's callback may panic; the other streams go on.
-            let each = |act: &dyn Fn(&Arc<Stream>)| streams.iter().for_each(|stream| stream.guard(|| act(stream)));
+            let each = |act: &dyn Fn(&Arc<dyn Ticked>)| {
+                for stream in &streams {
+                    if let Err(panic) = contain(|| act(stream)) {
+                        stream.panicked(&panic);
+                    }
+                }
+            };
             if now >= reading {
-                threads.encoder.ensure(threads);
+                self.encoder.ensure();
                 // The next start need not try.
                 if streams.is_empty() {
-                    let _ = threads.prove();
+                    let _ = self.supply.prove();
                 }
                 let usage = cpu.read();
-                each(&|stream| stream.tick(now_us, usage));
+                each(&|stream| stream.clone().tick(now_us, usage));
                 reading = next_tick(reading, now);
             } else {
                 each(&|stream| stream.nudge(now_us));

@@ -267,10 +267,10 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
+    use crate::lifetime::Threads;
     use crate::session::options::{Chunk, SessionOptions};
     use crate::slice::Slice;
     use crate::stream::MAX_MARKS;
-    use crate::threads::Threads;
 
     const INTERVAL_US: i64 = 10_000;
     const SECOND_US: i64 = 1_000_000;

@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::options::{Chunk, SessionOptions};
 use crate::encode::{ChunkMeta, sample_v2};
+use crate::lifetime::Threads;
 use crate::panics::contain;
 use crate::profile::Profile;
 use crate::stream::{LogLevel, Logger};
-use crate::threads::Threads;
 use crate::ticker::TICK;
 
 /// With fewer samples a chunk is dropped.
@@ -99,7 +99,7 @@ impl Delivery {
                 return false;
             }
             // There may be no thread to do it yet, and no tick that starts one.
-            self.threads.encoder.ensure(self.threads);
+            self.threads.encoder.ensure();
             let look = now + TICK;
             self.delivered.wait_until(&mut output, deadline.map_or(look, |deadline| deadline.min(look)));
         }
@@ -179,7 +179,7 @@ impl Delivery {
                 let _ = contain(|| log(LogLevel::Warning, &format!("a chunk could not be delivered: {panic}")));
             }
         };
-        self.threads.encoder.submit(self.threads, Box::new(job));
+        self.threads.encoder.submit(Box::new(job));
     }
 
     fn deliver_next(self: &Arc<Self>) {
