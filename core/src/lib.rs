@@ -11,6 +11,7 @@ mod clock;
 pub mod encode;
 mod encoder;
 mod error;
+mod host;
 mod isolate_time;
 mod lifetime;
 mod measurements;
@@ -25,23 +26,21 @@ mod session;
 mod slice;
 mod source;
 mod stream;
-mod summons;
 mod supply;
 mod ticker;
 pub mod v8;
 mod window;
 
 pub use error::{Error, Unsupported};
+pub use host::{LogLevel, Logger, Waker};
 pub use isolate_time::IsolateTime;
 pub use platform::process;
 pub use profile::{Frame, FrameKind, Hotspot, Measurements, Point, Profile, ProfileBuilder, Sample, Stack, StackTotal};
 pub use profiler::{
-    DEFAULT_MAX_SAMPLES, DEFAULT_SAMPLING_INTERVAL_US, DISPOSE_TIMEOUT, Profiler, ProfilerOptions,
-    SAMPLING_INTERVAL_RANGE_US,
+    DEFAULT_MAX_SAMPLES, DEFAULT_SAMPLING_INTERVAL_US, Profiler, ProfilerOptions, SAMPLING_INTERVAL_RANGE_US,
 };
 pub use session::{
-    CHUNK_DURATION_RANGE, Chunk, DEFAULT_CHUNK_DURATION, DEFAULT_QUIET, Lifecycle, MIN_SAMPLES, Outcome, Session,
-    SessionOptions, SessionStats, Sink,
+    CHUNK_DURATION_RANGE, Chunk, DEFAULT_CHUNK_DURATION, DEFAULT_QUIET, DISPOSE_TIMEOUT, Lifecycle, MIN_SAMPLES,
+    Outcome, Session, SessionOptions, SessionStats, Sink,
 };
-pub use stream::{LogLevel, Logger, Waker};
 pub use supply::THREAD_STACK_BYTES;

@@ -6,19 +6,20 @@ use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
 use crate::clock::monotonic_us;
 use crate::error::Error;
+use crate::host::{Logger, Waker};
 use crate::isolate_time::IsolateTime;
 use crate::lifetime::Threads;
 use crate::profile::Profile;
 use crate::recorder::{Recorder, RecorderOptions, Recorders};
-use crate::session::{Delivery, Session, SessionOptions};
+use crate::session::{DISPOSE_TIMEOUT, Delivery, Session, SessionOptions};
 use crate::slice::Merge;
-use crate::stream::{Consumer, Input, Logger, Mark, Waker};
+use crate::stream::{Consumer, Input, Mark};
 use crate::v8::{Api, LoggingMode, Unsupported, V8};
 use crate::window::Window;
 
@@ -28,8 +29,6 @@ pub const DEFAULT_SAMPLING_INTERVAL_US: u32 = 10_101;
 pub const SAMPLING_INTERVAL_RANGE_US: std::ops::RangeInclusive<u32> = 100..=1_000_000;
 /// About 84 minutes at 99 Hz.
 pub const DEFAULT_MAX_SAMPLES: u32 = 500_000;
-/// How long disposing waits for chunks to be delivered.
-pub const DISPOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How an isolate is profiled.
 #[derive(Clone)]

@@ -16,10 +16,11 @@ use std::sync::atomic::Ordering;
 
 use crate::clock::monotonic_us;
 use crate::error::Error;
+use crate::host::{LogLevel, Logger, Waker};
 use crate::isolate_time::Stopwatch;
 use crate::lifetime::Threads;
 use crate::source::{Beginning, Circumstances, Entered, Home, RecordingId, START_US, Serve, Source};
-use crate::stream::{Consumer, Event, FinishedSlice, LogLevel, Logger, Mark, Stream, Waker};
+use crate::stream::{Consumer, Event, FinishedSlice, Mark, Stream};
 
 /// How long a slice runs on beside its successor, in sampling intervals.
 const OVERLAP_INTERVALS: i64 = 3;

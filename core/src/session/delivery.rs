@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::options::{Chunk, SessionOptions};
 use crate::encode::{ChunkMeta, sample_v2};
+use crate::host::{LogLevel, Logger};
 use crate::lifetime::Threads;
 use crate::panics::contain;
 use crate::profile::Profile;
-use crate::stream::{LogLevel, Logger};
 use crate::ticker::TICK;
 
 /// With fewer samples a chunk is dropped.

@@ -21,9 +21,11 @@ pub use self::options::{
 };
 use crate::clock::monotonic_us;
 use crate::error::Error;
-use crate::profiler::DISPOSE_TIMEOUT;
 use crate::recorder::Recorder;
 use crate::stream::{Event, Mark};
+
+/// How long disposing waits for chunks to be delivered.
+pub const DISPOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a call to a session did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! When an isolate's thread is needed, and how it is asked: by an interrupt of V8's, which is served while JavaScript
 //! runs, or by the host's waker, when none does.
 
+use crate::platform::clocks::monotonic_us;
 use crate::ticker::TICK;
 
 /// So long an isolate that runs JavaScript may take to serve an interrupt.
@@ -10,7 +11,7 @@ const WAKE_DISTANCE_US: i64 = TICK.as_micros() as i64;
 
 /// How the isolate's thread is to be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ask {
+pub(super) enum Ask {
     Nothing,
     Interrupt,
     Wake,
@@ -18,13 +19,13 @@ pub(crate) enum Ask {
 
 /// All that decides it. The times are the monotonic clock's.
 #[derive(Debug)]
-pub(crate) struct Summons {
+pub(super) struct Summons {
     /// Since when the running slice runs.
     slice_from_us: Option<i64>,
     /// How long a slice should be.
-    pub(crate) slice_us: i64,
+    pub(super) slice_us: i64,
     /// Where a consumer needs a slice to end.
-    pub(crate) boundary_us: i64,
+    pub(super) boundary_us: i64,
     /// When the thread is needed for anything else.
     other_due_us: i64,
     /// The running slice is to end, whenever it began.
@@ -36,7 +37,7 @@ pub(crate) struct Summons {
 }
 
 impl Summons {
-    pub(crate) fn new(slice_us: i64) -> Self {
+    pub(super) fn new(slice_us: i64) -> Self {
         Self {
             slice_from_us: None,
             slice_us,
@@ -49,17 +50,17 @@ impl Summons {
     }
 
     /// The running slice, and when the thread is needed for anything else.
-    pub(crate) fn plan(&mut self, slice_from_us: Option<i64>, other_due_us: i64) {
+    pub(super) fn plan(&mut self, slice_from_us: Option<i64>, other_due_us: i64) {
         (self.slice_from_us, self.other_due_us) = (slice_from_us, other_due_us);
     }
 
     /// No slice is to run any more.
-    pub(crate) fn end_all(&mut self) {
+    pub(super) fn end_all(&mut self) {
         self.over = true;
     }
 
     /// When a slice that began at `from_us` should end.
-    pub(crate) fn slice_due_us(&self, from_us: i64) -> i64 {
+    pub(super) fn slice_due_us(&self, from_us: i64) -> i64 {
         let due_us = from_us + self.slice_us;
         // One before this slice was its beginning's reason: the encoder tells the next one once it has read the slice
         // before.
@@ -76,7 +77,7 @@ impl Summons {
     }
 
     /// What to do now. On the grid of ticks an interrupt is requested in any case, since the heap is read in it.
-    pub(crate) fn decide(&mut self, now_us: i64, on_grid: bool) -> Ask {
+    pub(super) fn decide(&mut self, now_us: i64, on_grid: bool) -> Ask {
         let due = self.due_us() <= now_us;
         match self.asked_us {
             None if due || on_grid => {
@@ -89,7 +90,7 @@ impl Summons {
     }
 
     /// When to decide again, unless a tick comes first; always after what was decided last.
-    pub(crate) fn next_look_us(&self) -> i64 {
+    pub(super) fn next_look_us(&self) -> i64 {
         let due_us = self.due_us();
         self.asked_us.map_or(due_us, |asked_us| due_us.max(self.may_wake_us(asked_us)))
     }
@@ -101,13 +102,52 @@ impl Summons {
     }
 
     /// The waker has returned.
-    pub(crate) fn woken(&mut self, now_us: i64) {
+    pub(super) fn woken(&mut self, now_us: i64) {
         self.woken_us = Some(now_us);
     }
 
     /// The interrupt has come.
-    pub(crate) fn served(&mut self) {
+    pub(super) fn served(&mut self) {
         self.asked_us = None;
+    }
+}
+
+/// An interrupt that serves its purpose only if it comes right when it is wanted.
+#[derive(Default)]
+pub(super) struct FirstTick {
+    wanted_us: Option<i64>,
+    asked_us: Option<i64>,
+}
+
+impl FirstTick {
+    /// What the isolate is to be interrupted for now, which is said once.
+    pub(super) fn ask(&mut self, now_us: i64) -> Option<i64> {
+        let due_us = self.wanted_us.filter(|&at_us| self.asked_us.is_none() && now_us >= at_us)?;
+        self.asked(due_us);
+        Some(due_us)
+    }
+
+    /// Said before the interrupt is requested and again afterwards: the ticker may have been kept from its core in between.
+    pub(super) fn asked(&mut self, wanted_us: i64) {
+        if self.wanted_us == Some(wanted_us) {
+            self.asked_us = Some(monotonic_us());
+        }
+    }
+
+    /// When the isolate is to be interrupted, `None` when it was.
+    pub(super) fn due_us(&self) -> Option<i64> {
+        self.wanted_us.filter(|_| self.asked_us.is_none())
+    }
+
+    /// When it was.
+    pub(super) fn asked_us(&self) -> Option<i64> {
+        self.asked_us
+    }
+
+    pub(super) fn want(&mut self, at_us: Option<i64>) {
+        if self.wanted_us != at_us {
+            *self = Self { wanted_us: at_us, asked_us: None };
+        }
     }
 }
 

@@ -1,0 +1,178 @@
+//! What goes from an isolate's thread to whoever drains its stream.
+
+use std::collections::VecDeque;
+
+use crate::clock::Clock;
+use crate::measurements::Reading;
+use crate::slice::Slice;
+use crate::source::{Circumstances, Raw};
+
+/// Slices that may wait for the encoder; each holds memory of its source.
+const MAX_QUEUED_SLICES: usize = 32;
+/// Ends and beginnings of a consumer's spans that may wait before stretches are joined.
+pub(crate) const MAX_MARKS: usize = 1 << 14;
+/// A recording of the source that has ended.
+pub(crate) struct FinishedSlice {
+    pub(crate) raw: Box<dyn Raw>,
+    /// The stretch it stands for: samples outside of it belong to its neighbours.
+    pub(crate) from_us: i64,
+    pub(crate) to_us: i64,
+    pub(crate) circumstances: Circumstances,
+    /// Nothing records after it.
+    pub(crate) last: bool,
+}
+
+/// What moves a consumer, in time order; the time is the monotonic clock's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// Samples are wanted from here on.
+    Active(i64),
+    /// They are not.
+    Idle(i64),
+    /// What was collected up to here is to be handed out.
+    Flush(i64),
+    /// They are not, and what was collected is to be handed out.
+    End(i64),
+}
+
+impl Mark {
+    pub(crate) fn time_us(self) -> i64 {
+        match self {
+            Self::Active(at) | Self::Idle(at) | Self::Flush(at) | Self::End(at) => at,
+        }
+    }
+}
+
+/// Adds a mark to those that wait, in bounded memory.
+pub(crate) fn push_mark(marks: &mut VecDeque<Mark>, mark: Mark) {
+    // So many spans between two slices that their gaps hold no sample: the gap is given up, not the memory.
+    if marks.len() >= MAX_MARKS && matches!((marks.back(), mark), (Some(Mark::Idle(_)), Mark::Active(_))) {
+        marks.pop_back();
+    } else {
+        marks.push_back(mark);
+    }
+}
+
+/// The stream up to `to_us`, following what the consumer has seen before.
+pub(crate) struct Input<'a> {
+    /// The samples of the stretch, and whatever else V8's recording held.
+    pub(crate) slice: &'a Slice,
+    pub(crate) from_us: i64,
+    pub(crate) to_us: i64,
+    /// Nothing records after it, for now.
+    pub(crate) last: bool,
+    /// Those before `to_us`, in time order.
+    pub(crate) readings: &'a [Reading],
+    pub(crate) clock: &'a Clock,
+}
+
+/// Takes samples from the stream, on whichever thread drains it.
+pub(crate) trait Consumer: Send {
+    fn mark(&mut self, mark: Mark);
+    fn input(&mut self, input: &Input<'_>);
+    /// Nothing more is wanted.
+    fn is_done(&self) -> bool;
+    /// When a slice must end, so that what it has can be handed out on time.
+    fn boundary_us(&self) -> i64 {
+        i64::MAX
+    }
+}
+
+pub(crate) enum Event {
+    Attach(u64, Box<dyn Consumer>),
+    Detach(u64),
+    Slice(FinishedSlice),
+    /// Time has passed up to here and nothing recorded.
+    Quiet(i64),
+    /// Every consumer is to hand out what it has.
+    EndAll(i64),
+}
+
+/// What waits to be drained.
+#[derive(Default)]
+pub(super) struct Queue {
+    events: VecDeque<Event>,
+    slices: usize,
+    /// What moves each consumer, for as long as it was not passed on to it. Not among the events: a consumer goes by a
+    /// mark's time, and here they can be joined.
+    marks: Vec<(u64, VecDeque<Mark>)>,
+}
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.marks.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.events.len() + self.marks.iter().map(|(_, marks)| marks.len()).sum::<usize>()
+    }
+
+    /// Adds an event. Where too many slices wait the oldest one gives way: returns what it recorded.
+    pub(super) fn push(&mut self, event: Event) -> Option<Box<dyn Raw>> {
+        let mut dropped = None;
+        match event {
+            Event::Slice(_) => {
+                self.slices += 1;
+                dropped = if self.slices > MAX_QUEUED_SLICES { self.drop_oldest_slice() } else { None };
+            }
+            // It says all that the one before it says.
+            Event::Quiet(_) if matches!(self.events.back(), Some(Event::Quiet(_))) => drop(self.events.pop_back()),
+            _ => {}
+        }
+        self.events.push_back(event);
+        dropped
+    }
+
+    /// Its time has passed all the same.
+    fn drop_oldest_slice(&mut self) -> Option<Box<dyn Raw>> {
+        let at = self.events.iter().position(|event| matches!(event, Event::Slice(_)))?;
+        let Some(Event::Slice(slice)) = self.events.remove(at) else { return None };
+        let before = at.checked_sub(1).and_then(|before| self.events.get_mut(before));
+        match before {
+            Some(Event::Quiet(to_us)) => *to_us = slice.to_us,
+            _ => self.events.insert(at, Event::Quiet(slice.to_us)),
+        }
+        self.slices -= 1;
+        Some(slice.raw)
+    }
+
+    pub(super) fn mark(&mut self, consumer: u64, mark: Mark) {
+        match self.marks.iter_mut().find(|(id, _)| *id == consumer) {
+            Some((_, marks)) => push_mark(marks, mark),
+            None => self.marks.push((consumer, VecDeque::from([mark]))),
+        }
+    }
+
+    /// The next event, and the marks of the consumers that are known: those of one that is still to be attached wait, until no
+    /// event is left.
+    pub(super) fn next(&mut self, is_known: impl Fn(u64) -> bool) -> (Option<Event>, Vec<(u64, VecDeque<Mark>)>) {
+        let event = self.events.pop_front();
+        if let Some(Event::Slice(_)) = event {
+            self.slices -= 1;
+        }
+        let marks = std::mem::take(&mut self.marks).into_iter();
+        let (known, unknown) = marks.partition(|(id, _)| event.is_none() || is_known(*id));
+        self.marks = unknown;
+        (event, known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_that_wait_are_joined_and_the_last_state_is_right() {
+        let mut marks = VecDeque::new();
+        for span in 0..1_000_000 {
+            push_mark(&mut marks, Mark::Active(span * 2));
+            push_mark(&mut marks, Mark::Idle(span * 2 + 1));
+        }
+        assert!(marks.len() <= MAX_MARKS + 1, "{}", marks.len());
+        assert_eq!(marks.back(), Some(&Mark::Idle(1_999_999)));
+        assert!(marks.iter().map(|mark| mark.time_us()).is_sorted());
+        let active = |mark: &Mark| matches!(mark, Mark::Active(_));
+        assert!(marks.iter().zip(marks.iter().skip(1)).all(|(one, two)| active(one) != active(two)));
+    }
+}
