@@ -1,0 +1,124 @@
+//! What is due on the isolate's thread, in an interrupt or whenever the host has time.
+
+use std::rc::Weak;
+use std::sync::atomic::Ordering;
+
+use super::{RECORDERS, Recorder, State};
+use crate::clock::monotonic_us;
+use crate::host::LogLevel;
+use crate::source::{Home, Serve, Source};
+
+/// How long a slice runs on beside its successor, in sampling intervals.
+const OVERLAP_INTERVALS: i64 = 3;
+
+impl Recorder {
+    /// What is due on the isolate's thread: bounded work, whatever records.
+    pub(crate) fn maintain(&self) {
+        self.maintain_in(false);
+    }
+
+    fn maintain_in(&self, interrupt: bool) {
+        // An interrupt may come in the middle of a call of ours that runs JavaScript: the next one will do.
+        let Ok(mut state) = self.state.try_borrow_mut() else { return };
+        let _busy = self.busy.lap();
+        if !state.source.as_deref().is_some_and(Source::is_entered) {
+            return;
+        }
+        let now_us = monotonic_us();
+        let sensible = self.stream.broken().is_none();
+        if !state.waiting.is_empty() && !state.suspended && sensible {
+            // Where V8 refuses they go on waiting.
+            let _ = self.try_begin(&mut state, now_us, false);
+        }
+        if interrupt && sensible && state.rhythm.first_us().is_some_and(|first_us| now_us >= first_us) {
+            self.tick_first(&mut state, now_us);
+            self.plan(&state);
+            if state.rhythm.first_us().is_some() {
+                self.stream.threads.ticker.hurry();
+            }
+            return;
+        }
+        // One thing at a time, so that no block is the sum of several; but finished profiles must not pile up.
+        let moved_on = self.move_on(&mut state, now_us);
+        if moved_on {
+            self.stream.schedule();
+        }
+        if !moved_on || self.stream.captured_count() > 1 {
+            self.reclaim(&state, 1);
+        }
+        if state.running.is_some() && state.heap_due_us.is_none_or(|due_us| now_us >= due_us) {
+            self.read_heap(&mut state, now_us);
+        }
+        self.plan(&state);
+    }
+
+    /// Does the first thing that is due with the running slices; answers whether there was any.
+    fn move_on(&self, state: &mut State, now_us: i64) -> bool {
+        if state.closing.is_some_and(|(_, at_us)| now_us - at_us >= self.overlap_us()) {
+            self.finish_closing(state);
+            return true;
+        }
+        let Some(running) = state.running else { return false };
+        let unwanted = state.holds == 0 && now_us >= state.linger_until_us;
+        if unwanted || self.stream.broken().is_some() {
+            self.end(state);
+        } else if self.stream.stalled.swap(false, Ordering::Relaxed) {
+            self.stream.log(LogLevel::Debug, "V8 has sampled nothing for a while: its sampling thread is started anew");
+            self.restart(state, false);
+        } else if now_us >= self.stream.slice_due_us(running.from_us) {
+            self.cut(state);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Frees what recordings held that were captured.
+    pub(crate) fn reclaim_all(&self) {
+        self.reclaim(&self.state.borrow(), usize::MAX);
+    }
+
+    pub(super) fn reclaim(&self, state: &State, at_most: usize) {
+        let Some(source) = state.source.as_deref() else { return };
+        for raw in std::iter::from_fn(|| self.stream.take_captured()).take(at_most) {
+            self.busy.deleting(|| raw.reclaim(Home::of(source)));
+        }
+    }
+
+    /// Says when this thread is needed next.
+    pub(super) fn plan(&self, state: &State) {
+        let mut due_us = i64::MAX;
+        if state.running.is_some() && state.holds == 0 {
+            due_us = state.linger_until_us;
+        }
+        if let Some((_, at_us)) = state.closing {
+            due_us = due_us.min(at_us + self.overlap_us());
+        }
+        if self.stream.captured_count() > 0 {
+            due_us = 0;
+        }
+        self.stream.want_first_tick(state.rhythm.first_us());
+        if let Some(retry_us) = state.waiting.retry_us() {
+            due_us = due_us.min(retry_us);
+        }
+        self.stream.plan(state.running.map(|running| running.from_us), due_us);
+    }
+
+    fn overlap_us(&self) -> i64 {
+        OVERLAP_INTERVALS * i64::from(self.stream.interval_us)
+    }
+}
+
+/// The recorders of the thread that an interrupt comes on.
+pub(crate) struct Recorders;
+
+impl Serve for Recorders {
+    fn serve(stream: u64) {
+        let known = RECORDERS.try_with(|recorders| recorders.try_borrow().ok()?.get(&stream).and_then(Weak::upgrade));
+        let Some(recorder) = known.ok().flatten().filter(|recorder| !recorder.is_foreign()) else { return };
+        recorder.stream.guard(|| {
+            recorder.stream.served();
+            recorder.maintain_in(true);
+        });
+    }
+}

@@ -1,0 +1,172 @@
+//! When ticks come, and when the first one does.
+//!
+//! V8's thread ticks first an interval after it was started, so of work that begins when recording does, it would always miss what
+//! runs then, and meet the rest at the same places. So once, at a moment of the first interval that has nothing to do with the program,
+//! V8's thread is started anew in an interrupt: the sample that V8 takes in there is the first tick, and the others follow from then
+//! on. When nothing runs at that moment, it is tried again an interval later; V8's own ticks count meanwhile where JavaScript cannot be
+//! interrupted.
+
+/// JavaScript that runs serves an interrupt sooner. What serves it later was not running when it was asked for.
+const PROMPT_US: i64 = 200;
+/// How long after they ended ticks go on as they were. Longer pauses are at random anyway, unless they are a timer's.
+const GO_ON_US: i64 = 500_000;
+/// So many intervals later V8's ticks have drifted from the program's beginnings by themselves.
+const TRIES: usize = 100;
+
+/// The ticks of one stream, as far as they are known; times are the monotonic clock's.
+#[derive(Default)]
+pub(super) struct Rhythm {
+    /// When V8's thread is to be started anew, so that its ticks are not bound to the program's beginnings.
+    first_us: Option<i64>,
+    /// From when JavaScript could have been interrupted until then: V8's own ticks do not count.
+    muted: Vec<(i64, i64)>,
+    /// When V8's thread ticked last, or would have; the others are intervals apart.
+    tick_us: Option<i64>,
+    /// When the last recording was stopped.
+    ended_us: i64,
+}
+
+impl Rhythm {
+    /// Chooses when V8's thread is started anew: where its ticks would have gone on when they ended just now, else at random.
+    /// Not by whether they met something: work that was met would be met more often.
+    pub(super) fn plan(&mut self, now_us: i64, interval_us: i64) {
+        let goes_on = now_us - self.ended_us < GO_ON_US;
+        let tick_us = self.tick_us.filter(|_| goes_on).unwrap_or_else(|| now_us - scramble(now_us, interval_us));
+        let first_us = next_tick_us(tick_us, now_us, interval_us);
+        self.tick_us = Some(first_us);
+        self.first_us = Some(first_us);
+    }
+
+    /// When V8's thread is to be started anew, `None` when it was.
+    pub(super) fn first_us(&self) -> Option<i64> {
+        self.first_us
+    }
+
+    /// There is no first tick to come.
+    pub(super) fn give_up(&mut self) {
+        self.first_us = None;
+    }
+
+    /// An interrupt for the first tick has come. Returns whether what runs is what ran when it was asked for: the tick is taken now.
+    /// Else it is tried again.
+    pub(super) fn is_prompt(&mut self, asked_us: i64, now_us: i64, interval_us: i64) -> bool {
+        let Some(first_us) = self.first_us.take() else { return false };
+        if now_us - asked_us <= PROMPT_US {
+            return true;
+        }
+        if self.muted.len() < TRIES {
+            let next_us = next_tick_us(first_us, now_us, interval_us);
+            self.first_us = Some(next_us);
+            self.muted.push((now_us, next_us));
+        }
+        false
+    }
+
+    /// The first tick was taken.
+    pub(super) fn began(&mut self, now_us: i64) {
+        self.tick_us = Some(now_us);
+    }
+
+    /// A recording was stopped, in which V8 had sampled last at that time.
+    pub(super) fn stopped(&mut self, now_us: i64, last_us: Option<i64>) {
+        self.ended_us = now_us;
+        // Before the first tick those of V8's thread are bound to where it was started.
+        if self.first_us.is_none() && last_us.is_some() {
+            self.tick_us = last_us;
+        }
+    }
+
+    pub(super) fn muted(&self) -> &[(i64, i64)] {
+        &self.muted
+    }
+
+    /// No recording runs that they were of.
+    pub(super) fn unmute(&mut self) {
+        self.muted.clear();
+    }
+
+    #[cfg(test)]
+    pub(super) fn tick_us(&self) -> Option<i64> {
+        self.tick_us
+    }
+}
+
+/// The first tick after a moment, of ticks an interval apart of which one is known.
+fn next_tick_us(tick_us: i64, now_us: i64, interval_us: i64) -> i64 {
+    now_us + interval_us - (now_us - tick_us).rem_euclid(interval_us)
+}
+
+/// A number below `limit` that has nothing to do with the given one (SplitMix64's last step).
+fn scramble(seed: i64, limit: i64) -> i64 {
+    let mixed = (seed as u64 ^ (seed as u64 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((mixed ^ (mixed >> 31)) % limit as u64) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL_US: i64 = 10_000;
+
+    #[test]
+    fn the_first_tick_is_at_random_and_within_an_interval() {
+        let firsts: Vec<_> = (0..1_000)
+            .map(|at| {
+                let now_us = 1_000_000_000 + at * 1_000_003;
+                let mut rhythm = Rhythm::default();
+                rhythm.plan(now_us, INTERVAL_US);
+                rhythm.first_us().unwrap() - now_us
+            })
+            .collect();
+        assert!(firsts.iter().all(|first_us| (1..=INTERVAL_US).contains(first_us)));
+        let early = firsts.iter().filter(|&&first_us| first_us <= INTERVAL_US / 2).count();
+        assert!((420..=580).contains(&early), "{early} of 1,000 in the first half");
+    }
+
+    #[test]
+    fn ticks_go_on_where_they_ended_just_now() {
+        let mut rhythm = Rhythm::default();
+        rhythm.plan(1_000_000, INTERVAL_US);
+        rhythm.give_up();
+        rhythm.stopped(1_050_000, Some(1_043_000));
+        rhythm.plan(1_052_000, INTERVAL_US);
+        assert_eq!(rhythm.first_us(), Some(1_053_000));
+        // Stopped before its first tick: V8's own, which are bound to the start, change nothing.
+        rhythm.stopped(1_090_000, Some(1_089_999));
+        rhythm.plan(1_091_000, INTERVAL_US);
+        assert_eq!(rhythm.first_us(), Some(1_093_000));
+        // After a long pause it is another one.
+        rhythm.stopped(1_100_000, None);
+        rhythm.plan(2_000_000, INTERVAL_US);
+        assert_ne!(rhythm.first_us().unwrap() % INTERVAL_US, 3_000);
+    }
+
+    #[test]
+    fn an_interrupt_that_comes_late_mutes_until_the_next_try() {
+        let mut rhythm = Rhythm::default();
+        rhythm.plan(1_000_000, INTERVAL_US);
+        let first_us = rhythm.first_us().unwrap();
+        assert!(!rhythm.is_prompt(first_us, first_us + 25_000, INTERVAL_US));
+        assert_eq!(rhythm.first_us(), Some(first_us + 30_000));
+        assert_eq!(rhythm.muted(), [(first_us + 25_000, first_us + 30_000)]);
+        assert!(rhythm.is_prompt(first_us + 30_000, first_us + 30_000 + PROMPT_US, INTERVAL_US));
+        assert_eq!(rhythm.first_us(), None);
+        rhythm.began(first_us + 30_200);
+        assert_eq!(rhythm.tick_us(), Some(first_us + 30_200));
+        assert!(!rhythm.is_prompt(0, 0, INTERVAL_US), "it was taken");
+        rhythm.unmute();
+        assert_eq!(rhythm.muted(), []);
+    }
+
+    #[test]
+    fn what_is_never_interrupted_keeps_the_rhythm_of_v8() {
+        let mut rhythm = Rhythm::default();
+        rhythm.plan(0, INTERVAL_US);
+        let tries = std::iter::from_fn(|| {
+            let first_us = rhythm.first_us()?;
+            Some(rhythm.is_prompt(first_us, first_us + 9_000, INTERVAL_US))
+        });
+        assert_eq!(tries.take(1_000).count(), TRIES + 1);
+    }
+}

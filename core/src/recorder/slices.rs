@@ -1,0 +1,216 @@
+//! The running slice and the one before it: how they begin, follow each other and end.
+
+use super::{Recorder, Running, State};
+use crate::clock::monotonic_us;
+use crate::error::Error;
+use crate::host::LogLevel;
+use crate::source::{Beginning, Circumstances, Entered, RecordingId, START_US};
+use crate::stream::{Event, FinishedSlice, Mark};
+
+/// Ticks are 100 ms apart; what is asked for in between need not read the heap.
+const HEAP_INTERVAL_US: i64 = 60_000;
+
+impl Recorder {
+    pub(super) fn read_heap(&self, state: &mut State, now_us: i64) {
+        let Some(source) = &state.source else { return };
+        self.stream.set_heap_bytes(source.heap_bytes());
+        let first = state.heap_due_us.replace(now_us + HEAP_INTERVAL_US).is_none();
+        // It is told for the stream's beginning, which lies in the window of whoever began it.
+        if let Some(running) = state.running.filter(|_| first) {
+            self.stream.push_heap_reading(running.from_us);
+        }
+    }
+
+    /// What ends before an interrupt came has a reading of the heap, too.
+    pub(super) fn read_heap_once(&self, state: &mut State) {
+        if state.running.is_some() && state.heap_due_us.is_none() {
+            self.read_heap(state, monotonic_us());
+        }
+    }
+
+    pub(super) fn start(state: &State) -> Result<RecordingId, Error> {
+        let source = state.source.as_deref().ok_or(Error::Closed)?;
+        source.start(Entered::check(source).ok_or(Error::WrongThread)?)
+    }
+
+    /// Begins for those that wait; answers whether it does. The log hears of a refusal once, and of its end.
+    pub(super) fn try_begin(&self, state: &mut State, now_us: i64, insist: bool) -> Result<bool, Error> {
+        if !insist && !state.waiting.may_try(now_us) {
+            // Whoever came last is looked after as well.
+            self.stream.threads.ticker.register_if_running(self.stream.clone());
+            self.plan(state);
+            return Ok(false);
+        }
+        match self.begin(state, now_us) {
+            Ok(()) => Ok(true),
+            Err(Error::Thread(why)) => {
+                if state.waiting.refuse(now_us) {
+                    let error = Error::Thread(why);
+                    self.stream
+                        .log(LogLevel::Warning, &format!("nothing is recorded for now, it is tried again: {error}"));
+                }
+                self.plan(state);
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn begin(&self, state: &mut State, from_us: i64) -> Result<(), Error> {
+        self.stream.clock.observe();
+        self.have_threads(state, from_us)?;
+        let id = match Self::start(state) {
+            Ok(id) => {
+                self.stream.threads.supply.taken();
+                id
+            }
+            Err(error) => {
+                self.stream.threads.ticker.unregister(self.stream.id);
+                return Err(error);
+            }
+        };
+        let beginning = Beginning::HostCall(monotonic_us());
+        state.running = Some(Running { id, from_us, beginning });
+        self.plan_first_tick(state);
+        state.heap_due_us = None;
+        self.stream.forget_heap();
+        let (waited, were_refused) = state.waiting.end();
+        if were_refused {
+            self.stream.log(LogLevel::Debug, "a thread could be had again: recording begins");
+        }
+        waited.into_iter().for_each(|consumer| self.mark(consumer, Mark::Active(from_us)));
+        self.plan(state);
+        self.stream.threads.ticker.hurry();
+        Ok(())
+    }
+
+    /// The ticker's, and one for V8: from V8 13.6 on (Node 24) it ends the process where it gets none.
+    pub(super) fn have_threads(&self, state: &State, now_us: i64) -> Result<(), Error> {
+        let threads = self.stream.threads;
+        threads.ticker.register(self.stream.clone())?;
+        if !threads.supply.is_proven(now_us)
+            && let Err(error) = threads.supply.prove()
+        {
+            // The ticker looks after those that wait, and after nobody else.
+            if state.holds == 0 {
+                threads.ticker.unregister(self.stream.id);
+            }
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Starts the next slice; the one before runs on for a while.
+    pub(super) fn cut(&self, state: &mut State) {
+        self.read_heap_once(state);
+        self.finish_closing(state);
+        let Some(running) = state.running else { return };
+        match Self::start(state) {
+            Ok(id) => {
+                // Both hold every sample around this moment: the new one has begun, the old one goes on.
+                let at_us = monotonic_us();
+                state.running = Some(Running { id, from_us: at_us, beginning: Beginning::Overlap });
+                state.closing = Some((running, at_us));
+            }
+            Err(error) => self.stream.log(LogLevel::Warning, &format!("the slice goes on: {error}")),
+        }
+    }
+
+    pub(super) fn finish_closing(&self, state: &mut State) {
+        if let Some((slice, at_us)) = state.closing.take() {
+            self.stop_slice(state, slice, at_us, false);
+        }
+    }
+
+    /// Stops the stream.
+    pub(super) fn end(&self, state: &mut State) {
+        self.read_heap_once(state);
+        self.finish_closing(state);
+        if let Some(running) = state.running.take() {
+            self.stop_slice(state, running, monotonic_us(), true);
+            state.rhythm.give_up();
+            state.rhythm.unmute();
+            self.stream.clock.observe();
+            self.stream.threads.supply.proven(monotonic_us());
+        }
+        self.stream.threads.ticker.unregister(self.stream.id);
+        self.plan(state);
+        self.stream.schedule();
+    }
+
+    /// Stops all recordings, which ends V8's sampling thread, and starts anew, with a tick or to have one soon. Answers
+    /// whether it does: what runs goes on where the system may give no other thread.
+    pub(super) fn restart(&self, state: &mut State, with_tick: bool) -> bool {
+        // The kernel takes a while to see that a thread has ended, so that the old one's place does not suffice. For a tick the ticker
+        // has just seen to it.
+        let supply = self.stream.threads.supply;
+        let has_thread = if with_tick { supply.is_just_proven(monotonic_us()) } else { supply.prove().is_ok() };
+        if !has_thread {
+            return false;
+        }
+        self.finish_closing(state);
+        if let Some(running) = state.running.take() {
+            self.stop_slice(state, running, monotonic_us(), false);
+        }
+        state.rhythm.unmute();
+        let from_us = monotonic_us();
+        match Self::start(state) {
+            Ok(id) => {
+                self.stream.threads.supply.taken();
+                // V8's thread says that it runs before it looks at the clock, and may be kept from that for as long as this one runs on.
+                std::thread::yield_now();
+                let beginning = if with_tick { Beginning::Tick } else { Beginning::Anew };
+                state.running = Some(Running { id, from_us, beginning });
+                if !with_tick {
+                    self.plan_first_tick(state);
+                    self.stream.threads.ticker.hurry();
+                }
+            }
+            Err(error) => {
+                state.rhythm.give_up();
+                self.stream.threads.ticker.unregister(self.stream.id);
+                self.stream.log(LogLevel::Warning, &format!("profiling ends: {error}"));
+            }
+        }
+        true
+    }
+
+    /// When it is stopped, V8's thread ticks once more, out of turn and inside of our call: `to_us` is before that.
+    ///
+    /// The encoder is to be woken when V8 is done with: it would compete with V8's threads for a core.
+    pub(super) fn stop_slice(&self, state: &mut State, slice: Running, to_us: i64, last: bool) {
+        let Some(source) = &state.source else { return };
+        match source.stop(slice.id) {
+            Some(raw) => {
+                let Running { from_us, beginning, .. } = slice;
+                let last_us = raw.last_sample_us(to_us).filter(|last_us| *last_us - from_us > START_US);
+                state.rhythm.stopped(monotonic_us(), last_us);
+                let circumstances = Circumstances {
+                    beginning,
+                    muted: state.rhythm.muted().to_vec(),
+                    interval_us: self.stream.interval_us,
+                };
+                self.stream.push(Event::Slice(FinishedSlice { raw, from_us, to_us, circumstances, last }));
+            }
+            None => {
+                self.stream.log(LogLevel::Warning, "V8 lost a recording: its samples are missing");
+                self.stream.push(Event::Quiet(to_us));
+            }
+        }
+    }
+
+    pub(super) fn plan_first_tick(&self, state: &mut State) {
+        if !self.starts_are_dear {
+            state.rhythm.plan(monotonic_us(), self.stream.interval_us.into());
+        }
+    }
+
+    /// In an interrupt, after the first tick was due: starts V8's thread anew with a tick if what runs is what ran then.
+    pub(super) fn tick_first(&self, state: &mut State, now_us: i64) {
+        // Another interrupt came first: that of the tick is on its way.
+        let Some(asked_us) = self.stream.first_tick_asked_us() else { return };
+        if state.rhythm.is_prompt(asked_us, now_us, self.stream.interval_us.into()) && self.restart(state, true) {
+            state.rhythm.began(now_us);
+        }
+    }
+}
