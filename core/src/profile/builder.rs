@@ -1,0 +1,182 @@
+//! [`ProfileBuilder`]: merges what is equal.
+
+use rustc_hash::FxHashMap;
+
+use super::{Frame, Measurements, Profile, Sample, Stack};
+
+/// Builds a [`Profile`] and merges equal frames and stacks on the way.
+#[derive(Debug, Default)]
+pub struct ProfileBuilder {
+    frames: Vec<Frame>,
+    frame_ids: FxHashMap<Frame, u32>,
+    stacks: Vec<Stack>,
+    stack_ids: FxHashMap<Stack, u32>,
+    samples: Vec<Sample>,
+    measurements: Measurements,
+    max_samples: Option<usize>,
+    idle_samples: usize,
+    dropped_samples: u64,
+}
+
+impl ProfileBuilder {
+    /// An empty profile without a limit.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty profile that keeps the first `max_samples` samples, idle ones aside, and counts the others as dropped.
+    pub fn with_max_samples(max_samples: usize) -> Self {
+        Self { max_samples: Some(max_samples), ..Self::default() }
+    }
+
+    /// The index of a frame, the same for equal frames.
+    pub fn frame(&mut self, frame: &Frame) -> u32 {
+        if let Some(&id) = self.frame_ids.get(frame) {
+            return id;
+        }
+        if frame.function.is_empty() {
+            return self.frame(&Frame { function: "<anonymous>".into(), ..frame.clone() });
+        }
+        let id = self.frames.len() as u32;
+        self.frames.push(frame.clone());
+        self.frame_ids.insert(frame.clone(), id);
+        id
+    }
+
+    /// The index of the stack that calls `frame` from `parent`, the same for equal stacks.
+    ///
+    /// # Panics
+    /// When an index did not come from this builder.
+    pub fn stack(&mut self, parent: Option<u32>, frame: u32) -> u32 {
+        assert!((frame as usize) < self.frames.len(), "frame {frame} is not of this builder");
+        assert!(parent.is_none_or(|p| (p as usize) < self.stacks.len()), "stack {parent:?} is not of this builder");
+        let stack = Stack { parent, frame };
+        // Most stacks call one function only, whose stack was added next: no need to ask the large map.
+        let first = parent.map_or(0, |parent| parent + 1);
+        if self.stacks.get(first as usize) == Some(&stack) {
+            return first;
+        }
+        let next = self.stacks.len() as u32;
+        let id = *self.stack_ids.entry(stack).or_insert(next);
+        if id == next {
+            self.stacks.push(stack);
+        }
+        id
+    }
+
+    /// How many frames a stack has.
+    pub fn depth(&self, stack: u32) -> u32 {
+        std::iter::successors(Some(stack), |&at| self.stacks[at as usize].parent).count() as u32
+    }
+
+    /// Whether the maximum of samples is reached.
+    pub fn is_full(&self) -> bool {
+        self.max_samples.is_some_and(|max| self.active_samples() >= max)
+    }
+
+    /// Counts a sample that is not kept.
+    pub fn drop_sample(&mut self) {
+        self.dropped_samples += 1;
+    }
+
+    /// Adds an idle sample, which ends what the sample before it ran. The maximum does not count it.
+    pub fn idle(&mut self, time_us: i64) {
+        self.samples.push(Sample { time_us, stack: None });
+        self.idle_samples += 1;
+    }
+
+    /// Adds a sample; `stack` is an index from [`ProfileBuilder::stack`], or `None` for an idle sample.
+    ///
+    /// # Panics
+    /// When the index did not come from this builder.
+    pub fn sample(&mut self, time_us: i64, stack: Option<u32>) {
+        assert!(stack.is_none_or(|s| (s as usize) < self.stacks.len()), "stack {stack:?} is not of this builder");
+        if stack.is_none() {
+            self.idle(time_us);
+        } else if self.is_full() {
+            self.drop_sample();
+        } else {
+            self.samples.push(Sample { time_us, stack });
+        }
+    }
+
+    /// How many samples there are, idle samples aside.
+    pub fn active_samples(&self) -> usize {
+        self.samples.len() - self.idle_samples
+    }
+
+    /// The frames so far.
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// The samples so far, in the order in which they were added.
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// Where readings are added.
+    pub fn measurements_mut(&mut self) -> &mut Measurements {
+        &mut self.measurements
+    }
+
+    /// The finished profile; samples and readings are put in time order (V8's time stamps may step back by some µs).
+    pub fn finish(self, start_us: i64, end_us: i64, interval_us: u32) -> Profile {
+        let Self { frames, stacks, mut samples, mut measurements, dropped_samples, .. } = self;
+        samples.sort_by_key(|s| s.time_us);
+        measurements.cpu_usage.sort_by_key(|p| p.time_us);
+        measurements.memory_footprint.sort_by_key(|p| p.time_us);
+        Profile { start_us, end_us, interval_us, frames, stacks, samples, measurements, dropped_samples }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::FrameKind;
+
+    fn frame(name: &str) -> Frame {
+        Frame { function: name.into(), file: "/a.js".into(), line: 1, column: 1, kind: FrameKind::Script, in_app: true }
+    }
+
+    #[test]
+    fn a_function_without_a_name_is_anonymous() {
+        let mut builder = ProfileBuilder::new();
+        assert_eq!(builder.frame(&frame("")), builder.frame(&frame("<anonymous>")));
+        assert_eq!(builder.finish(0, 0, 1).frames(), [frame("<anonymous>")]);
+    }
+
+    #[test]
+    fn equal_stacks_have_one_index_wherever_they_were_added() {
+        let mut builder = ProfileBuilder::new();
+        let (a, b) = (builder.frame(&frame("a")), builder.frame(&frame("b")));
+        // Some follow their caller, some do not.
+        let stacks = [(None, a), (Some(0), a), (Some(1), b), (Some(0), b), (None, b), (Some(4), a), (Some(1), a)];
+        for _ in 0..2 {
+            let ids: Vec<_> = stacks.iter().map(|&(parent, frame)| builder.stack(parent, frame)).collect();
+            assert_eq!(ids, [0, 1, 2, 3, 4, 5, 6]);
+        }
+        let profile = builder.finish(0, 0, 1);
+        assert_eq!((profile.frames().len(), profile.stacks().len()), (2, 7));
+    }
+
+    #[test]
+    fn a_profile_merges_what_is_equal_and_sorts_by_time() {
+        let mut builder = ProfileBuilder::with_max_samples(2);
+        let (a, b) = (builder.frame(&frame("a")), builder.frame(&frame("b")));
+        assert_eq!(a, builder.frame(&frame("a")));
+        let outer = builder.stack(None, a);
+        let inner = builder.stack(Some(outer), b);
+        assert_eq!(inner, builder.stack(Some(outer), b));
+        builder.sample(30, Some(inner));
+        builder.sample(10, Some(outer));
+        builder.sample(20, None);
+        builder.sample(40, Some(inner));
+        let profile = builder.finish(0, 50, 10);
+        let times: Vec<_> = profile.samples().iter().map(|s| s.time_us).collect();
+        assert_eq!(times, [10, 20, 30]);
+        assert_eq!(profile.dropped_samples(), 1);
+        assert_eq!(profile.active_samples(), 2);
+        assert_eq!(profile.frames_of(inner).collect::<Vec<_>>(), [b, a]);
+    }
+}

@@ -1,0 +1,273 @@
+//! [`Profile`]: what was sampled in a stretch of time, in a compact form that knows nothing of V8.
+//!
+//! A profile is immutable, `Send + Sync`, and built only by [`ProfileBuilder`], which keeps its invariants:
+//! indices in range, parents before children, samples in time order, every frame and stack unique, no function without a name.
+
+mod builder;
+mod files;
+
+use std::sync::Arc;
+
+pub use self::builder::ProfileBuilder;
+pub use self::files::{in_app, module_of, plain_path};
+
+/// The name of a native function that cannot be told apart from others.
+pub const NATIVE: &str = "(native)";
+
+/// What kind of code a frame runs, as V8 tells it (`CpuProfileNode::SourceType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FrameKind {
+    /// JavaScript or WebAssembly with a script behind it.
+    Script,
+    /// Code that is part of V8.
+    Builtin,
+    /// A native function called from JavaScript.
+    Callback,
+    /// A state of V8 rather than code: `(idle)`, `(program)`, `(garbage collector)`.
+    Internal,
+    /// V8 could not tell.
+    Unresolved,
+}
+
+/// A function at its definition.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Frame {
+    /// Never empty in a profile: [`ProfileBuilder`] calls a function without a name `<anonymous>` (the processor never
+    /// aggregates empty names).
+    pub function: Arc<str>,
+    /// A plain path for files (also when V8 has a `file://` URL), `node:fs` and the like, or empty when there is no script.
+    pub file: Arc<str>,
+    /// 1-based line of the definition, 0 when unknown.
+    pub line: u32,
+    /// 1-based column of the definition, 0 when unknown.
+    pub column: u32,
+    /// What it runs.
+    pub kind: FrameKind,
+    /// Whether it is the user's own code: see [`in_app`].
+    pub in_app: bool,
+}
+
+impl Frame {
+    /// Whether it stands for V8 waiting for work rather than for code.
+    pub fn is_idle(&self) -> bool {
+        self.kind == FrameKind::Internal && &*self.function == "(idle)"
+    }
+
+    /// The module that Sentry groups functions by, from the file: see [`module_of`].
+    pub fn module(&self) -> String {
+        module_of(&self.file)
+    }
+}
+
+/// A stack as its leaf and the rest: stacks that begin alike share their outer part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stack {
+    /// The stack of the caller, `None` at the outermost frame; always a smaller index than the stack's own.
+    pub parent: Option<u32>,
+    /// The leaf: an index into [`Profile::frames`].
+    pub frame: u32,
+}
+
+/// What ran at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Unix time, microseconds.
+    pub time_us: i64,
+    /// An index into [`Profile::stacks`]; `None` for an idle sample, which ends what the sample before it ran.
+    pub stack: Option<u32>,
+}
+
+/// One reading of a measurement.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Unix time, microseconds.
+    pub time_us: i64,
+    /// In the measurement's unit.
+    pub value: f64,
+}
+
+/// What was measured beside the samples, one reading each 100 ms.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Measurements {
+    /// CPU time of the process over wall time times available cores, percent, 0 to 100.
+    pub cpu_usage: Vec<Point>,
+    /// Used heap of the isolate, bytes.
+    pub memory_footprint: Vec<Point>,
+}
+
+/// What the samples of one stack add up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StackTotal {
+    /// An index into [`Profile::stacks`].
+    pub stack: u32,
+    /// How many samples have it.
+    pub samples: u64,
+    /// How long it ran, microseconds.
+    pub time_us: u64,
+}
+
+/// A function and how long it ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hotspot<'a> {
+    /// The function.
+    pub frame: &'a Frame,
+    /// How long it was the leaf, microseconds.
+    pub self_us: u64,
+    /// How long it was anywhere on the stack, microseconds; recursion counts once.
+    pub total_us: u64,
+}
+
+/// A finished profile: shared, immutable, ready for any encoder on any thread.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    start_us: i64,
+    end_us: i64,
+    interval_us: u32,
+    frames: Vec<Frame>,
+    stacks: Vec<Stack>,
+    samples: Vec<Sample>,
+    measurements: Measurements,
+    dropped_samples: u64,
+}
+
+impl Profile {
+    /// When it began, Unix time in microseconds.
+    pub fn start_us(&self) -> i64 {
+        self.start_us
+    }
+
+    /// When it ended, Unix time in microseconds.
+    pub fn end_us(&self) -> i64 {
+        self.end_us
+    }
+
+    /// The sampling interval asked for, microseconds.
+    pub fn interval_us(&self) -> u32 {
+        self.interval_us
+    }
+
+    /// The distinct functions.
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// The distinct stacks, as a tree of leaf and caller: each one's parent stands before it.
+    pub fn stacks(&self) -> &[Stack] {
+        &self.stacks
+    }
+
+    /// The samples in time order.
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// CPU and memory.
+    pub fn measurements(&self) -> &Measurements {
+        &self.measurements
+    }
+
+    /// Samples that came after the maximum was reached and are not in the profile.
+    pub fn dropped_samples(&self) -> u64 {
+        self.dropped_samples
+    }
+
+    /// How many samples are not idle samples.
+    pub fn active_samples(&self) -> usize {
+        self.samples.iter().filter(|s| s.stack.is_some()).count()
+    }
+
+    /// The frames of a stack, leaf first, as indices into [`Profile::frames`].
+    pub fn frames_of(&self, stack: u32) -> impl Iterator<Item = u32> + '_ {
+        std::iter::successors(Some(stack), |&at| self.stacks[at as usize].parent)
+            .map(|at| self.stacks[at as usize].frame)
+    }
+
+    /// Whether a sample's stack means that nothing ran: an idle sample, or V8's own `(idle)`.
+    pub fn is_idle(&self, stack: Option<u32>) -> bool {
+        stack.is_none_or(|at| self.frames[self.stacks[at as usize].frame as usize].is_idle())
+    }
+
+    /// What each sampled stack adds up to, in order of first use, idle ones left out.
+    ///
+    /// A sample lasts until the next one, as Sentry's processor weighs it. Where a stretch of work ends, an idle sample says how long
+    /// the last one lasts.
+    pub fn stack_totals(&self) -> Vec<StackTotal> {
+        let mut totals: Vec<StackTotal> = Vec::new();
+        let mut slots = vec![None; self.stacks.len()];
+        for (at, sample) in self.samples.iter().enumerate() {
+            let Some(stack) = sample.stack.filter(|_| !self.is_idle(sample.stack)) else {
+                continue;
+            };
+            let slot = *slots[stack as usize].get_or_insert_with(|| {
+                totals.push(StackTotal { stack, samples: 0, time_us: 0 });
+                totals.len() - 1
+            });
+            let next = self.samples.get(at + 1).unwrap_or(sample);
+            totals[slot].samples += 1;
+            totals[slot].time_us += next.time_us.abs_diff(sample.time_us);
+        }
+        totals
+    }
+
+    /// The `count` functions with the most self time, hottest first; then by total time, then in order of first use.
+    pub fn hottest(&self, count: usize) -> Vec<Hotspot<'_>> {
+        let mut spots: Vec<Hotspot<'_>> =
+            self.frames.iter().map(|frame| Hotspot { frame, self_us: 0, total_us: 0 }).collect();
+        let mut counted_for = vec![None; self.frames.len()];
+        for total in self.stack_totals() {
+            let leaf = self.stacks[total.stack as usize].frame;
+            spots[leaf as usize].self_us += total.time_us;
+            for frame in self.frames_of(total.stack) {
+                // Once a stack, however often the function calls itself in it.
+                if counted_for[frame as usize].replace(total.stack) != Some(total.stack) {
+                    spots[frame as usize].total_us += total.time_us;
+                }
+            }
+        }
+        spots.retain(|spot| spot.total_us > 0);
+        spots.sort_by_key(|spot| std::cmp::Reverse((spot.self_us, spot.total_us)));
+        spots.truncate(count);
+        spots
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(name: &str) -> Frame {
+        Frame { function: name.into(), file: "/a.js".into(), line: 1, column: 1, kind: FrameKind::Script, in_app: true }
+    }
+
+    #[test]
+    fn time_goes_to_functions_once_and_idle_time_to_none() {
+        let idle = Frame { file: "".into(), kind: FrameKind::Internal, in_app: false, ..frame("(idle)") };
+        let mut builder = ProfileBuilder::new();
+        let (a, b, idle) = (builder.frame(&frame("a")), builder.frame(&frame("b")), builder.frame(&idle));
+        let outer = builder.stack(None, a);
+        let inner = builder.stack(Some(outer), b);
+        let again = builder.stack(Some(inner), a);
+        let idle = builder.stack(None, idle);
+        // b 10 µs below a; a 20 µs, calling itself through b; a 5 µs alone; then nothing; what has no sample after it lasts for no time.
+        for (time_us, stack) in
+            [(0, Some(inner)), (10, Some(again)), (30, Some(outer)), (35, Some(idle)), (100, None), (200, Some(inner))]
+        {
+            builder.sample(time_us, stack);
+        }
+        let profile = builder.finish(0, 300, 10);
+        let (a, b) = (frame("a"), frame("b"));
+        assert_eq!(
+            profile.hottest(9),
+            [Hotspot { frame: &a, self_us: 25, total_us: 35 }, Hotspot { frame: &b, self_us: 10, total_us: 30 }]
+        );
+        assert_eq!(profile.hottest(1).len(), 1);
+        assert_eq!(
+            profile.stack_totals(),
+            [
+                StackTotal { stack: inner, samples: 2, time_us: 10 },
+                StackTotal { stack: again, samples: 1, time_us: 20 },
+                StackTotal { stack: outer, samples: 1, time_us: 5 }
+            ]
+        );
+    }
+}
