@@ -3,6 +3,9 @@
 //! A source is used on the isolate's thread alone. What it recorded goes to the encoder's thread to be captured, and comes back to be
 //! reclaimed.
 
+#[cfg(test)]
+pub(crate) mod fake;
+
 use std::marker::PhantomData;
 
 use crate::error::Error;

@@ -111,6 +111,11 @@ impl Ticker {
         lock(&self.state).quit = false;
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_running(&self) -> bool {
+        lock(&self.state).running
+    }
+
     /// As the thread does for moments.
     #[cfg(test)]
     pub(crate) fn hold(&self) -> impl Drop + '_ {

@@ -6,6 +6,8 @@
 mod maintenance;
 mod rhythm;
 mod slices;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 use std::cell::{Cell, RefCell, RefMut};
