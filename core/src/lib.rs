@@ -6,6 +6,29 @@
 //!
 //! The data flows one way: isolate → source → slice → [`Profile`] → [`encode`] → the host. On the isolate's thread V8
 //! is asked to start, stop and delete short recordings; everything that grows with a profile happens on the encoder's.
+//!
+//! ```no_run
+//! use sentry_profiler::encode::cpuprofile;
+//! use sentry_profiler::{Profiler, ProfilerOptions};
+//!
+//! # fn isolate() -> std::ptr::NonNull<std::ffi::c_void> { unimplemented!() }
+//! # fn run_javascript() {}
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // The address of a live `v8::Isolate` that this thread has entered.
+//! let isolate = isolate();
+//! // SAFETY: the isolate outlives the profiler, which stays on this thread.
+//! let profiler = unsafe { Profiler::new(isolate, ProfilerOptions::default()) }?;
+//! profiler.start_profiling("report")?;
+//! run_javascript();
+//! if let Some(profile) = profiler.stop_profiling("report")? {
+//!     for spot in profile.hottest(10) {
+//!         println!("{:>9} µs {}", spot.self_us, spot.frame.function);
+//!     }
+//!     std::fs::write("report.cpuprofile", cpuprofile::encode(&profile))?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod clock;
 pub mod encode;
