@@ -1,11 +1,9 @@
-/* The whole of it in C: profiles what `work` does in an isolate, and leaves a file that Chrome DevTools and VS Code open. */
+/* The whole of it in C: profiles what `work` does in an isolate, and leaves a file for Chrome DevTools and VS Code. */
 #include <sentry_profiler.h>
 #include <stdio.h>
 #include <string.h>
 
-static int to_file(const char *data, size_t len, void *file) {
-    return fwrite(data, 1, len, file) == len ? 0 : 1;
-}
+static int to_file(const char *data, size_t len, void *file) { return fwrite(data, 1, len, file) == len ? 0 : 1; }
 
 /* To be called on the isolate's thread, with the isolate entered. */
 sentry_profiler_status_t profile_to_file(sentry_profiler_isolate_t *isolate, void (*work)(void *), void *data,

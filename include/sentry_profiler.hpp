@@ -1,7 +1,8 @@
 // libsentry_profiler for C++17: the C library's handles as move-only objects. Header-only, throws nothing of its own.
 //
-// sentry_profiler.h says what each function does, which statuses it answers, and on which threads it may be called; all of
-// that holds here. A call that hands something out answers a Result, every other one a Status.
+// sentry_profiler.h says what each function does, which statuses it returns, and on which threads it may be called;
+// all of that holds here. A call that gives an object or a value to the caller returns a Result, every other one a
+// Status.
 
 #ifndef SENTRY_PROFILER_HPP
 #define SENTRY_PROFILER_HPP
@@ -34,7 +35,7 @@ inline std::string_view message(Status status) noexcept {
 /// The library's version.
 inline std::string_view version() noexcept { return sentry_profiler_version(); }
 
-/// What a call handed out, or why it did not.
+/// The value that a call returned, or the status that says why it did not.
 template <typename T>
 class [[nodiscard]] Result {
 public:
@@ -44,7 +45,7 @@ public:
     Status status() const noexcept { return status_; }
     explicit operator bool() const noexcept { return value_.has_value(); }
 
-    /// Only for a result that is true.
+    /// Only if the result is true.
     T &operator*() & noexcept { return *value_; }
     const T &operator*() const & noexcept { return *value_; }
     T &&operator*() && noexcept { return *std::move(value_); }
@@ -116,7 +117,7 @@ protected:
 private:
     void end() noexcept {
         close();
-        // Nothing was freed, and nobody will: the callbacks, which may still be called, must outlive everything too.
+        // The handle leaks, so its callbacks, which may still be called, must leak too.
         if (handle_) static_cast<void>(new (std::nothrow) std::shared_ptr<Callbacks>(std::move(callbacks_)));
     }
 
@@ -124,7 +125,7 @@ private:
     std::shared_ptr<Callbacks> callbacks_;
 };
 
-// An exception must not pass through the library: it ends the program here.
+// `noexcept`: an exception must not pass through the library, so it ends the program here.
 inline void on_log(LogLevel level, const char *text, std::size_t len, void *data) noexcept {
     static_cast<Callbacks *>(data)->log(level, {text, len});
 }
@@ -150,7 +151,8 @@ private:
     detail::Handle<sentry_profiler_buffer_t, sentry_profiler_buffer_free> handle_;
 };
 
-/// Options for profilers, sessions and encoders, which copy what they need. Callbacks live as long as what was made with them.
+/// Options for profilers, sessions and encoders, which copy what they need. Callbacks live as long as what was made
+/// with them.
 class Options {
 public:
     static Result<Options> create() noexcept {
@@ -198,19 +200,20 @@ public:
         return sentry_profiler_options_add_debug_id(own(), data(file), file.size(), data(id), id.size());
     }
 
-    /// Any thread. It must not wait for the isolate's thread.
+    /// Called on any thread. It must not wait for the isolate's thread.
     Status on_log(std::function<void(LogLevel, std::string_view)> callback) {
         return change([&](detail::Callbacks &callbacks) { callbacks.log = std::move(callback); });
     }
-    /// The encoder thread; the chunk is valid during the call only. It must not wait for the isolate's thread.
+    /// Called on the encoder thread; the chunk is valid during the call only. It must not wait for the isolate's
+    /// thread.
     Status on_chunk(std::function<void(const Chunk &)> callback) {
         return change([&](detail::Callbacks &callbacks) { callbacks.chunk = std::move(callback); });
     }
-    /// The ticker thread: have `Profiler::poll` called on the isolate's thread soon, and return.
+    /// Called on the ticker thread: arrange a call of `Profiler::poll` on the isolate's thread soon, and return.
     Status on_wake(std::function<void()> callback) {
         return change([&](detail::Callbacks &callbacks) { callbacks.wake = std::move(callback); });
     }
-    /// The calling thread: the address of V8's function of this mangled name, or null.
+    /// Called on the calling thread: returns the address of the V8 function with this mangled name, or null.
     Status on_symbol(std::function<void *(const char *)> callback) {
         return change([&](detail::Callbacks &callbacks) { callbacks.resolve = std::move(callback); });
     }
@@ -223,10 +226,11 @@ private:
 
     sentry_profiler_options_t *own() noexcept { return handle_.get(); }
 
-    // What was made with the former ones keeps them as they were.
+    // Objects that were made with the former callbacks keep them.
     template <typename Change>
     Status change(Change change) {
-        auto next = callbacks_ ? std::make_shared<detail::Callbacks>(*callbacks_) : std::make_shared<detail::Callbacks>();
+        auto next =
+            callbacks_ ? std::make_shared<detail::Callbacks>(*callbacks_) : std::make_shared<detail::Callbacks>();
         change(*next);
         void *data = next.get();
         const Status statuses[] = {
@@ -242,9 +246,9 @@ private:
         return SENTRY_PROFILER_OK;
     }
 
-    // NULL is no string, but an empty view may have it.
+    // An empty view may hold a null pointer, which the library refuses.
     static const char *data(std::string_view text) noexcept { return text.data() ? text.data() : ""; }
-    // What does not fit is out of range all the same.
+    // A value that does not fit is out of range anyway.
     static std::uint32_t clamp(std::int64_t value) noexcept {
         return value < 0 ? 0 : value > UINT32_MAX ? UINT32_MAX : static_cast<std::uint32_t>(value);
     }
@@ -253,11 +257,11 @@ private:
     std::shared_ptr<detail::Callbacks> callbacks_;
 };
 
-/// What of V8 was found in this process.
+/// What was found of V8 in this process.
 struct Support {
     /// V8's own version, empty when no V8 is in reach.
     Buffer version;
-    /// Mangled names that were not found, one a line: empty when this V8 can be profiled.
+    /// Mangled names that were not found, one per line: empty if this V8 can be profiled.
     Buffer missing;
 
     bool supported() const noexcept { return missing.view().empty(); }
@@ -270,7 +274,7 @@ struct Support {
     }
 };
 
-/// A finished profile, for any thread.
+/// A finished profile. May be used on any thread.
 class Profile {
 public:
     explicit Profile(sentry_profile_t *profile) noexcept : handle_(profile) {}
@@ -283,15 +287,16 @@ public:
         return info;
     }
 
-    /// `options` give a chunk's metadata; those of the profiler that recorded it when null.
+    /// `options` give a chunk's metadata; with null they are those of the profiler that recorded it.
     Result<Buffer> encode(Format format, const Options *options = nullptr) const noexcept {
         sentry_profiler_buffer_t *buffer = nullptr;
-        const Status status = sentry_profile_encode(handle_.get(), format, options ? options->get() : nullptr, &buffer);
+        const Status status =
+            sentry_profile_encode(handle_.get(), format, options ? options->get() : nullptr, &buffer);
         if (status != SENTRY_PROFILER_OK) return status;
         return Buffer(buffer);
     }
 
-    /// `write` gets one piece after the other and answers whether to go on.
+    /// `write` receives one piece after the other and returns whether to continue.
     Status write(Format format, const std::function<bool(std::string_view)> &write,
                  const Options *options = nullptr) const noexcept {
         return sentry_profile_write(handle_.get(), format, options ? options->get() : nullptr,
@@ -303,8 +308,8 @@ private:
     detail::Handle<sentry_profile_t, sentry_profile_free> handle_;
 };
 
-/// Records an isolate chunk by chunk. For the isolate's thread, where it must end too: elsewhere its end does nothing, and the
-/// session and its callbacks are never freed.
+/// Continuous profiling: records an isolate chunk by chunk. Belongs to the isolate's thread and must be destroyed
+/// there: elsewhere the destructor does nothing, and the session and its callbacks are never freed.
 class Session : public detail::Bound<sentry_profiler_session_t, sentry_profiler_session_free> {
 public:
     Status start() noexcept { return sentry_profiler_session_start(get()); }
@@ -341,18 +346,18 @@ private:
         : Bound(session, std::move(callbacks)) {}
 
     Result<bool> ask(Status (*question)(sentry_profiler_session_t *, bool *)) const noexcept {
-        bool answer = false;
-        const Status status = question(get(), &answer);
+        bool value = false;
+        const Status status = question(get(), &value);
         if (status != SENTRY_PROFILER_OK) return status;
-        return answer;
+        return value;
     }
 };
 
-/// The profiler of one isolate. For the isolate's thread, where it must end too, before `Isolate::Dispose`: elsewhere its end
-/// does nothing, and the profiler and its callbacks are never freed.
+/// The profiler of one isolate. Belongs to the isolate's thread and must be destroyed there, before
+/// `Isolate::Dispose`: elsewhere the destructor does nothing, and the profiler and its callbacks are never freed.
 class Profiler : public detail::Bound<sentry_profiler_t, sentry_profiler_free> {
 public:
-    /// `options` null: the defaults.
+    /// With null `options`: the defaults.
     static Result<Profiler> create(v8::Isolate *isolate, const Options *options = nullptr) noexcept {
         sentry_profiler_t *profiler = nullptr;
         const Status status = sentry_profiler_new(isolate, options ? options->get() : nullptr, &profiler);
@@ -365,14 +370,14 @@ public:
     }
     Result<Profile> stop_profiling(std::string_view title) noexcept {
         sentry_profile_t *profile = nullptr;
-        const Status status = sentry_profiler_stop_profiling(get(), title.data() ? title.data() : "",
-                                                             title.size(), &profile);
+        const Status status =
+            sentry_profiler_stop_profiling(get(), title.data() ? title.data() : "", title.size(), &profile);
         if (status != SENTRY_PROFILER_OK) return status;
         return Profile(profile);
     }
     Status poll() noexcept { return sentry_profiler_poll(get()); }
 
-    /// `options` null: those of the profiler. They need a chunk callback.
+    /// With null `options`: those of the profiler. They need a chunk callback.
     Result<Session> session(const Options *options = nullptr) noexcept {
         sentry_profiler_session_t *session = nullptr;
         const Status status = sentry_profiler_session_new(get(), options ? options->get() : nullptr, &session);
@@ -386,8 +391,8 @@ private:
 };
 
 #ifdef INCLUDE_V8_H_
-/// Where V8's headers were included before this one: enters an isolate and opens a `HandleScope`, until the end of the block.
-/// The profiler needs the isolate entered; the handles are for the host's own calls of V8.
+/// Where V8's headers were included before this one: enters an isolate and opens a `HandleScope`, until the end of
+/// the block. The profiler needs the isolate entered; the handles are for the host's own calls of V8.
 class IsolateScope {
 public:
     explicit IsolateScope(v8::Isolate *isolate) : entered_(isolate), handles_(isolate) {}

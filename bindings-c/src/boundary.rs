@@ -1,20 +1,16 @@
-//! Where calls from C come in: no panic goes out, and a handle that saw one is never used again.
+//! The boundary with C: no panic crosses it, and a handle on which a call panicked is never used again.
 
 use std::cell::Cell;
-use std::mem::MaybeUninit;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use sentry_profiler::panics::{contain, keep_off_stderr};
 use sentry_profiler::{Error, LogLevel, Logger, process};
 
-use crate::callback;
-use crate::status::Status;
+use crate::callback::refuse_inside;
 use crate::status::sentry_profiler_status_t::*;
+use crate::status::{Outcome, Status};
 
-pub type Outcome = Result<(), Status>;
-
-/// Runs the work of a call that has nobody to report to.
+/// Runs the work of a call that has no log to report to.
 pub fn boundary(run: impl FnOnce() -> Outcome) -> Status {
     match Reporter::default().guard(run) {
         Ok(()) => SENTRY_PROFILER_OK,
@@ -22,7 +18,7 @@ pub fn boundary(run: impl FnOnce() -> Outcome) -> Status {
     }
 }
 
-/// Turns what went wrong into statuses, which lose what exactly it was: that goes to the log.
+/// Turns errors into statuses. The text of the error, which a status loses, goes to the log.
 #[derive(Clone, Default)]
 pub struct Reporter(Option<Logger>);
 
@@ -36,7 +32,7 @@ impl Reporter {
         error.into()
     }
 
-    /// Runs what may panic.
+    /// Runs code that may panic.
     pub fn guard(&self, run: impl FnOnce() -> Outcome) -> Outcome {
         // Rust's own hook prints on the host's stderr. This library has a Rust runtime of its own, so nobody else has
         // set one.
@@ -49,13 +45,13 @@ impl Reporter {
 
     fn warn(&self, message: &str) {
         if let Some(log) = &self.0 {
-            // It may be what panicked.
+            // The log callback may be what panicked.
             let _ = contain(|| log(LogLevel::Warning, message));
         }
     }
 }
 
-/// What every handle has: whether a call panicked, and who hears of it.
+/// Whether a call on the handle has panicked, and where that is reported.
 #[derive(Default)]
 pub struct Poison {
     poisoned: AtomicBool,
@@ -86,8 +82,8 @@ impl Poison {
 
 /// Tells threads apart, also those that came after others had ended.
 ///
-/// Not `std::thread::ThreadId`: to get one makes the standard library describe the host's thread, in memory that nobody frees
-/// before the thread ends.
+/// Not `std::thread::ThreadId`: to get one makes the standard library describe the host's thread, in memory that
+/// nobody frees before the thread ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ThreadId(u64);
 
@@ -104,7 +100,7 @@ impl ThreadId {
     }
 }
 
-/// What a handle has that belongs to one thread of one process.
+/// The owner of a handle that belongs to one thread of one process.
 pub struct Owner {
     thread: ThreadId,
     process: u64,
@@ -136,14 +132,14 @@ impl Owner {
 
     /// Whether the calling thread may touch what the handle owns.
     fn check(&self) -> Outcome {
-        callback::refuse_inside()?;
+        refuse_inside()?;
         if process::id() != self.process {
             return Err(SENTRY_PROFILER_FORKED);
         }
         if ThreadId::current() == self.thread { Ok(()) } else { Err(SENTRY_PROFILER_WRONG_THREAD) }
     }
 
-    /// How the calling thread may free the handle, if so.
+    /// How the calling thread may free the handle, if at all.
     pub fn may_free(&self) -> Result<Free, Status> {
         match self.check() {
             Ok(()) => Ok(Free::All),
@@ -154,94 +150,11 @@ impl Owner {
     }
 }
 
-/// An argument that must be there.
-pub fn given<T>(argument: Option<T>) -> Result<T, Status> {
-    argument.ok_or(SENTRY_PROFILER_NULL_ARGUMENT)
-}
-
-/// Where a new handle goes: NULL until there is one, so that freeing it is always right.
-pub struct Out<'a, T>(&'a mut MaybeUninit<*mut T>);
-
-impl<'a, T> Out<'a, T> {
-    pub fn new(out: Option<&'a mut MaybeUninit<*mut T>>) -> Result<Self, Status> {
-        let out = given(out)?;
-        out.write(std::ptr::null_mut());
-        Ok(Self(out))
-    }
-
-    pub fn put(self, value: T) {
-        self.0.write(Box::into_raw(Box::new(value)));
-    }
-}
-
-/// A structure that the caller and this library may know in different versions: it begins with its own size, and
-/// fields are only appended.
-pub trait Versioned: Copy {
-    /// Bytes of its first version, padding at the end aside. Frozen: programs were built with it.
-    const FIRST_VERSION: usize;
-}
-
-/// Fills a structure of the caller's, who may know an older and shorter one, or a newer and longer one.
-///
-/// # Safety
-/// `to` is a structure that begins with its own size, of that many bytes; so does `from`.
-pub unsafe fn fill<T: Versioned>(to: Option<NonNull<T>>, from: &T) -> Outcome {
-    let to = given(to)?;
-    // SAFETY: as the caller vouches; the first field is the size.
-    let size = unsafe { to.cast::<usize>().read() };
-    if size < T::FIRST_VERSION || size > isize::MAX as usize {
-        return Err(SENTRY_PROFILER_INVALID_ARGUMENT);
-    }
-    let field = size_of::<usize>();
-    let count = size.min(size_of::<T>()) - field;
-    // SAFETY: `count` bytes after the first field lie inside both.
-    unsafe {
-        std::ptr::copy_nonoverlapping(
-            std::ptr::from_ref(from).cast::<u8>().add(field),
-            to.cast::<u8>().as_ptr().add(field),
-            count,
-        );
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
 
     use super::*;
-
-    /// As this library knows it, whose first version ended with `one`.
-    #[repr(C)]
-    #[derive(Clone, Copy, Debug, PartialEq)]
-    struct Known {
-        struct_size: usize,
-        one: u64,
-        appended: u64,
-    }
-
-    impl Versioned for Known {
-        const FIRST_VERSION: usize = std::mem::offset_of!(Known, one) + size_of::<u64>();
-    }
-
-    const KNOWN: Known = Known { struct_size: size_of::<Known>(), one: 1, appended: 2 };
-
-    #[test]
-    fn callers_of_every_age_get_what_they_know() {
-        // What they have after their structure stays as it is.
-        for (size, expected) in [(16, [16, 1, 7, 7]), (24, [24, 1, 2, 7]), (32, [32, 1, 2, 7])] {
-            let mut theirs: [u64; 4] = [size, 7, 7, 7];
-            // SAFETY: it has as many bytes as it says.
-            let outcome = unsafe { fill(NonNull::new(theirs.as_mut_ptr().cast::<Known>()), &KNOWN) };
-            assert_eq!((outcome, theirs), (Ok(()), expected));
-        }
-        for size in [0, 8, 15, u64::MAX] {
-            let mut theirs: [u64; 4] = [size, 7, 7, 7];
-            // SAFETY: it is refused before more than the size is touched.
-            let outcome = unsafe { fill(NonNull::new(theirs.as_mut_ptr().cast::<Known>()), &KNOWN) };
-            assert_eq!((outcome, theirs), (Err(SENTRY_PROFILER_INVALID_ARGUMENT), [size, 7, 7, 7]));
-        }
-    }
 
     #[test]
     fn a_panic_poisons_and_its_text_goes_to_the_log() {

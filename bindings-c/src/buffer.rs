@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use crate::boundary::boundary;
 
-/// Bytes that this library made and the caller owns. Immutable.
+/// Bytes that this library returned and the caller owns. Immutable.
 pub struct sentry_profiler_buffer_t {
     /// A NUL follows what is counted.
     bytes: Vec<u8>,
@@ -17,10 +17,11 @@ impl From<Vec<u8>> for sentry_profiler_buffer_t {
     }
 }
 
-/// The bytes of a buffer. A NUL follows them, which `sentry_profiler_buffer_len` does not count, so that text can be printed.
+/// The bytes of a buffer. A NUL follows them, so that text can be printed; `sentry_profiler_buffer_len` does not
+/// count it.
 ///
-/// Returns NULL for NULL. The bytes belong to the buffer and are valid until it is freed. Any thread, also several at once and
-/// inside callbacks.
+/// Returns NULL for NULL. The bytes belong to the buffer and are valid until it is freed. Any thread, also several at
+/// once and inside callbacks.
 #[unsafe(no_mangle)]
 pub extern "C" fn sentry_profiler_buffer_data(buffer: Option<&sentry_profiler_buffer_t>) -> *const c_char {
     buffer.map_or(std::ptr::null(), |buffer| buffer.bytes.as_ptr().cast())
@@ -34,9 +35,9 @@ pub extern "C" fn sentry_profiler_buffer_len(buffer: Option<&sentry_profiler_buf
     buffer.map_or(0, |buffer| buffer.bytes.len().saturating_sub(1))
 }
 
-/// Frees a buffer, and with it what `sentry_profiler_buffer_data` returned. NULL is ignored.
+/// Frees a buffer, including the bytes that `sentry_profiler_buffer_data` returned. NULL is ignored.
 ///
-/// Any thread, also inside callbacks; nobody else may be using the buffer.
+/// Any thread, also inside callbacks; nothing else may use the buffer at the same time.
 #[unsafe(no_mangle)]
 pub extern "C" fn sentry_profiler_buffer_free(buffer: Option<Box<sentry_profiler_buffer_t>>) {
     boundary(|| {

@@ -1,9 +1,9 @@
-//! The C ABI of libsentry_profiler. `include/sentry_profiler.h` is generated from these sources by `tests/header.rs`, and the
-//! comments here are the header's: Rust items carry their C names, so that one search finds both sides.
+//! The C ABI of libsentry_profiler. `include/sentry_profiler.h` is generated from these sources by `tests/header.rs`,
+//! and the comments here are the header's: Rust items carry their C names, so that one search finds both sides.
 //!
-//! A function's work goes through [`boundary`], which turns a panic into a status. Functions of handles that belong to a
-//! thread take plain pointers, because the calls they refuse (from another thread, from inside a callback) may come while
-//! another call is under way; everything such a call touches is immutable or atomic.
+//! A function's work goes through [`boundary`], which turns a panic into a status. Functions of handles that belong
+//! to a thread take plain pointers, because the calls they refuse (from another thread, from inside a callback) may
+//! come while another call is under way; everything such a call touches is immutable or atomic.
 
 #![allow(non_camel_case_types)]
 #![cfg_attr(
@@ -18,13 +18,32 @@
     )
 )]
 
+// In the order in which a reader of the header meets them, which is the header's; blank lines keep rustfmt from
+// sorting.
+mod version;
+
+mod status;
+
+mod callback;
+
+mod options;
+
+mod support;
+
+mod profiler;
+
+mod profile;
+
+mod session_options;
+
+mod chunk;
+
+mod session;
+
+mod buffer;
+
+// Not in the header.
 mod arguments;
 mod boundary;
-mod buffer;
-mod callback;
-mod options;
-mod profile;
-mod profiler;
-mod session;
-mod status;
-mod version;
+mod metadata;
+mod settings;

@@ -9,14 +9,16 @@ use sentry_profiler::Profile;
 use sentry_profiler::encode::{self, RawOptions, cpuprofile, flamegraph, folded, pprof, sample_v1, sample_v2};
 use uuid::Uuid;
 
-use crate::boundary::{Out, Outcome, Poison, Reporter, Versioned, boundary, fill, given};
+use crate::arguments::{Out, Versioned, fill, given};
+use crate::boundary::{Poison, Reporter, boundary};
 use crate::buffer::sentry_profiler_buffer_t;
-use crate::callback::{enter, sentry_profiler_write_callback_t};
-use crate::options::{Settings, checked, sentry_profiler_options_t};
-use crate::status::Status;
+use crate::callback::enter;
+use crate::options::sentry_profiler_options_t;
+use crate::settings::Settings;
 use crate::status::sentry_profiler_status_t::{self, *};
+use crate::status::{Outcome, Status};
 
-/// What a finished profile can be written as.
+/// The formats in which a finished profile can be written.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum sentry_profiler_format_t {
@@ -30,15 +32,23 @@ pub enum sentry_profiler_format_t {
     SENTRY_PROFILER_FORMAT_CPUPROFILE = 3,
     /// Gzipped protocol buffers for pprof.
     SENTRY_PROFILER_FORMAT_PPROF = 4,
-    /// One line a stack and its time in microseconds, for flame graph tools.
+    /// For flame graph tools: each line has a stack and its time in microseconds.
     SENTRY_PROFILER_FORMAT_FOLDED = 5,
-    /// A flame graph, SVG.
+    /// A flame graph as SVG.
     SENTRY_PROFILER_FORMAT_FLAMEGRAPH = 6,
 }
 use sentry_profiler_format_t::*;
 
-/// Bytes given to a write callback at once, at most.
+/// The most bytes that one call of a write callback receives.
 const WRITE_BYTES: usize = 64 << 10;
+
+/// Receives the next `len` bytes of a profile that is being written. Returns 0 to continue, anything else to stop.
+/// The bytes are valid during the call only.
+///
+/// Called on the calling thread, inside `sentry_profile_write`. It must not throw. Inside it, calls on profilers and
+/// sessions return `SENTRY_PROFILER_IN_CALLBACK`.
+pub type sentry_profiler_write_callback_t =
+    Option<unsafe extern "C" fn(data: *const c_char, len: usize, user_data: *mut c_void) -> c_int>;
 
 /// A finished profile. Immutable, and not bound to any thread, isolate or profiler.
 pub struct sentry_profile_t {
@@ -49,29 +59,31 @@ pub struct sentry_profile_t {
     settings: Arc<Settings>,
 }
 
-/// What a profile holds. Set `struct_size` to `sizeof(sentry_profile_info_t)` before the call; later versions append fields.
+/// A summary of a profile. Set `struct_size` to `sizeof(sentry_profile_info_t)` before the call; later versions
+/// append fields.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sentry_profile_info_t {
-    /// Bytes of this structure, as the caller knows it.
+    /// Size of this structure in bytes, as the caller knows it.
     pub struct_size: usize,
-    /// When it begins, Unix time, microseconds.
+    /// When the profile begins: Unix time in microseconds.
     pub start_us: i64,
-    /// When it ends, Unix time, microseconds.
+    /// When the profile ends: Unix time in microseconds.
     pub end_us: i64,
-    /// The sampling interval asked for, microseconds.
+    /// The sampling interval that was asked for, in microseconds.
     pub sampling_interval_us: u64,
-    /// Samples in it, idle samples aside.
+    /// Samples in the profile, without idle samples.
     pub sample_count: u64,
-    /// Samples that came after the maximum was reached and are not in it.
+    /// Samples that were dropped because the maximum was reached.
     pub dropped_sample_count: u64,
-    /// Distinct stacks, those of callers included.
+    /// Distinct stacks, including those of callers.
     pub stack_count: u64,
     /// Distinct functions.
     pub frame_count: u64,
-    /// 32 lower-case hexadecimal digits and a NUL: the id under which it is written as a chunk.
+    /// The id of the profile when it is written as a chunk: 32 lower-case hexadecimal digits and a NUL.
     pub chunk_id: [c_char; 33],
-    /// 32 lower-case hexadecimal digits and a NUL: the same for all recordings of a profiler; events link to it.
+    /// The id that events link to, the same for all recordings of a profiler: 32 lower-case hexadecimal digits and a
+    /// NUL.
     pub profiler_id: [c_char; 33],
 }
 
@@ -87,7 +99,7 @@ impl sentry_profile_t {
 
     fn encode(&self, format: u32, options: Option<&sentry_profiler_options_t>) -> Result<Vec<u8>, Status> {
         let settings = match options {
-            Some(_) => &checked(options)?,
+            Some(_) => &sentry_profiler_options_t::checked(options)?,
             None => &*self.settings,
         };
         let metadata = &settings.metadata;
@@ -134,10 +146,10 @@ fn of(profile: Option<&sentry_profile_t>, run: impl FnOnce(&sentry_profile_t) ->
     profile.poison.boundary(|| run(profile))
 }
 
-/// Tells what a profile holds.
+/// Fills in a summary of a profile.
 ///
-/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT when `info->struct_size` is not set, or PANIC. `info` is the caller's. Any
-/// thread, also several at once and inside callbacks.
+/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT when `info->struct_size` is not set, or PANIC. The caller owns `info`.
+/// Any thread, also several at once and inside callbacks.
 ///
 /// # Safety
 /// `info` is NULL or the address of `info->struct_size` bytes.
@@ -165,12 +177,12 @@ pub unsafe extern "C" fn sentry_profile_info(
     })
 }
 
-/// Writes a profile in a `sentry_profiler_format_t`. `options` give a chunk's metadata (thread, release, environment, SDK,
-/// platform, debug ids); NULL stands for those of the profiler that recorded it.
+/// Writes a profile into a new buffer, in a `sentry_profiler_format_t`. `options` give a chunk's metadata (thread,
+/// release, environment, SDK, platform, debug ids); with NULL they are those of the profiler that recorded it.
 ///
-/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT for an unknown format, or PANIC. The caller owns `*out`, for
-/// `sentry_profiler_buffer_free`; it is NULL unless OK. Any thread, also several at once and inside callbacks. Takes some
-/// milliseconds for each thousand distinct stacks.
+/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT for an unknown format, or PANIC. The caller owns `*out` and frees it
+/// with `sentry_profiler_buffer_free`; it is NULL unless OK. Any thread, also several at once and inside callbacks.
+/// Takes a few milliseconds per thousand distinct stacks.
 #[unsafe(no_mangle)]
 pub extern "C" fn sentry_profile_encode(
     profile: Option<&sentry_profile_t>,
@@ -186,12 +198,12 @@ pub extern "C" fn sentry_profile_encode(
     })
 }
 
-/// Writes a profile in a `sentry_profiler_format_t`, piece by piece, to `write(data, len, user_data)`. `options` are those of
-/// `sentry_profile_encode`.
+/// Writes a profile in a `sentry_profiler_format_t`, piece by piece, by calls of `write(data, len, user_data)`.
+/// `options` are as for `sentry_profile_encode`.
 ///
-/// Returns OK; NULL_ARGUMENT; INVALID_ARGUMENT for an unknown format; WRITE_FAILED when `write` returned something else than 0:
-/// it is not called again; PANIC. Any thread, also several at once; the callback runs on the calling one. Takes as long as
-/// `sentry_profile_encode` and as `write`.
+/// Returns OK; NULL_ARGUMENT; INVALID_ARGUMENT for an unknown format; WRITE_FAILED when `write` returned something
+/// other than 0, after which it is not called again; PANIC. Any thread, also several at once; the callback runs on
+/// the calling thread. Takes as long as `sentry_profile_encode` and all calls of `write`.
 #[unsafe(no_mangle)]
 pub extern "C" fn sentry_profile_write(
     profile: Option<&sentry_profile_t>,
@@ -204,8 +216,8 @@ pub extern "C" fn sentry_profile_write(
         let write = given(write)?;
         for piece in profile.encode(format, options)?.chunks(WRITE_BYTES) {
             // SAFETY: the host vouches for its function and its data.
-            let answer: c_int = enter(|| unsafe { write(piece.as_ptr().cast(), piece.len(), user_data) });
-            if answer != 0 {
+            let result: c_int = enter(|| unsafe { write(piece.as_ptr().cast(), piece.len(), user_data) });
+            if result != 0 {
                 return Err(SENTRY_PROFILER_WRITE_FAILED);
             }
         }
@@ -215,7 +227,7 @@ pub extern "C" fn sentry_profile_write(
 
 /// Frees a profile. NULL is ignored.
 ///
-/// Any thread, also inside callbacks; nobody else may be using the profile.
+/// Any thread, also inside callbacks; nothing else may use the profile at the same time.
 #[unsafe(no_mangle)]
 pub extern "C" fn sentry_profile_free(profile: Option<Box<sentry_profile_t>>) {
     boundary(|| {

@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use sentry_profiler::{Profiler, ProfilerOptions};
 
-use crate::arguments::name;
-use crate::boundary::{Free, Out, Outcome, Owner, Reporter, boundary, given};
+use crate::arguments::{Out, given, name};
+use crate::boundary::{Free, Owner, Reporter, boundary};
 use crate::callback::{Gate, refuse_inside};
-use crate::options::{Settings, checked, sentry_profiler_options_t};
+use crate::options::sentry_profiler_options_t;
 use crate::profile::{new_id, sentry_profile_t};
-use crate::status::Status;
+use crate::settings::Settings;
 use crate::status::sentry_profiler_status_t::{self, *};
+use crate::status::{Outcome, Status};
 
-/// `v8::Isolate`: that very type in C++, an opaque one in C.
+/// `v8::Isolate` itself in C++, an opaque type in C.
 pub struct sentry_profiler_isolate_t {
     _opaque: [u8; 0],
 }
@@ -51,13 +52,14 @@ impl sentry_profiler_t {
     }
 }
 
-/// Makes the profiler of an isolate. Make it early and keep it, one for each isolate: with eager logging V8 walks the heap
-/// here, 8 to 25 ms when it is small, and functions that it had optimized before may be missing from stacks. `options` may be NULL, for the defaults.
+/// Makes the profiler of an isolate. Make one per isolate, early, and keep it: with eager logging V8 walks the heap
+/// here, which takes 8 to 25 ms for a small heap, and functions that V8 optimized before may be missing from stacks.
+/// `options` may be NULL, for the defaults.
 ///
-/// Returns OK, NULL_ARGUMENT, UNSUPPORTED_V8, WRONG_THREAD when the isolate is not entered on this thread, IN_CALLBACK,
-/// START_REFUSED, or PANIC. The caller owns `*out`, for `sentry_profiler_free`, which must come before `Isolate::Dispose`;
-/// it is NULL unless OK. To be called on the thread that runs the isolate, to which the profiler then belongs. No
-/// `HandleScope` is needed, here and in all other calls.
+/// Returns OK, NULL_ARGUMENT, UNSUPPORTED_V8, WRONG_THREAD when the isolate is not entered on this thread,
+/// IN_CALLBACK, START_REFUSED, or PANIC. The caller owns `*out` and frees it with `sentry_profiler_free`, before
+/// `Isolate::Dispose`; it is NULL unless OK. Call it on the thread that runs the isolate, to which the profiler then
+/// belongs. No call of this library needs a `HandleScope`.
 ///
 /// # Safety
 /// `isolate` is NULL or a live `v8::Isolate` of the V8 in this process.
@@ -71,7 +73,7 @@ pub unsafe extern "C" fn sentry_profiler_new(
         let out = Out::new(out)?;
         let isolate: NonNull<c_void> = given(isolate)?.cast();
         refuse_inside()?;
-        let settings = checked(options)?;
+        let settings = sentry_profiler_options_t::checked(options)?;
         let gate = Gate::open();
         let log = settings.logger(&gate);
         let reporter = Reporter::new(log.clone());
@@ -97,12 +99,12 @@ pub unsafe extern "C" fn sentry_profiler_new(
     })
 }
 
-/// Begins a recording. Recordings may overlap, in any number, and each gets the samples of its own time. A recording that has
-/// the title already is dropped and a new one begins.
+/// Starts a recording. Any number of recordings may overlap, and each receives the samples of its own time. If a
+/// recording with the same title is running, it is dropped and a new one starts.
 ///
 /// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT for a title that is empty or not UTF-8, WRONG_THREAD, IN_CALLBACK,
 /// FORKED, UNSUPPORTED_V8, START_REFUSED, NO_THREAD, or PANIC. The title is copied. Isolate thread, isolate entered.
-/// The first recording takes up to some milliseconds, with lazy logging more; others some microseconds.
+/// The first recording takes up to a few milliseconds, more with lazy logging; others take some microseconds.
 ///
 /// # Safety
 /// `profiler` is NULL or alive; `title` is NULL or the address of as many bytes as said.
@@ -121,12 +123,13 @@ pub unsafe extern "C" fn sentry_profiler_start_profiling(
     unsafe { with(profiler, start) }
 }
 
-/// Ends a recording and hands out its profile.
+/// Stops a recording and returns its profile.
 ///
 /// Returns OK, NOT_RECORDING when no recording has the title, NULL_ARGUMENT, INVALID_ARGUMENT for a title that is
 /// empty or not UTF-8, WRONG_THREAD, IN_CALLBACK, FORKED, UNSUPPORTED_V8 when what V8 recorded makes no sense, or
-/// PANIC. The caller owns `*out`, for `sentry_profile_free`; it is NULL unless OK. Isolate thread, isolate entered.
-/// Takes some milliseconds, whatever was recorded before the last seconds was merged already.
+/// PANIC. The caller owns `*out` and frees it with `sentry_profile_free`; it is NULL unless OK. Isolate thread,
+/// isolate entered. Takes a few milliseconds however long the recording is: all but its last seconds is merged
+/// already.
 ///
 /// # Safety
 /// `profiler` is NULL or alive; `title` is NULL or the address of as many bytes as said.
@@ -152,12 +155,12 @@ pub unsafe extern "C" fn sentry_profiler_stop_profiling(
     unsafe { with(profiler, stop) }
 }
 
-/// Does what is due on the isolate's thread, for the profiler and all its sessions: closes what is full, frees what V8 holds.
-/// While JavaScript runs nothing depends on it; to be called when the wake callback asks for it, and at any other time without
-/// harm.
+/// Does what is due on the isolate's thread, for the profiler and all its sessions: closes full chunks and frees what
+/// V8 holds. Call it when the wake callback asks for it; at any other time it does no harm. While JavaScript runs,
+/// nothing depends on it.
 ///
 /// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, or PANIC. Isolate thread, isolate entered. Takes at
-/// most about a millisecond.
+/// most about one millisecond.
 ///
 /// # Safety
 /// `profiler` is NULL or alive.
@@ -170,15 +173,16 @@ pub unsafe extern "C" fn sentry_profiler_poll(
     unsafe { with(profiler, poll) }
 }
 
-/// Stops everything and frees a profiler. Recordings that run are dropped; sessions deliver what they have, for which
-/// this waits `SENTRY_PROFILER_FREE_TIMEOUT_MS` at most, and their later calls answer CLOSED until they are freed,
-/// before or after this. Must come before `Isolate::Dispose`. NULL is ignored.
+/// Stops everything and frees a profiler. Running recordings are dropped. Sessions deliver what they have, for which
+/// this waits at most `SENTRY_PROFILER_FREE_TIMEOUT_MS`; their later calls return CLOSED. Sessions may be freed
+/// before or after their profiler. Must come before `Isolate::Dispose`. NULL is ignored.
 ///
-/// Returns OK; TIMEOUT: the profiler is gone, and chunks that were not delivered in time are lost; WRONG_THREAD or
-/// IN_CALLBACK: nothing was freed, call again where it is right; PANIC: the handle is gone all the same. Afterwards no
-/// callback of the profiler or its sessions is called any more: those that are under way are waited for. Isolate
-/// thread, also in destructors at the thread's or the program's end; the isolate need not be entered. In the child of
-/// a `fork` V8's own profiler is not freed, because its sampling thread is missing there.
+/// Returns OK; TIMEOUT: the profiler is freed, and chunks that were not delivered in time are lost; WRONG_THREAD or
+/// IN_CALLBACK: nothing was freed, so call it again on the isolate's thread, outside of callbacks; PANIC: the handle
+/// is gone nevertheless. After it returns, no callback of the profiler or its sessions is called any more: it waits
+/// for those that are running. Isolate thread, also in destructors at the end of the thread or the program; the
+/// isolate need not be entered. In the child of a `fork` V8's own profiler is not freed, because its sampling thread
+/// does not exist there.
 ///
 /// # Safety
 /// `profiler` is NULL or alive; nobody uses it afterwards, unless nothing was freed.

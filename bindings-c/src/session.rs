@@ -8,20 +8,20 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentry_profiler::encode::envelope::envelope;
-use sentry_profiler::{Chunk, Error, Outcome as CoreOutcome, Session, SessionOptions, Sink};
+use sentry_profiler::{Error, Outcome as CoreOutcome, Session, SessionOptions};
 
-use crate::arguments::name;
-use crate::boundary::{Free, Out, Outcome, Owner, Reporter, Versioned, boundary, fill, given};
+use crate::arguments::{Out, Versioned, fill, given, name};
+use crate::boundary::{Free, Owner, Reporter, boundary};
 use crate::buffer::sentry_profiler_buffer_t;
-use crate::callback::{Gate, sentry_profiler_chunk_t};
-use crate::options::{Settings, checked, sentry_profiler_options_t};
+use crate::callback::Gate;
+use crate::chunk::sink;
+use crate::options::sentry_profiler_options_t;
 use crate::profiler::{self, sentry_profiler_t};
-use crate::status::Status;
 use crate::status::sentry_profiler_status_t::{self, *};
+use crate::status::{Outcome, Status};
 use crate::version::SENTRY_PROFILER_FREE_TIMEOUT_MS;
 
-/// Records an isolate chunk by chunk. Belongs to the thread of its profiler.
+/// Continuous profiling: records an isolate chunk by chunk. Belongs to the thread of its profiler.
 pub struct sentry_profiler_session_t {
     owner: Owner,
     // The session's thread alone touches what follows.
@@ -31,20 +31,20 @@ pub struct sentry_profiler_session_t {
     gate: Gate,
 }
 
-/// What became of a session's chunks. Set `struct_size` to `sizeof(sentry_profiler_session_stats_t)` before the call; later
+/// Counts of a session's chunks. Set `struct_size` to `sizeof(sentry_profiler_session_stats_t)` before the call; later
 /// versions append fields.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sentry_profiler_session_stats_t {
-    /// Bytes of this structure, as the caller knows it.
+    /// Size of this structure in bytes, as the caller knows it.
     pub struct_size: usize,
-    /// Chunks given to the chunk callback.
+    /// Chunks that were passed to the chunk callback.
     pub delivered_chunk_count: u64,
-    /// Samples in them, idle samples aside.
+    /// Samples in those chunks, without idle samples.
     pub delivered_sample_count: u64,
     /// Chunks dropped because they had fewer than `SENTRY_PROFILER_MIN_CHUNK_SAMPLE_COUNT` samples.
     pub dropped_too_short_count: u64,
-    /// Chunks dropped because too many waited for the encoder, or because freeing waited for them no longer.
+    /// Chunks dropped because too many waited for the encoder, or because freeing stopped waiting for them.
     pub dropped_overflow_count: u64,
     /// Slices of the isolate's recording dropped because too many waited for the encoder.
     pub dropped_slice_count: u64,
@@ -96,44 +96,12 @@ fn status(outcome: CoreOutcome) -> Status {
     }
 }
 
-/// Gives chunks to the host, each in an envelope.
-fn sink(settings: &Arc<Settings>, gate: &Gate) -> Result<Sink, Status> {
-    let callback = settings.chunk.ok_or(SENTRY_PROFILER_INVALID_ARGUMENT)?;
-    let (settings, gate) = (settings.clone(), gate.clone());
-    Ok(Arc::new(move |chunk: Chunk| {
-        let callback = &callback;
-        let header = settings.metadata.envelope_header(&chunk.chunk_id);
-        let bytes = envelope(&header, &chunk.platform, &chunk.payload);
-        // The header's line, the item's line, the payload, a line feed.
-        let item = bytes.iter().position(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        let payload = bytes.len().saturating_sub(chunk.payload.len() + 1);
-        let (chunk_id, profiler_id) = (format!("{}\0", chunk.chunk_id), format!("{}\0", chunk.profiler_id));
-        let from = |at: usize| bytes.get(at..).unwrap_or_default().as_ptr().cast::<c_char>();
-        let view = sentry_profiler_chunk_t {
-            struct_size: size_of::<sentry_profiler_chunk_t>(),
-            chunk_id: chunk_id.as_ptr().cast(),
-            profiler_id: profiler_id.as_ptr().cast(),
-            envelope: from(0),
-            envelope_len: bytes.len(),
-            item: from(item),
-            item_len: bytes.len() - item,
-            payload: from(payload),
-            payload_len: chunk.payload.len(),
-            sample_count: chunk.sample_count as u64,
-            start_us: chunk.start_us,
-            end_us: chunk.end_us,
-        };
-        // SAFETY: the host vouches for its function and its data until the gate is closed.
-        gate.pass(|| unsafe { (callback.function)(&raw const view, callback.user_data) });
-    }))
-}
-
-/// Makes a session on a profiler. `options` may be NULL, for those that the profiler was made with; either way they need a
-/// chunk callback. Whether the session is sampled is decided here, once.
+/// Makes a session on a profiler; nothing is recorded yet. `options` may be NULL, for those that the profiler was
+/// made with; in both cases they need a chunk callback. Whether the session is sampled is decided here, once.
 ///
 /// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT without a chunk callback, WRONG_THREAD, IN_CALLBACK, FORKED,
-/// UNSUPPORTED_V8, or PANIC. The caller owns `*out`, for `sentry_profiler_session_free`; it is NULL unless OK. Isolate
-/// thread, isolate entered. Nothing records yet.
+/// UNSUPPORTED_V8, or PANIC. The caller owns `*out` and frees it with `sentry_profiler_session_free`; it is NULL
+/// unless OK. Isolate thread, isolate entered.
 ///
 /// # Safety
 /// `profiler` is NULL or alive.
@@ -147,9 +115,10 @@ pub unsafe extern "C" fn sentry_profiler_session_new(
     let make = |handle: &sentry_profiler_t| {
         let out = out?;
         let settings = match options {
-            Some(_) => Arc::new(checked(options)?),
+            Some(_) => Arc::new(sentry_profiler_options_t::checked(options)?),
             None => handle.settings.clone(),
         };
+        let callback = settings.chunk.ok_or(SENTRY_PROFILER_INVALID_ARGUMENT)?;
         let gate = Gate::open();
         let metadata = &settings.metadata;
         let core = SessionOptions {
@@ -163,7 +132,7 @@ pub unsafe extern "C" fn sentry_profiler_session_new(
             release: metadata.release.clone(),
             environment: metadata.environment.clone(),
             platform: metadata.platform.clone(),
-            sink: sink(&settings, &gate)?,
+            sink: sink(callback, metadata.clone(), gate.clone()),
         };
         let reporter = handle.reporter();
         let session = handle.profiler.session(core).map_err(|error| reporter.status(error))?;
@@ -178,12 +147,12 @@ pub unsafe extern "C" fn sentry_profiler_session_new(
     unsafe { profiler::with(profiler, make) }
 }
 
-/// Begins to record, in the manual lifecycle.
+/// Starts to record, in the manual lifecycle.
 ///
 /// Returns OK, ALREADY_RECORDING, NOT_SAMPLED, TRACE_LIFECYCLE, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED,
 /// CLOSED, UNSUPPORTED_V8, START_REFUSED, or PANIC; NO_THREAD: nothing is recorded yet, and until
-/// `sentry_profiler_session_stop` it is tried again, at growing intervals, in later calls on the session and in
-/// `sentry_profiler_poll`. Isolate thread, isolate entered. Takes up to some milliseconds, with lazy logging more.
+/// `sentry_profiler_session_stop` later calls on the session and `sentry_profiler_poll` try again, at growing
+/// intervals. Isolate thread, isolate entered. Takes up to a few milliseconds, more with lazy logging.
 ///
 /// # Safety
 /// `session` is NULL or alive.
@@ -195,11 +164,11 @@ pub unsafe extern "C" fn sentry_profiler_session_start(
     unsafe { call(session, |session| session.start().map(status)) }
 }
 
-/// Ends the recording, in the manual lifecycle; its last chunk goes to the chunk callback.
+/// Stops recording, in the manual lifecycle; the last chunk goes to the chunk callback.
 ///
 /// Returns OK, NOT_RECORDING, NOT_SAMPLED, TRACE_LIFECYCLE, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, CLOSED,
-/// UNSUPPORTED_V8, or PANIC. Isolate thread, isolate entered. Takes up to some milliseconds; the chunk is encoded
-/// elsewhere.
+/// UNSUPPORTED_V8, or PANIC. Isolate thread, isolate entered. Takes up to a few milliseconds; the chunk is encoded
+/// on another thread.
 ///
 /// # Safety
 /// `session` is NULL or alive.
@@ -211,11 +180,12 @@ pub unsafe extern "C" fn sentry_profiler_session_stop(
     unsafe { call(session, |session| session.stop().map(status)) }
 }
 
-/// Says that a span has begun. In the trace lifecycle the first one begins to record; otherwise nothing happens.
+/// Reports that a span has started. In the trace lifecycle the first active span starts recording; otherwise nothing
+/// happens.
 ///
 /// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, CLOSED, UNSUPPORTED_V8, START_REFUSED, or PANIC.
-/// Where the operating system gives no thread it is OK, the log callback hears of it once, and it is tried again, at
-/// growing intervals. Isolate thread, isolate entered. Takes some microseconds, up to some milliseconds after a pause.
+/// If the operating system gives no thread, it returns OK, logs one warning, and later calls try again at growing
+/// intervals. Isolate thread, isolate entered. Takes some microseconds, or up to a few milliseconds after a pause.
 ///
 /// # Safety
 /// `session` is NULL or alive.
@@ -227,7 +197,8 @@ pub unsafe extern "C" fn sentry_profiler_session_span_started(
     unsafe { call(session, |session| session.span_started().map(|()| SENTRY_PROFILER_OK)) }
 }
 
-/// Says that a span has ended. In the trace lifecycle recording pauses with the last one; one that did not begin is ignored.
+/// Reports that a span has ended. In the trace lifecycle recording pauses when the last active span ends. A span that
+/// was never started is ignored.
 ///
 /// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, CLOSED, UNSUPPORTED_V8, or PANIC. Isolate thread,
 /// isolate entered. Takes some microseconds.
@@ -242,8 +213,8 @@ pub unsafe extern "C" fn sentry_profiler_session_span_ended(
     unsafe { call(session, |session| session.span_ended().map(|()| SENTRY_PROFILER_OK)) }
 }
 
-/// Closes the open chunk and waits until every chunk up to now has been given to the chunk callback, `timeout_ms` milliseconds
-/// at most. The session goes on.
+/// Closes the open chunk and waits, at most `timeout_ms` milliseconds, until every chunk so far has been passed to
+/// the chunk callback. The session goes on.
 ///
 /// Returns OK, TIMEOUT, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, CLOSED, UNSUPPORTED_V8, or PANIC. Isolate
 /// thread, isolate entered.
@@ -263,10 +234,10 @@ pub unsafe extern "C" fn sentry_profiler_session_flush(
     unsafe { call(session, flush) }
 }
 
-/// Adds the debug id of a file, for the chunks that are encoded from now on; see `sentry_profiler_options_add_debug_id`.
+/// Adds the debug id of a file for chunks that are encoded from now on; see `sentry_profiler_options_add_debug_id`.
 ///
-/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT for what is empty or not UTF-8, WRONG_THREAD, IN_CALLBACK, FORKED, or
-/// PANIC. The strings are copied. Isolate thread.
+/// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT for a string that is empty or not UTF-8, WRONG_THREAD, IN_CALLBACK,
+/// FORKED, or PANIC. The strings are copied. Isolate thread.
 ///
 /// # Safety
 /// `session` is NULL or alive; `file` and `debug_id` are NULL or the addresses of as many bytes as said.
@@ -290,9 +261,10 @@ pub unsafe extern "C" fn sentry_profiler_session_add_debug_id(
     unsafe { with(session, add) }
 }
 
-/// The id that links events to the session's chunks: 32 lower-case hexadecimal digits, for `contexts.profile.profiler_id`.
+/// The id that links events to the session's chunks: 32 lower-case hexadecimal digits, for
+/// `contexts.profile.profiler_id`.
 ///
-/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, or PANIC. The caller owns `*out`, for
+/// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, or PANIC. The caller owns `*out` and frees it with
 /// `sentry_profiler_buffer_free`; it is NULL unless OK. Isolate thread.
 ///
 /// # Safety
@@ -312,7 +284,7 @@ pub unsafe extern "C" fn sentry_profiler_session_profiler_id(
     }
 }
 
-/// Tells whether the session profiles at all.
+/// Writes to `*out` whether the session is sampled; if not, it never records.
 ///
 /// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, or PANIC. `*out` is written only when OK. Isolate
 /// thread.
@@ -333,7 +305,7 @@ pub unsafe extern "C" fn sentry_profiler_session_is_sampled(
     }
 }
 
-/// Tells whether the session records now.
+/// Writes to `*out` whether the session is recording now.
 ///
 /// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, or PANIC. `*out` is written only when OK. Isolate
 /// thread.
@@ -354,10 +326,10 @@ pub unsafe extern "C" fn sentry_profiler_session_is_recording(
     }
 }
 
-/// Tells what became of the chunks so far, also after the profiler was freed.
+/// Counts the session's chunks so far; works also after the profiler was freed.
 ///
 /// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT when `stats->struct_size` is not set, WRONG_THREAD, IN_CALLBACK,
-/// FORKED, or PANIC. `stats` is the caller's. Isolate thread.
+/// FORKED, or PANIC. The caller owns `stats`. Isolate thread.
 ///
 /// # Safety
 /// `session` is NULL or alive; `stats` is NULL or the address of `stats->struct_size` bytes.
@@ -383,15 +355,15 @@ pub unsafe extern "C" fn sentry_profiler_session_stats(
     unsafe { with(session, tell) }
 }
 
-/// Ends and frees a session. Its last chunks go to the chunk callback first, for which this waits
-/// `SENTRY_PROFILER_FREE_TIMEOUT_MS` at most. NULL is ignored.
+/// Stops and frees a session. Its last chunks go to the chunk callback first, for which this waits at most
+/// `SENTRY_PROFILER_FREE_TIMEOUT_MS`. NULL is ignored.
 ///
-/// Returns OK; TIMEOUT: the session is gone, and chunks that were not delivered in time are lost; WRONG_THREAD or
-/// IN_CALLBACK: nothing was freed, call again where it is right; PANIC: the handle is gone all the same. Afterwards
-/// the chunk callback is not called any more: one that is under way is waited for. Isolate thread, before or after
-/// `sentry_profiler_free`, also in destructors at the thread's or the program's end. The isolate need not be entered;
-/// when it is not, and something else of the profiler records, the end of the last chunk is lost, and that is TIMEOUT,
-/// too. In the child of a `fork` nothing is delivered.
+/// Returns OK; TIMEOUT: the session is freed, and chunks that were not delivered in time are lost; WRONG_THREAD or
+/// IN_CALLBACK: nothing was freed, so call it again on the isolate's thread, outside of callbacks; PANIC: the handle
+/// is gone nevertheless. After it returns, the chunk callback is not called any more: it waits for a call that is
+/// running. Isolate thread, before or after `sentry_profiler_free`, also in destructors at the end of the thread or
+/// the program. The isolate need not be entered; but if it is not, and something else of the profiler records, the
+/// end of the last chunk is lost and TIMEOUT is returned. In the child of a `fork` nothing is delivered.
 ///
 /// # Safety
 /// `session` is NULL or alive; nobody uses it afterwards, unless nothing was freed.

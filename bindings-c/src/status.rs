@@ -4,14 +4,14 @@ use std::ffi::{CStr, c_char};
 
 use sentry_profiler::Error;
 
-/// What became of a call. The numbers are permanent; later versions add new ones.
+/// The result of a call. The numbers are permanent; later versions may add new ones.
 ///
-/// 0 is success. 1 to 99 are failures: nothing was changed by the call, unless its comment says otherwise. From 100 on there
-/// was nothing to do, which is no failure.
+/// 0 is success. 1 to 99 are failures: the call changed nothing, unless its comment says otherwise. From 100 on the
+/// call had nothing to do, which is not a failure.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum sentry_profiler_status_t {
-    /// The call did what it should.
+    /// Success.
     SENTRY_PROFILER_OK = 0,
     /// A pointer that must not be NULL is NULL.
     SENTRY_PROFILER_NULL_ARGUMENT = 1,
@@ -31,17 +31,17 @@ pub enum sentry_profiler_status_t {
     SENTRY_PROFILER_NO_THREAD = 8,
     /// Not everything was delivered in time.
     SENTRY_PROFILER_TIMEOUT = 9,
-    /// A write callback asked to stop.
+    /// A write callback returned something other than 0.
     SENTRY_PROFILER_WRITE_FAILED = 10,
-    /// A bug in this library: the call panicked. The handle answers this from now on and can only be freed.
+    /// A bug in this library: the call panicked. Every later call on the handle returns this; only freeing it works.
     SENTRY_PROFILER_PANIC = 11,
-    /// A failure that has no number of its own in this version; the log callback gets its text.
+    /// A failure without a number of its own in this version; the log callback receives its text.
     SENTRY_PROFILER_OTHER = 12,
-    /// The handle was made by the process that this one was forked from. Here it can only be freed.
+    /// The handle was made before this process was forked from its parent. Here it can only be freed.
     SENTRY_PROFILER_FORKED = 13,
-    /// Start while recording: nothing changed.
+    /// Started while recording: nothing changed.
     SENTRY_PROFILER_ALREADY_RECORDING = 100,
-    /// Stop while not recording: nothing changed.
+    /// Stopped while not recording: nothing changed.
     SENTRY_PROFILER_NOT_RECORDING = 101,
     /// The session is not sampled: it never records.
     SENTRY_PROFILER_NOT_SAMPLED = 102,
@@ -51,6 +51,9 @@ pub enum sentry_profiler_status_t {
 
 pub use sentry_profiler_status_t as Status;
 use sentry_profiler_status_t::*;
+
+/// The result of a call's work.
+pub type Outcome = Result<(), Status>;
 
 impl From<&Error> for Status {
     fn from(error: &Error) -> Self {
@@ -95,9 +98,9 @@ const MESSAGES: &[(Status, &CStr)] = &[
     (SENTRY_PROFILER_TRACE_LIFECYCLE, c"spans start and stop this session"),
 ];
 
-/// Says what a status means, in English, for logs.
+/// Describes a status in English, for logs.
 ///
-/// Returns a NUL-terminated string, never NULL, also for a number that is no status. It is static: never freed, valid for ever.
+/// Returns a NUL-terminated string, never NULL, also for a number that is not a status. It is static: do not free it.
 /// Any thread, also inside callbacks.
 #[unsafe(no_mangle)]
 pub extern "C" fn sentry_profiler_status_message(status: u32) -> *const c_char {

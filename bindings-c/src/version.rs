@@ -4,29 +4,29 @@ use std::ffi::c_char;
 
 use sentry_profiler as core;
 
-/// The version of the binary interface, which is the number in the shared library's name. It changes only when a program that
-/// was linked against an older library could break.
+/// The version of the binary interface, which is the number in the shared library's name. It changes only when a
+/// program that was linked against an older library could break.
 pub const SENTRY_PROFILER_ABI_VERSION: u32 = 1;
 
-/// Between two samples unless set otherwise: 99 Hz, not in lockstep with what runs a hundred times a second.
+/// The default sampling interval: 99 Hz, so that samples do not run in lockstep with what happens 100 times a second.
 pub const SENTRY_PROFILER_DEFAULT_SAMPLING_INTERVAL_US: u32 = 10_101;
 /// The shortest sampling interval.
 pub const SENTRY_PROFILER_MIN_SAMPLING_INTERVAL_US: u32 = 100;
 /// The longest sampling interval.
 pub const SENTRY_PROFILER_MAX_SAMPLING_INTERVAL_US: u32 = 1_000_000;
-/// Samples that a named recording keeps unless set otherwise.
+/// How many samples a named recording keeps by default.
 pub const SENTRY_PROFILER_DEFAULT_MAX_SAMPLE_COUNT: u32 = 500_000;
-/// How long a session's chunk is unless set otherwise, and at most.
+/// The longest duration of a session's chunk, which is the default.
 pub const SENTRY_PROFILER_MAX_CHUNK_DURATION_MS: u32 = 60_000;
-/// How long a session's chunk is at least.
+/// The shortest duration of a session's chunk.
 pub const SENTRY_PROFILER_MIN_CHUNK_DURATION_MS: u32 = 100;
-/// How long a chunk stays open for the next span unless set otherwise.
+/// How long a chunk stays open for the next span by default.
 pub const SENTRY_PROFILER_DEFAULT_QUIET_MS: u32 = 1_000;
 /// A chunk with fewer samples is dropped.
 pub const SENTRY_PROFILER_MIN_CHUNK_SAMPLE_COUNT: u32 = 2;
-/// How long freeing a session or a profiler waits for the last chunks to be delivered.
+/// How long freeing a session or a profiler waits, at most, until the last chunks are delivered.
 pub const SENTRY_PROFILER_FREE_TIMEOUT_MS: u32 = 5_000;
-/// The stack of the threads on which log, wake and chunk callbacks are called, unless that is a thread of the host's.
+/// The stack size of this library's own threads, on which wake, chunk and most log callbacks run.
 pub const SENTRY_PROFILER_CALLBACK_STACK_BYTES: usize = 2_097_152;
 
 // cbindgen prints literals only, so that the two are kept equal here.
@@ -46,14 +46,14 @@ const _: () = {
 
 /// The library's version, such as `0.1.0`.
 ///
-/// Returns a NUL-terminated string, never NULL. It is static: never freed, valid for ever. Any thread, also inside callbacks.
+/// Returns a NUL-terminated string, never NULL. It is static: do not free it. Any thread, also inside callbacks.
 #[unsafe(no_mangle)]
 pub extern "C" fn sentry_profiler_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// The version of the binary interface that the loaded library has; to be compared with `SENTRY_PROFILER_ABI_VERSION` by who
-/// loads it by hand.
+/// The version of the loaded library's binary interface. A host that loads the library by hand compares it with
+/// `SENTRY_PROFILER_ABI_VERSION`.
 ///
 /// Any thread, also inside callbacks.
 #[unsafe(no_mangle)]

@@ -2,8 +2,8 @@
 //
 //   embedder app.js [--out FOLDER] [--dsn DSN]
 //
-// The file defines `handle()`, which is run twice, each time as a span. FOLDER gets profile.cpuprofile (the named recording)
-// and chunk.json (the session's chunk). With a DSN the chunk's envelope is posted there.
+// The file defines `handle()`, which is run twice, each time as a span. FOLDER gets profile.cpuprofile (the named
+// recording) and chunk.json (the session's chunk). With a DSN the chunk's envelope is posted there.
 
 #include <libplatform/libplatform.h>
 #include <v8.h>
@@ -80,7 +80,8 @@ struct Dsn {
 
     static std::optional<Dsn> parse(const std::string &text) {
         const auto scheme = text.find("://"), at = text.find('@'), slash = text.rfind('/');
-        if (scheme == std::string::npos || at == std::string::npos || slash == std::string::npos || slash < at) return {};
+        if (scheme == std::string::npos || at == std::string::npos || slash == std::string::npos || slash < at)
+            return {};
         const auto begin = scheme + 3;
         const std::string key = text.substr(begin, at - begin), host = text.substr(at + 1, slash - at - 1);
         return Dsn{text.substr(0, begin) + host + "/api/" + text.substr(slash + 1) + "/envelope/", key};
@@ -90,7 +91,8 @@ struct Dsn {
 void post(const Dsn &dsn, const std::string &envelope) {
     CURL *curl = curl_easy_init();
     if (!curl) fail("libcurl cannot be used");
-    const std::string auth = "X-Sentry-Auth: Sentry sentry_version=7, sentry_client=embedder/1.0, sentry_key=" + dsn.key;
+    const std::string auth =
+        "X-Sentry-Auth: Sentry sentry_version=7, sentry_client=embedder/1.0, sentry_key=" + dsn.key;
     curl_slist *headers = curl_slist_append(nullptr, auth.c_str());
     headers = curl_slist_append(headers, "Content-Type: application/x-sentry-envelope");
     curl_easy_setopt(curl, CURLOPT_URL, dsn.url.c_str());
@@ -152,7 +154,8 @@ void profile(v8::Isolate *isolate, const std::string &file, const std::string &o
     check(options.on_chunk([&](const sentry_profiler::Chunk &chunk) { outbox.put(chunk); }), "chunk callback");
     check(options.on_log([](sentry_profiler::LogLevel, std::string_view text) {
         std::fprintf(stderr, "profiler: %.*s\n", static_cast<int>(text.size()), text.data());
-    }), "log callback");
+    }),
+          "log callback");
 
     // Both end with this block, before the isolate does.
     auto profiler = need(sentry_profiler::Profiler::create(isolate, &options), "profiler");
