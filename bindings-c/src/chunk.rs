@@ -3,11 +3,11 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use sentry_profiler::encode::envelope::envelope;
+use sentry_profiler::sentry::Metadata;
+use sentry_profiler::sentry::envelope::envelope;
 use sentry_profiler::{Chunk, Sink};
 
 use crate::callback::{Callback, Gate};
-use crate::metadata::Metadata;
 
 /// A finished chunk of a session. Later versions append fields: those beyond `struct_size` do not exist.
 #[repr(C)]

@@ -45,5 +45,4 @@ mod buffer;
 // Not in the header.
 mod arguments;
 mod boundary;
-mod metadata;
 mod settings;

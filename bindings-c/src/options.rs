@@ -2,9 +2,10 @@
 
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 
 use sentry_profiler::SAMPLING_INTERVAL_RANGE_US;
-use sentry_profiler::encode::Thread;
+use sentry_profiler::sentry::Thread;
 use sentry_profiler::v8::LoggingMode;
 
 use crate::arguments::{Out, in_range, name, not_empty, text};
@@ -268,7 +269,7 @@ pub unsafe extern "C" fn sentry_profiler_options_add_debug_id(
     set(options, |settings| {
         // SAFETY: the host vouches for both.
         let (file, debug_id) = unsafe { (name(file, file_len)?, name(debug_id, debug_id_len)?) };
-        settings.metadata.debug_ids.insert(file.to_owned(), debug_id.to_owned());
+        Arc::make_mut(&mut settings.metadata.debug_ids).insert(file.to_owned(), debug_id.to_owned());
         Ok(())
     })
 }

@@ -6,8 +6,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use sentry_profiler::Profile;
-use sentry_profiler::encode::{self, RawOptions, cpuprofile, flamegraph, folded, pprof, sample_v1, sample_v2};
-use uuid::Uuid;
+use sentry_profiler::encode::{Format, encode};
+use sentry_profiler::sentry::{Id, Metadata};
 
 use crate::arguments::{Out, Versioned, fill, given};
 use crate::boundary::{Poison, Reporter, boundary};
@@ -19,6 +19,8 @@ use crate::status::sentry_profiler_status_t::{self, *};
 use crate::status::{Outcome, Status};
 
 /// The formats in which a finished profile can be written.
+// C passes its number, which is the core's.
+#[cfg_attr(not(test), expect(dead_code))]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum sentry_profiler_format_t {
@@ -37,7 +39,6 @@ pub enum sentry_profiler_format_t {
     /// A flame graph as SVG.
     SENTRY_PROFILER_FORMAT_FLAMEGRAPH = 6,
 }
-use sentry_profiler_format_t::*;
 
 /// The most bytes that one call of a write callback receives.
 const WRITE_BYTES: usize = 64 << 10;
@@ -54,8 +55,8 @@ pub type sentry_profiler_write_callback_t =
 pub struct sentry_profile_t {
     poison: Poison,
     profile: Profile,
-    chunk_id: String,
-    profiler_id: String,
+    chunk_id: Id,
+    profiler_id: Id,
     settings: Arc<Settings>,
 }
 
@@ -92,9 +93,8 @@ impl Versioned for sentry_profile_info_t {
 }
 
 impl sentry_profile_t {
-    pub fn new(profile: Profile, profiler_id: &str, settings: Arc<Settings>, reporter: Reporter) -> Self {
-        let (chunk_id, profiler_id) = (new_id(), profiler_id.to_owned());
-        Self { poison: Poison::new(reporter), profile, chunk_id, profiler_id, settings }
+    pub fn new(profile: Profile, profiler_id: Id, settings: Arc<Settings>, reporter: Reporter) -> Self {
+        Self { poison: Poison::new(reporter), profile, chunk_id: Id::random(), profiler_id, settings }
     }
 
     fn encode(&self, format: u32, options: Option<&sentry_profiler_options_t>) -> Result<Vec<u8>, Status> {
@@ -102,40 +102,22 @@ impl sentry_profile_t {
             Some(_) => &sentry_profiler_options_t::checked(options)?,
             None => &*self.settings,
         };
-        let metadata = &settings.metadata;
-        let profile = &self.profile;
-        let chunk = || sample_v2::chunk(profile, &metadata.chunk_meta(&self.chunk_id, &self.profiler_id));
-        Ok(match format {
-            f if f == SENTRY_PROFILER_FORMAT_SAMPLE_V2 as u32 => chunk(),
-            f if f == SENTRY_PROFILER_FORMAT_SAMPLE_V1 as u32 => {
-                let logging_mode = self.settings.logging.as_str();
-                sample_v1::raw(
-                    profile,
-                    RawOptions { thread_id: &metadata.thread.id, collect_resources: false, logging_mode },
-                )
-            }
-            f if f == SENTRY_PROFILER_FORMAT_ENVELOPE as u32 => {
-                encode::envelope::envelope(&metadata.envelope_header(&new_id()), &metadata.platform, &chunk())
-            }
-            f if f == SENTRY_PROFILER_FORMAT_CPUPROFILE as u32 => cpuprofile::encode(profile),
-            f if f == SENTRY_PROFILER_FORMAT_PPROF as u32 => pprof::encode(profile),
-            f if f == SENTRY_PROFILER_FORMAT_FOLDED as u32 => folded::encode(profile),
-            f if f == SENTRY_PROFILER_FORMAT_FLAMEGRAPH as u32 => flamegraph::encode(profile),
-            _ => return Err(SENTRY_PROFILER_INVALID_ARGUMENT),
-        })
+        let format = Format::of_number(format).ok_or(SENTRY_PROFILER_INVALID_ARGUMENT)?;
+        let metadata = Metadata {
+            chunk_id: self.chunk_id,
+            profiler_id: self.profiler_id,
+            logging_mode: self.settings.logging.as_str(),
+            ..settings.metadata.clone()
+        };
+        Ok(encode(&self.profile, format, &metadata))
     }
 }
 
-/// 32 lower-case hexadecimal digits.
-pub fn new_id() -> String {
-    Uuid::new_v4().simple().to_string()
-}
-
 /// An id as C has it.
-fn id(text: &str) -> [c_char; 33] {
+fn id(text: Id) -> [c_char; 33] {
     let mut id = [0; 33];
     // The last one stays NUL.
-    for (to, from) in id.iter_mut().take(32).zip(text.bytes()) {
+    for (to, from) in id.iter_mut().take(32).zip(text.as_str().bytes()) {
         *to = from as c_char;
     }
     id
@@ -169,8 +151,8 @@ pub unsafe extern "C" fn sentry_profile_info(
             dropped_sample_count: profile.dropped_samples(),
             stack_count: profile.stacks().len() as u64,
             frame_count: profile.frames().len() as u64,
-            chunk_id: id(&handle.chunk_id),
-            profiler_id: id(&handle.profiler_id),
+            chunk_id: id(handle.chunk_id),
+            profiler_id: id(handle.profiler_id),
         };
         // SAFETY: as the caller vouches.
         unsafe { fill(info, &all) }
@@ -238,7 +220,29 @@ pub extern "C" fn sentry_profile_free(profile: Option<Box<sentry_profile_t>>) {
 
 #[cfg(test)]
 mod tests {
+    use super::sentry_profiler_format_t::*;
     use super::*;
+
+    /// Each format of the core has its enumerator here: without, this does not compile.
+    fn enumerator(format: Format) -> sentry_profiler_format_t {
+        match format {
+            Format::SampleV2 => SENTRY_PROFILER_FORMAT_SAMPLE_V2,
+            Format::SampleV1 => SENTRY_PROFILER_FORMAT_SAMPLE_V1,
+            Format::Envelope => SENTRY_PROFILER_FORMAT_ENVELOPE,
+            Format::Cpuprofile => SENTRY_PROFILER_FORMAT_CPUPROFILE,
+            Format::Pprof => SENTRY_PROFILER_FORMAT_PPROF,
+            Format::Folded => SENTRY_PROFILER_FORMAT_FOLDED,
+            Format::Flamegraph => SENTRY_PROFILER_FORMAT_FLAMEGRAPH,
+        }
+    }
+
+    #[test]
+    fn formats_have_the_numbers_of_the_core() {
+        assert_eq!(Format::ALL.len(), 7);
+        for &format in Format::ALL {
+            assert_eq!(format as u32, enumerator(format) as u32, "{format:?}");
+        }
+    }
 
     #[test]
     #[cfg(target_pointer_width = "64")]
@@ -248,7 +252,7 @@ mod tests {
 
     #[test]
     fn an_id_ends_with_a_nul() {
-        let id = id(&new_id());
+        let id = id(Id::random());
         assert_eq!(id[32], 0);
         assert!(id[..32].iter().all(|&digit| (digit as u8).is_ascii_hexdigit()));
     }

@@ -5,13 +5,14 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use sentry_profiler::sentry::Id;
 use sentry_profiler::{Profiler, ProfilerOptions};
 
 use crate::arguments::{Out, given, name};
 use crate::boundary::{Free, Owner, Reporter, boundary};
 use crate::callback::{Gate, refuse_inside};
 use crate::options::sentry_profiler_options_t;
-use crate::profile::{new_id, sentry_profile_t};
+use crate::profile::sentry_profile_t;
 use crate::settings::Settings;
 use crate::status::sentry_profiler_status_t::{self, *};
 use crate::status::{Outcome, Status};
@@ -27,7 +28,7 @@ pub struct sentry_profiler_t {
     // The profiler's thread alone touches what follows.
     pub profiler: Profiler,
     pub settings: Arc<Settings>,
-    profiler_id: String,
+    profiler_id: Id,
     reporter: Reporter,
     gate: Gate,
 }
@@ -93,7 +94,7 @@ pub unsafe extern "C" fn sentry_profiler_new(
             // SAFETY: as the caller vouches; the core checks the thread.
             let profiler = unsafe { Profiler::new(isolate, core) }.map_err(|error| reporter.status(error))?;
             let settings = Arc::new(settings);
-            out.put(sentry_profiler_t { owner, profiler, settings, profiler_id: new_id(), reporter, gate });
+            out.put(sentry_profiler_t { owner, profiler, settings, profiler_id: Id::random(), reporter, gate });
             Ok(())
         })
     })
@@ -148,7 +149,7 @@ pub unsafe extern "C" fn sentry_profiler_stop_profiling(
         let profile = profiler.profiler.stop_profiling(title).map_err(|error| profiler.reporter.status(error))?;
         let profile = profile.ok_or(SENTRY_PROFILER_NOT_RECORDING)?;
         let settings = profiler.settings.clone();
-        out.put(sentry_profile_t::new(profile, &profiler.profiler_id, settings, profiler.reporter()));
+        out.put(sentry_profile_t::new(profile, profiler.profiler_id, settings, profiler.reporter()));
         Ok(())
     };
     // SAFETY: as the caller vouches.

@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sentry_profiler::sentry::{Id, Metadata};
 use sentry_profiler::{Error, Outcome as CoreOutcome, Session, SessionOptions};
 
 use crate::arguments::{Out, Versioned, fill, given, name};
@@ -126,19 +127,12 @@ pub unsafe extern "C" fn sentry_profiler_session_new(
             sample_rate: settings.session_sample_rate,
             chunk_duration: settings.chunk_duration,
             quiet: settings.quiet,
-            thread: metadata.thread.clone(),
-            sdk_name: metadata.sdk_name.clone(),
-            sdk_version: metadata.sdk_version.clone(),
-            release: metadata.release.clone(),
-            environment: metadata.environment.clone(),
-            platform: metadata.platform.clone(),
+            metadata: Metadata { profiler_id: Id::random(), ..metadata.clone() },
             sink: sink(callback, metadata.clone(), gate.clone()),
         };
         let reporter = handle.reporter();
         let session = handle.profiler.session(core).map_err(|error| reporter.status(error))?;
-        let debug_ids = metadata.debug_ids.clone();
-        session.set_debug_ids(debug_ids.clone());
-        let debug_ids = RefCell::new(debug_ids);
+        let debug_ids = RefCell::new(HashMap::clone(&metadata.debug_ids));
         let owner = Owner::current(reporter.clone());
         out.put(sentry_profiler_session_t { owner, session, debug_ids, reporter, gate });
         Ok(())
@@ -278,7 +272,7 @@ pub unsafe extern "C" fn sentry_profiler_session_profiler_id(
     // SAFETY: as the caller vouches.
     unsafe {
         with(session, |handle| {
-            out?.put(handle.session.profiler_id().as_bytes().to_vec().into());
+            out?.put(handle.session.profiler_id().as_str().as_bytes().to_vec().into());
             Ok(())
         })
     }

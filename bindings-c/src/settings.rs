@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sentry_profiler::sentry::Metadata;
 use sentry_profiler::v8::{Api, LoggingMode, Unsupported};
 use sentry_profiler::{
     DEFAULT_CHUNK_DURATION, DEFAULT_MAX_SAMPLES, DEFAULT_QUIET, DEFAULT_SAMPLING_INTERVAL_US, Lifecycle, LogLevel,
@@ -13,7 +14,6 @@ use sentry_profiler::{
 use crate::callback::sentry_profiler_log_level_t::{self, *};
 use crate::callback::{Callback, Gate, enter};
 use crate::chunk::ChunkCallback;
-use crate::metadata::Metadata;
 
 #[derive(Clone)]
 pub struct Settings {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use parking_lot::Mutex;
-use sentry_profiler::encode::Thread;
+use sentry_profiler::sentry::Thread;
 use sentry_profiler::{
     CHUNK_DURATION_RANGE, Lifecycle, Outcome, SessionOptions as CoreOptions, SessionStats as CoreStats,
 };
@@ -130,7 +130,7 @@ impl Ready {
         chunks
             .into_iter()
             .map(|chunk| Chunk {
-                chunk_id: chunk.chunk_id,
+                chunk_id: chunk.chunk_id.to_string(),
                 payload: chunk.payload.into(),
                 sample_count: chunk.sample_count as u32,
             })
@@ -167,7 +167,7 @@ impl Session {
         let core = environment.profiler()?.session(core_options(options, sink)?).map_err(error)?;
         environment.add_session(&ready);
         Ok(Self {
-            profiler_id: core.profiler_id().to_owned(),
+            profiler_id: core.profiler_id().to_string(),
             sampled: core.is_sampled(),
             core: Rc::new(RefCell::new(Some(core))),
             closed_stats: Cell::default(),
@@ -367,15 +367,15 @@ fn core_options(options: SessionOptions, sink: sentry_profiler::Sink) -> std::re
     if let Some(ms) = options.quiet_ms {
         core.quiet = duration("quietMs", ms)?;
     }
-    core.thread = Thread { id: options.thread_id, name: options.thread_name };
+    core.metadata.thread = Thread { id: options.thread_id, name: options.thread_name };
     if let Some(name) = options.sdk_name {
-        core.sdk_name = name;
+        core.metadata.sdk_name = name;
     }
     if let Some(version) = options.sdk_version {
-        core.sdk_version = version;
+        core.metadata.sdk_version = version;
     }
-    core.release = options.release;
-    core.environment = options.environment;
+    core.metadata.release = options.release;
+    core.metadata.environment = options.environment;
     Ok(core)
 }
 

@@ -3,13 +3,11 @@
 
 use std::fs::File;
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use flate2::read::GzDecoder;
-use sentry_profiler::encode::{
-    ChunkMeta, RawOptions, Thread, cpuprofile, flamegraph, folded, pprof, sample_v1, sample_v2,
-};
+use sentry_profiler::encode::{RawOptions, cpuprofile, flamegraph, folded, pprof, sample_v1, sample_v2};
+use sentry_profiler::sentry::Metadata;
 use sentry_profiler::{Frame, FrameKind, Profile, ProfileBuilder};
 use serde::Deserialize;
 
@@ -104,20 +102,6 @@ impl Recorded {
     }
 }
 
-fn meta() -> ChunkMeta {
-    ChunkMeta {
-        chunk_id: "0".repeat(32),
-        profiler_id: "0".repeat(32),
-        platform: "node".to_owned(),
-        sdk_name: "sentry.javascript.node".to_owned(),
-        sdk_version: "11.1.0".to_owned(),
-        release: Some("1".to_owned()),
-        environment: Some("production".to_owned()),
-        thread: Thread::default(),
-        debug_ids: Arc::default(),
-    }
-}
-
 /// What is measured is called here and nowhere else: callgrind counts by this function's name.
 #[inline(never)]
 fn measured<T>(work: &mut dyn FnMut() -> T) -> T {
@@ -128,13 +112,13 @@ fn formats(criterion: &mut Criterion) {
     for name in RECORDED {
         let recorded = Recorded::read(name);
         let profile = recorded.merge();
-        let meta = meta();
+        let metadata = Metadata::default();
         let options = RawOptions { thread_id: "0", collect_resources: false, logging_mode: "eager" };
         let mut bench = |part: &str, work: &mut dyn FnMut() -> usize| {
             criterion.bench_function(&format!("{name}/{part}"), |bencher| bencher.iter(|| measured(work)));
         };
         bench("merge", &mut || recorded.merge().samples().len());
-        bench("chunk", &mut || sample_v2::chunk(&profile, &meta).len());
+        bench("chunk", &mut || sample_v2::chunk(&profile, &metadata).len());
         bench("raw v2", &mut || sample_v2::raw(&profile, options).len());
         bench("raw v1", &mut || sample_v1::raw(&profile, options).len());
         bench("cpuprofile", &mut || cpuprofile::encode(&profile).len());

@@ -45,6 +45,7 @@ mod profiler;
 mod recorder;
 #[cfg(test)]
 mod reliability;
+pub mod sentry;
 mod session;
 mod slice;
 mod source;

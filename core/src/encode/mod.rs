@@ -1,7 +1,6 @@
 //! One file a format: pure functions from a [`Profile`](crate::Profile) to bytes.
 
 pub mod cpuprofile;
-pub mod envelope;
 #[cfg(feature = "flamegraph")]
 pub mod flamegraph;
 pub mod folded;
@@ -16,47 +15,73 @@ mod tests;
 
 pub use sample::RawOptions;
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use crate::Profile;
+use crate::sentry::envelope::envelope;
+use crate::sentry::{Id, Metadata};
 
-/// The thread a profile was sampled on, as Sentry shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Thread {
-    /// `"0"` for the main thread, a worker's own id otherwise.
-    pub id: String,
-    /// `main` or `worker`, or what the embedder calls it.
-    pub name: String,
+/// The formats in which a profile can be written. The numbers are permanent: C has them too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Format {
+    /// Sentry's sample format V2: the JSON payload of a `profile_chunk` item, metadata included.
+    SampleV2 = 0,
+    /// Sentry's sample format V1, deprecated: JSON with samples, stacks, frames and measurements.
+    SampleV1 = 1,
+    /// A whole envelope with one `profile_chunk` item, ready to POST to Sentry.
+    Envelope = 2,
+    /// JSON that Chrome DevTools and VS Code open, as `.cpuprofile`.
+    Cpuprofile = 3,
+    /// Gzipped protocol buffers for pprof.
+    #[cfg(feature = "pprof")]
+    Pprof = 4,
+    /// For flame graph tools: each line has a stack and its time in microseconds.
+    Folded = 5,
+    /// A flame graph as SVG.
+    #[cfg(feature = "flamegraph")]
+    Flamegraph = 6,
 }
 
-impl Default for Thread {
-    fn default() -> Self {
-        Self { id: "0".to_owned(), name: "main".to_owned() }
+impl Format {
+    /// All that this build knows.
+    pub const ALL: &[Self] = &[
+        Self::SampleV2,
+        Self::SampleV1,
+        Self::Envelope,
+        Self::Cpuprofile,
+        #[cfg(feature = "pprof")]
+        Self::Pprof,
+        Self::Folded,
+        #[cfg(feature = "flamegraph")]
+        Self::Flamegraph,
+    ];
+
+    /// The one of a number.
+    pub fn of_number(number: u32) -> Option<Self> {
+        Self::ALL.iter().copied().find(|format| *format as u32 == number)
     }
 }
 
-/// Everything in a profile chunk that is not sampled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChunkMeta {
-    /// 32 lower-case hexadecimal digits, one per chunk.
-    pub chunk_id: String,
-    /// 32 lower-case hexadecimal digits, one per session.
-    pub profiler_id: String,
-    /// What wrote the profile; `node` unless told otherwise (the backend's quota goes by it).
-    pub platform: String,
-    /// Name of the SDK, such as `sentry.javascript.node`.
-    pub sdk_name: String,
-    /// Version of the SDK.
-    pub sdk_version: String,
-    /// The release that ran, left out when unset.
-    pub release: Option<String>,
-    /// The environment it ran in, left out when unset.
-    pub environment: Option<String>,
-    /// The thread that was sampled.
-    pub thread: Thread,
-    /// Debug ids by plain path of the file, for source maps.
-    pub debug_ids: Arc<HashMap<String, String>>,
+/// Writes a profile in a format. Any thread; takes as long as the profile is large.
+pub fn encode(profile: &Profile, format: Format, metadata: &Metadata) -> Vec<u8> {
+    match format {
+        Format::SampleV2 => sample_v2::chunk(profile, metadata),
+        Format::SampleV1 => {
+            let (thread_id, logging_mode) = (metadata.thread.id.as_str(), metadata.logging_mode);
+            sample_v1::raw(profile, RawOptions { thread_id, collect_resources: false, logging_mode })
+        }
+        Format::Envelope => {
+            let chunk = sample_v2::chunk(profile, metadata);
+            envelope(&metadata.envelope_header(&Id::random()), &metadata.platform, &chunk)
+        }
+        Format::Cpuprofile => cpuprofile::encode(profile),
+        #[cfg(feature = "pprof")]
+        Format::Pprof => pprof::encode(profile),
+        Format::Folded => folded::encode(profile),
+        #[cfg(feature = "flamegraph")]
+        Format::Flamegraph => flamegraph::encode(profile),
+    }
 }
 
-fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
+pub(crate) fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("string keys into memory cannot fail")
 }

@@ -1,26 +1,27 @@
 //! Sentry's sample format V2: the profile chunk, and the object from which the official SDK makes one.
 
+use super::RawOptions;
 use super::sample::{self, Clock, Used};
-use super::{ChunkMeta, RawOptions};
 use crate::Profile;
+use crate::sentry::Metadata;
 
 /// The payload of a `profile_chunk` envelope item, whole.
-pub fn chunk(profile: &Profile, meta: &ChunkMeta) -> Vec<u8> {
+pub fn chunk(profile: &Profile, metadata: &Metadata) -> Vec<u8> {
     let used = Used::new(profile);
-    let files = if meta.debug_ids.is_empty() { Vec::new() } else { used.files() };
+    let files = if metadata.debug_ids.is_empty() { Vec::new() } else { used.files() };
     let images: Vec<_> =
-        files.into_iter().filter_map(|file| Some((file, meta.debug_ids.get(file)?.as_str()))).collect();
+        files.into_iter().filter_map(|file| Some((file, metadata.debug_ids.get(file)?.as_str()))).collect();
     let mut json = used.buffer();
     json.object(|json| {
-        json.key("chunk_id").text(&meta.chunk_id);
-        json.key("profiler_id").text(&meta.profiler_id);
+        json.key("chunk_id").text(metadata.chunk_id.as_str());
+        json.key("profiler_id").text(metadata.profiler_id.as_str());
         json.key("client_sdk").object(|json| {
-            json.key("name").text(&meta.sdk_name);
-            json.key("version").text(&meta.sdk_version);
+            json.key("name").text(&metadata.sdk_name);
+            json.key("version").text(&metadata.sdk_version);
         });
-        json.key("platform").text(&meta.platform);
+        json.key("platform").text(&metadata.platform);
         json.key("version").text("2");
-        for (key, value) in [("release", &meta.release), ("environment", &meta.environment)] {
+        for (key, value) in [("release", &metadata.release), ("environment", &metadata.environment)] {
             if let Some(value) = given(value) {
                 json.key(key).text(value);
             }
@@ -40,9 +41,9 @@ pub fn chunk(profile: &Profile, meta: &ChunkMeta) -> Vec<u8> {
             sample::write_measurements(json.key("measurements"), profile, Clock::Unix);
         }
         json.key("profile").object(|json| {
-            used.write(json, Clock::Unix, &meta.thread.id);
+            used.write(json, Clock::Unix, &metadata.thread.id);
             json.key("thread_metadata").object(|json| {
-                json.text_key(&meta.thread.id).object(|json| json.key("name").text(&meta.thread.name));
+                json.text_key(&metadata.thread.id).object(|json| json.key("name").text(&metadata.thread.name));
             });
         });
     });

@@ -8,9 +8,10 @@ use proptest::prelude::*;
 use sentry_profiler_ingest::{ChunkSummary, parse_envelope, validate_chunk};
 use serde_json::{Value, json};
 
-use super::envelope::{EnvelopeHeader, envelope};
-use super::{ChunkMeta, RawOptions, Thread, cpuprofile, folded, sample_v1, sample_v2};
+use super::{Format, RawOptions, cpuprofile, encode, folded, sample_v1, sample_v2};
 use crate::profile::{in_app, plain_path};
+use crate::sentry::envelope::{EnvelopeHeader, envelope};
+use crate::sentry::{Metadata, Thread};
 use crate::{Frame, FrameKind, Point, Profile, ProfileBuilder};
 
 const START_US: i64 = 1_700_000_000_000_123;
@@ -53,10 +54,10 @@ fn small() -> Profile {
     builder.finish(START_US, START_US + 2_020_000, 10_101)
 }
 
-fn meta() -> ChunkMeta {
-    ChunkMeta {
-        chunk_id: "0123456789abcdef0123456789abcdef".to_owned(),
-        profiler_id: "fedcba9876543210fedcba9876543210".to_owned(),
+fn meta() -> Metadata {
+    Metadata {
+        chunk_id: "0123456789abcdef0123456789abcdef".parse().expect("an id"),
+        profiler_id: "fedcba9876543210fedcba9876543210".parse().expect("an id"),
         platform: "node".to_owned(),
         sdk_name: "sentry.javascript.node".to_owned(),
         sdk_version: "11.1.0".to_owned(),
@@ -68,6 +69,7 @@ fn meta() -> ChunkMeta {
                 .map(|file| (file.to_owned(), "6e9e8b40-21c1-4f6c-9e9c-7c6f2b7d0a11".to_owned()))
                 .into(),
         ),
+        logging_mode: "eager",
     }
 }
 
@@ -142,8 +144,27 @@ mod snapshots {
 }
 
 #[test]
+fn a_format_is_what_its_file_writes() {
+    let (profile, metadata) = (small(), meta());
+    for (number, format) in Format::ALL.iter().enumerate() {
+        assert_eq!(Format::of_number(*format as u32), Some(*format));
+        assert!(!encode(&profile, *format, &metadata).is_empty(), "{number}");
+    }
+    assert_eq!(Format::of_number(7), None);
+    assert_eq!(encode(&profile, Format::SampleV2, &metadata), sample_v2::chunk(&profile, &metadata));
+    assert_eq!(encode(&profile, Format::Cpuprofile, &metadata), cpuprofile::encode(&profile));
+    assert_eq!(encode(&profile, Format::Folded, &metadata), folded::encode(&profile));
+    let read = parse_envelope(&encode(&profile, Format::Envelope, &metadata)).expect("an envelope");
+    assert_eq!(read.items[0].payload, sample_v2::chunk(&profile, &metadata));
+    let v1 = parse(&encode(&profile, Format::SampleV1, &metadata));
+    assert_eq!(v1["samples"][0]["thread_id"], "0");
+    assert_eq!(v1["resources"], json!([]));
+    assert_eq!(v1["profiler_logging_mode"], "eager");
+}
+
+#[test]
 fn what_is_unset_is_left_out() {
-    let bare = ChunkMeta { release: None, environment: Some(String::new()), debug_ids: Arc::default(), ..meta() };
+    let bare = Metadata { release: None, environment: Some(String::new()), debug_ids: Arc::default(), ..meta() };
     let mut builder = ProfileBuilder::new();
     let main = builder.frame(&frame("main", "/srv/main.js", 1, 1, FrameKind::Script));
     let main = builder.stack(None, main);

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use uuid::Uuid;
 
 use super::options::{Chunk, SessionOptions};
-use crate::encode::{ChunkMeta, sample_v2};
+use crate::encode::{Format, encode};
 use crate::host::{LogLevel, Logger};
 use crate::lifetime::Threads;
 use crate::panics::contain;
 use crate::profile::Profile;
+use crate::sentry::{Id, Metadata};
 use crate::ticker::TICK;
 
 /// With fewer samples a chunk is dropped.
@@ -40,7 +40,6 @@ pub struct SessionStats {
 /// What a session shares with the encoder.
 pub(crate) struct Delivery {
     pub(super) options: SessionOptions,
-    pub(super) profiler_id: String,
     pub(super) sampled: bool,
     debug_ids: Mutex<Arc<HashMap<String, String>>>,
     output: Mutex<Output>,
@@ -76,15 +75,14 @@ struct Stats {
 impl Delivery {
     pub(super) fn new(options: SessionOptions, sampled: bool, threads: &'static Threads, log: Option<Logger>) -> Self {
         Self {
-            options,
-            profiler_id: new_id(),
             sampled,
-            debug_ids: Mutex::default(),
+            debug_ids: Mutex::new(options.metadata.debug_ids.clone()),
             output: Mutex::default(),
             delivered: Condvar::new(),
             stats: Stats::default(),
             threads,
             log,
+            options,
         }
     }
 
@@ -207,36 +205,22 @@ impl Delivery {
             profile
         };
         let options = &self.options;
-        let meta = ChunkMeta {
-            chunk_id: new_id(),
-            profiler_id: self.profiler_id.clone(),
-            platform: options.platform.clone(),
-            sdk_name: options.sdk_name.clone(),
-            sdk_version: options.sdk_version.clone(),
-            release: options.release.clone(),
-            environment: options.environment.clone(),
-            thread: options.thread.clone(),
-            debug_ids: self.debug_ids.lock().clone(),
-        };
+        let debug_ids = self.debug_ids.lock().clone();
+        let metadata = Metadata { chunk_id: Id::random(), debug_ids, ..options.metadata.clone() };
         let sample_count = profile.active_samples();
-        let payload = sample_v2::chunk(&profile, &meta);
+        let payload = encode(&profile, Format::SampleV2, &metadata);
         self.stats.delivered_chunks.fetch_add(1, Ordering::Relaxed);
         self.stats.delivered_samples.fetch_add(sample_count as u64, Ordering::Relaxed);
         (options.sink)(Chunk {
-            chunk_id: meta.chunk_id,
-            profiler_id: meta.profiler_id,
-            platform: meta.platform,
+            chunk_id: metadata.chunk_id,
+            profiler_id: metadata.profiler_id,
+            platform: metadata.platform,
             payload,
             sample_count,
             start_us: profile.start_us(),
             end_us: profile.end_us(),
         });
     }
-}
-
-/// 32 lower-case hexadecimal digits.
-fn new_id() -> String {
-    Uuid::new_v4().simple().to_string()
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub use self::options::{
 use crate::clock::monotonic_us;
 use crate::error::Error;
 use crate::recorder::Recorder;
+use crate::sentry::Id;
 use crate::stream::{Event, Mark};
 
 /// How long disposing waits for chunks to be delivered.
@@ -71,9 +72,9 @@ impl Session {
         Ok(Self { recorder, delivery, consumer, state: RefCell::default() })
     }
 
-    /// 32 lower-case hexadecimal digits that link events to the session's chunks.
-    pub fn profiler_id(&self) -> &str {
-        &self.delivery.profiler_id
+    /// What links events to the session's chunks.
+    pub fn profiler_id(&self) -> Id {
+        self.delivery.options.metadata.profiler_id
     }
 
     /// Whether it profiles at all.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::encode::Thread;
 use crate::error::Error;
+use crate::sentry::{Id, Metadata};
 
 /// Sentry starts a new chunk each minute, and refuses one that is longer than 66 s.
 pub const DEFAULT_CHUNK_DURATION: Duration = Duration::from_secs(60);
@@ -17,7 +17,7 @@ pub const DEFAULT_QUIET: Duration = Duration::from_secs(1);
 /// Sentry's `profileLifecycle`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lifecycle {
-    /// From [`Session::start`] to [`Session::stop`].
+    /// From [`Session::start`](crate::Session::start) to [`Session::stop`](crate::Session::stop).
     #[default]
     Manual,
     /// While at least one span is active.
@@ -27,10 +27,10 @@ pub enum Lifecycle {
 /// A finished chunk.
 #[derive(Clone, Debug)]
 pub struct Chunk {
-    /// 32 lower-case hexadecimal digits.
-    pub chunk_id: String,
-    /// 32 lower-case hexadecimal digits: [`Session::profiler_id`].
-    pub profiler_id: String,
+    /// Its own id.
+    pub chunk_id: Id,
+    /// [`Session::profiler_id`](crate::Session::profiler_id).
+    pub profiler_id: Id,
     /// The item header's platform.
     pub platform: String,
     /// The payload of an envelope item of type `profile_chunk`: JSON.
@@ -57,18 +57,8 @@ pub struct SessionOptions {
     pub chunk_duration: Duration,
     /// How long a chunk stays open for the next span in the trace lifecycle, at most a chunk's duration.
     pub quiet: Duration,
-    /// The thread that the isolate runs on.
-    pub thread: Thread,
-    /// The SDK's name.
-    pub sdk_name: String,
-    /// The SDK's version.
-    pub sdk_version: String,
-    /// The release that runs.
-    pub release: Option<String>,
-    /// The environment it runs in.
-    pub environment: Option<String>,
-    /// Sentry's platform; `node` unless told otherwise.
-    pub platform: String,
+    /// What its chunks say besides samples. Each chunk has an id of its own.
+    pub metadata: Metadata,
     /// Where finished chunks go.
     pub sink: Sink,
 }
@@ -81,12 +71,7 @@ impl SessionOptions {
             sample_rate: 0.0,
             chunk_duration: DEFAULT_CHUNK_DURATION,
             quiet: DEFAULT_QUIET,
-            thread: Thread::default(),
-            sdk_name: "sentry.libsentry_profiler".to_owned(),
-            sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
-            release: None,
-            environment: None,
-            platform: "node".to_owned(),
+            metadata: Metadata::default(),
             sink,
         }
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::to_json;
+use crate::encode::to_json;
 
 /// The envelope's own header.
 #[derive(Clone, Copy, Debug)]
