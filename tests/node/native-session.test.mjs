@@ -118,7 +118,7 @@ test('options that are wrong are called by their names', () => {
     [{ sampleRate: 2 }, 'sampleRate must be a number from 0 to 1, got 2'],
     [{ sampleRate: NaN }, 'sampleRate must be a number from 0 to 1, got NaN'],
     [{ chunkDurationMs: 99 }, 'chunkDurationMs must be a number from 100 to 60000, got 99'],
-    [{ chunkDurationMs: Infinity }, 'chunkDurationMs must be a number from 100 to 60000, got inf'],
+    [{ chunkDurationMs: Infinity }, 'chunkDurationMs must be a number from 100 to 60000, got Infinity'],
     [{ quietMs: -1 }, 'quietMs must be a number of milliseconds, 0 or more, got -1'],
   ]) {
     assert.throws(() => session(options), { message, code: 'NAPI_ERROR' });
