@@ -161,5 +161,8 @@ export interface Addon {
   /** How long the profiler has kept this thread since the last call. */
   isolateTime(): IsolateTime;
   /** `onReady` runs on the JavaScript thread when `poll` has something, and keeps no process alive. */
-  Session: new (options: SessionOptions, onReady: () => void) => Session;
+  Session: new (
+    options: SessionOptions,
+    onReady: () => void,
+  ) => Session;
 }

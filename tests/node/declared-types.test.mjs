@@ -31,7 +31,8 @@ function declaredKind(property) {
 
 /** Each member's name with its kind, in the order of names. */
 const table = entries => Object.fromEntries([...entries].sort(([a], [b]) => (a < b ? -1 : 1)));
-const declared = type => table(checker.getPropertiesOfType(type).map(property => [property.name, declaredKind(property)]));
+const declared = type =>
+  table(checker.getPropertiesOfType(type).map(property => [property.name, declaredKind(property)]));
 
 /** The members of objects of the add-on's. A class is a function whose prototype has more than a constructor. */
 function actual(...objects) {
@@ -63,8 +64,13 @@ test('the exports', () => {
 });
 
 test('the members of each class', () => {
-  const classes = checker.getPropertiesOfType(typeNamed('Addon')).filter(property => declaredKind(property) === 'class');
-  assert.deepEqual(classes.map(({ name }) => name), Object.keys(INSTANCES));
+  const classes = checker
+    .getPropertiesOfType(typeNamed('Addon'))
+    .filter(property => declaredKind(property) === 'class');
+  assert.deepEqual(
+    classes.map(({ name }) => name),
+    Object.keys(INSTANCES),
+  );
   for (const property of classes) {
     const [signature] = typeOf(property).getConstructSignatures();
     const Class = addon[property.name];

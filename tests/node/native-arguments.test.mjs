@@ -46,10 +46,7 @@ test('stopProfiling wants a title, a format and a thread id', () => {
   }
   throwsNative(() => stopProfiling('', 1, 0), 'StopProfiling expects a non empty string as first argument.');
   for (const format of [undefined, null, '1', 1n, true, {}]) {
-    throwsNative(
-      () => stopProfiling('title', format, 0),
-      'StopProfiling expects a format type as second argument.',
-    );
+    throwsNative(() => stopProfiling('title', format, 0), 'StopProfiling expects a format type as second argument.');
   }
   for (const threadId of [undefined, null, '0', 0n, true, {}]) {
     throwsNative(
@@ -223,7 +220,10 @@ console.log(JSON.stringify(JSON.parse(process.argv[3]).map(path => getFrameModul
   const paths = Object.keys(MODULES);
   const { stdout } = await run(join(dir, 'peer.cjs'), { args: [PEER, JSON.stringify(paths)] });
   const ofPeer = JSON.parse(stdout);
-  assert.deepEqual(named(MODULES, path => ofPeer[paths.indexOf(path)]), MODULES);
+  assert.deepEqual(
+    named(MODULES, path => ofPeer[paths.indexOf(path)]),
+    MODULES,
+  );
 });
 
 test('getFrameModule drops the extensions that the SDK drops', () => {
@@ -232,7 +232,10 @@ test('getFrameModule drops the extensions that the SDK drops', () => {
   const modules = { ...MODULES, ...BETTER_MODULES };
   const files = Object.keys(modules).filter(path => /^\/app\/(index|node_modules\/)/.test(path));
   assert.ok(files.length >= 12, `${files.length} files`);
-  assert.deepEqual(files.map(moduleOf), files.map(path => modules[path]));
+  assert.deepEqual(
+    files.map(moduleOf),
+    files.map(path => modules[path]),
+  );
 });
 
 /** Every kind of value, with what an error says of it. */
@@ -318,14 +321,17 @@ test('a session is made with new, and its methods belong to it', () => {
 });
 
 test("an exception of the program's own is thrown as it is", () => {
-  const throwing = new Proxy({}, {
-    get() {
-      throw new RangeError('on purpose');
+  const throwing = new Proxy(
+    {},
+    {
+      get() {
+        throw new RangeError('on purpose');
+      },
+      ownKeys() {
+        throw new RangeError('on purpose');
+      },
     },
-    ownKeys() {
-      throw new RangeError('on purpose');
-    },
-  });
+  );
   const expected = { name: 'RangeError', message: 'on purpose' };
   assert.throws(() => new Session(throwing, () => {}), expected);
   assert.throws(() => session.setDebugIds(throwing), expected);
@@ -336,7 +342,9 @@ test('no error has a word of the language that the add-on is written in', () => 
   const values = KINDS.map(([value]) => value);
   const callAll = call => [() => call(), ...values.flatMap(a => [() => call(a), ...values.map(b => () => call(a, b))])];
   const functions = Object.entries(addon).filter(([, value]) => typeof value === 'function');
-  const methods = Object.getOwnPropertyNames(Session.prototype).filter(name => !['constructor', 'close'].includes(name));
+  const methods = Object.getOwnPropertyNames(Session.prototype).filter(
+    name => !['constructor', 'close'].includes(name),
+  );
   const calls = [
     ...functions.flatMap(([, call]) => callAll(call)),
     ...callAll((...args) => new Session(...args)),

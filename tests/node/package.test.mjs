@@ -139,7 +139,9 @@ stopProfiling('title', { format: 'pprof' });
 nodeProfilingIntegration({ sampleRate: 1 });
 `;
 
-const onlyOnce = process.versions.node.startsWith('22.') ? false : 'types do not depend on Node: they are checked on Node 22';
+const onlyOnce = process.versions.node.startsWith('22.')
+  ? false
+  : 'types do not depend on Node: they are checked on Node 22';
 
 for (const sdk of SDKS) {
   test(`its types fit SDK ${sdk.major}, as ES module and as CommonJS`, { skip: sdk.skip || onlyOnce }, async t => {
@@ -157,7 +159,11 @@ for (const sdk of SDKS) {
       preserveSymlinks: false,
     };
     const files = { 'service.mts': TYPED, 'service.cts': TYPED };
-    const dir = project(t, { ...files, 'tsconfig.json': JSON.stringify({ compilerOptions, files: Object.keys(files) }) }, sdk);
+    const dir = project(
+      t,
+      { ...files, 'tsconfig.json': JSON.stringify({ compilerOptions, files: Object.keys(files) }) },
+      sdk,
+    );
     const { stdout } = await run(requireTool.resolve('typescript/bin/tsc'), { args: ['-p', dir] });
     assert.equal(stdout, '');
   });
@@ -214,7 +220,12 @@ test('a bundle without the native file takes it from SENTRY_PROFILER_BINARY_PATH
   const ingest = await startIngest(t);
   const dir = project(t, { 'service.mjs': BUNDLED });
   const bundle = join(dir, 'bundle.cjs');
-  await requireTool('esbuild').build({ ...bundleOptions(dir), format: 'cjs', outfile: bundle, external: ['@sentry/node', '*.node'] });
+  await requireTool('esbuild').build({
+    ...bundleOptions(dir),
+    format: 'cjs',
+    outfile: bundle,
+    external: ['@sentry/node', '*.node'],
+  });
 
   const { stderr } = await run(bundle, { env: { SENTRY_DSN: ingest.dsn } });
   assert.match(stderr, /This service is bundled, .* out of the bundle's reach: .* set SENTRY_PROFILER_BINARY_PATH/);
