@@ -33,6 +33,17 @@ console.log(JSON.stringify(Object.keys(require.cache)));
   assert.match(others[0], /\/dist\/index\.js$/);
 });
 
+test('every line that the README explains is one that the package writes', () => {
+  const [, troubleshooting] = readFileSync(join(PACKAGE, 'README.md'), 'utf8').split('## Troubleshooting');
+  const lines = [...troubleshooting.matchAll(/^\| `(.+?)` \|/gm)].map(([, line]) => line);
+  assert.ok(lines.length > 20, `${lines.length} lines`);
+  const code = readFileSync(join(PACKAGE, 'dist/index.js'), 'utf8');
+  assert.deepEqual(
+    lines.filter(line => !code.includes(line)),
+    [],
+  );
+});
+
 test('import and require give the same thing', async t => {
   const dir = project(t, {
     'both.mjs': `
