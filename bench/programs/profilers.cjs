@@ -18,7 +18,8 @@ const blocks = { start: [], stop: [], deliver: [] };
 const sum = values => values.reduce((total, value) => total + value, 0);
 const median = values => percentile(values, 0.5);
 /** The smallest value that this share of the values is not above. */
-const percentile = (values, share) => values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(values.length * share) - 1)];
+const percentile = (values, share) =>
+  values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(values.length * share) - 1)];
 
 /** All calls of a profiler, ms. */
 const called = () => sum(Object.values(blocks).flat());
@@ -94,7 +95,10 @@ function session(options = {}) {
   return {
     load: () => (addon = require(BENCH_ADDON)),
     start() {
-      session ??= new addon.Session({ lifecycle: 'manual', sampleRate: 1, threadId: '0', threadName: 'main', ...options }, onReady);
+      session ??= new addon.Session(
+        { lifecycle: 'manual', sampleRate: 1, threadId: '0', threadName: 'main', ...options },
+        onReady,
+      );
       timed('start', () => session.start());
     },
     async stop() {
@@ -162,7 +166,13 @@ function datadog() {
   };
 }
 
-const idle = load => ({ load, start() {}, stop: async () => undefined, isolateTime: () => undefined, onThread: () => undefined });
+const idle = load => ({
+  load,
+  start() {},
+  stop: async () => undefined,
+  isolateTime: () => undefined,
+  onThread: () => undefined,
+});
 
 const PROFILERS = {
   none: () => idle(() => {}),

@@ -89,7 +89,9 @@ async function main() {
     dsn: 'http://public@127.0.0.1:9/1',
     // Serializes as the SDK does, and sends nothing.
     transport: options => Sentry.createTransport(options, async () => ({})),
-    integrations: PACKAGES[name] ? [switched(requireHere(PACKAGES[name]).nodeProfilingIntegration({ quietMs: QUIET_MS }))] : [],
+    integrations: PACKAGES[name]
+      ? [switched(requireHere(PACKAGES[name]).nodeProfilingIntegration({ quietMs: QUIET_MS }))]
+      : [],
     tracesSampleRate: 1,
     profileSessionSampleRate: 1,
     profileLifecycle: 'trace',

@@ -38,11 +38,14 @@ const FUNCTIONS_PER_FILE = 20;
 
 /** Defines `count` functions in files of a service's size; each calls the next one of a path, and the last one does the work. */
 function callers(count) {
-  const leaf = runIn('/srv/shop/src/prices/leaf.js', `(function leaf() {
+  const leaf = runIn(
+    '/srv/shop/src/prices/leaf.js',
+    `(function leaf() {
   let sum = 0;
   for (let i = 0; i < 20_000; i++) sum += Math.sqrt(i);
   return sum;
-})`);
+})`,
+  );
   const steps = [];
   for (let first = 0; first < count; first += FUNCTIONS_PER_FILE) {
     const names = Array.from({ length: Math.min(FUNCTIONS_PER_FILE, count - first) }, (_, i) => `step${first + i}`);

@@ -28,7 +28,12 @@ async function compare(name, warmUp, seconds, slot) {
   const { onThread, ownThreads } = await profiled.ask('stop');
   twins.forEach(twin => twin.end());
   const perSecond = ms => ms && ms / seconds;
-  return { share: during.share / before.share, speed: during.speed, onThread: perSecond(onThread), ownThreads: perSecond(ownThreads) };
+  return {
+    share: during.share / before.share,
+    speed: during.speed,
+    onThread: perSecond(onThread),
+    ownThreads: perSecond(ownThreads),
+  };
 }
 
 /** How fast the second twin is: `share` of the first one's speed, and what it does each CPU second. */
@@ -66,7 +71,10 @@ function trimmedMean(ratios) {
 /** A process of the program that runs now, on the first core that there is, without its profiler yet. */
 function launch(name) {
   const [core] = /(?<=Cpus_allowed_list:\s*)\d+/.exec(readFileSync('/proc/self/status', 'utf8'));
-  const child = fork(process.argv[1], [name], { execPath: 'taskset', execArgv: ['--cpu-list', core, process.execPath] });
+  const child = fork(process.argv[1], [name], {
+    execPath: 'taskset',
+    execArgv: ['--cpu-list', core, process.execPath],
+  });
   const ask = (what, argument) =>
     new Promise(resolve => {
       child.once('message', ({ answer }) => resolve(answer));
@@ -87,7 +95,10 @@ function serve(name, work) {
     },
     async stop() {
       await profiler.stop();
-      return { onThread: profiler.onThread(profiler.isolateTime()), ownThreads: name === 'ours' ? ownThreadsMs() : undefined };
+      return {
+        onThread: profiler.onThread(profiler.isolateTime()),
+        ownThreads: name === 'ours' ? ownThreadsMs() : undefined,
+      };
     },
     /** µs. */
     cpuTime() {

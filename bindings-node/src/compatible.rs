@@ -4,11 +4,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use napi::bindgen_prelude::*;
-use napi::{JsString, ValueType};
 use sentry_profiler::encode::{RawOptions, sample_v1, sample_v2};
 use sentry_profiler::profile::module_of;
 
-use crate::environment::{Environment, ThrownError, error};
+use crate::arguments::{is_true, number, string};
+use crate::environment::Environment;
+use crate::error::{Thrown, error, refused, throw};
 
 /// Made by hand, because it depends on how many arguments came, which a derived function does not tell.
 pub fn export(exports: &mut Object<'_>, env: &Env) -> Result<()> {
@@ -17,7 +18,7 @@ pub fn export(exports: &mut Object<'_>, env: &Env) -> Result<()> {
     exports.set("getFrameModule", function(env, "getFrameModule", get_frame_module)?)
 }
 
-type Outcome<'env> = std::result::Result<Option<Unknown<'env>>, ThrownError>;
+type Outcome<'env> = Thrown<Option<Unknown<'env>>>;
 
 fn function<'env>(
     env: &'env Env,
@@ -30,23 +31,21 @@ fn function<'env>(
         match catch_unwind(AssertUnwindSafe(|| run(&env, &arguments).map(|value| value.map(|value| value.raw())))) {
             // SAFETY: the value lives in the handle scope of this call.
             Ok(Ok(value)) => Ok(value.map(|raw| unsafe { Unknown::from_raw_unchecked(env.raw(), raw) })),
-            Ok(Err(thrown)) => {
-                // SAFETY: the environment is the one of this call.
-                unsafe { JsError::from(thrown).throw_into(env.raw()) };
-                Err(napi::Error::new(Status::PendingException, String::new()))
-            }
-            Err(_) => Err(napi::Error::from_reason("the profiler panicked; this is a bug in it")),
+            Ok(Err(thrown)) => Err(throw(&env, thrown)),
+            Err(_) => Err(throw(&env, error("the profiler panicked; this is a bug in it"))),
         }
     })
 }
 
 fn start_profiling<'a>(env: &'a Env, arguments: &'a [Unknown<'a>]) -> Outcome<'a> {
-    let title = string(arguments.first())
+    let title = arguments
+        .first()
+        .and_then(string)
         .ok_or_else(|| error("TypeError: StartProfiling expects a string as first argument."))?;
     if title.is_empty() {
         return Err(error("StartProfiling expects a non-empty string as first argument, got an empty string."));
     }
-    let environment = environment(env)?;
+    let environment = Environment::of(env)?;
     environment.expect_exit(env);
     environment.profiler()?.start_profiling(&title).map_err(error)?;
     Ok(None)
@@ -56,60 +55,40 @@ fn stop_profiling<'a>(env: &'a Env, arguments: &'a [Unknown<'a>]) -> Outcome<'a>
     let [title, format, thread_id, rest @ ..] = arguments else {
         return Err(error("StopProfiling expects at least three arguments."));
     };
-    let title = string(Some(title)).ok_or_else(|| error("StopProfiling expects a string as first argument."))?;
+    let title = string(title).ok_or_else(|| error("StopProfiling expects a string as first argument."))?;
     if title.is_empty() {
         return Err(error("StopProfiling expects a non empty string as first argument."));
     }
-    let format = number(format).ok_or_else(|| error("StopProfiling expects a format type as second argument."))?;
+    let format = integer(format).ok_or_else(|| error("StopProfiling expects a format type as second argument."))?;
     let thread_id =
-        number(thread_id).ok_or_else(|| error("StopProfiling expects a thread_id integer as third argument."))?;
+        integer(thread_id).ok_or_else(|| error("StopProfiling expects a thread_id integer as third argument."))?;
     let encode = match format {
         0 => sample_v1::raw,
         1 => sample_v2::raw,
         _ => return Err(error("StopProfiling expects a valid format type as second argument.")),
     };
-    let environment = environment(env)?;
+    let environment = Environment::of(env)?;
     let Some(profile) = environment.profiler()?.stop_profiling(&title).map_err(error)? else { return Ok(None) };
     let options = RawOptions {
         thread_id: &thread_id.to_string(),
         collect_resources: rest.first().is_some_and(is_true),
         logging_mode: environment.logging.as_str(),
     };
-    let value = environment.parse_json(env, encode(&profile, options)).map_err(|e| error(e.reason))?;
+    let value = environment.parse_json(env, encode(&profile, options))?;
     // SAFETY: the value lives in the handle scope of the call that is under way.
     Ok(Some(unsafe { Unknown::from_raw_unchecked(env.raw(), value.raw()) }))
 }
 
 fn get_frame_module<'a>(env: &'a Env, arguments: &'a [Unknown<'a>]) -> Outcome<'a> {
-    let path = string(arguments.first())
+    let path = arguments
+        .first()
+        .and_then(string)
         .ok_or_else(|| error("TypeError: GetFrameModule expects a string as first argument."))?;
-    let module = env.create_string(module_of(&path)).map_err(|e| error(e.reason))?;
+    let module = env.create_string(module_of(&path)).map_err(refused)?;
     Ok(Some(module.to_unknown()))
 }
 
-fn environment(env: &Env) -> std::result::Result<std::rc::Rc<Environment>, ThrownError> {
-    Environment::of(env).map_err(|e| error(e.reason))
-}
-
-/// A string's text; what is no Unicode in it is replaced.
-pub fn string(value: Option<&Unknown<'_>>) -> Option<String> {
-    let value = value.filter(|value| value.get_type().is_ok_and(|kind| kind == ValueType::String))?;
-    // SAFETY: its type was checked.
-    let text: JsString<'_> = unsafe { value.cast() }.ok()?;
-    text.into_utf8().ok()?.into_owned().ok()
-}
-
 /// A number as an integer, 0 for what is none.
-fn number(value: &Unknown<'_>) -> Option<i64> {
-    if value.get_type().ok()? != ValueType::Number {
-        return None;
-    }
-    // SAFETY: its type was checked.
-    let number: f64 = unsafe { value.cast() }.ok()?;
-    Some(number as i64)
-}
-
-fn is_true(value: &Unknown<'_>) -> bool {
-    // SAFETY: its type is checked first.
-    value.get_type().is_ok_and(|kind| kind == ValueType::Boolean) && unsafe { value.cast::<bool>() }.unwrap_or(false)
+fn integer(value: &Unknown<'_>) -> Option<i64> {
+    number(value).map(|number| number as i64)
 }

@@ -13,7 +13,8 @@ use sentry_profiler::profile::NATIVE;
 use sentry_profiler::v8::{self, Api, LoggingMode};
 use sentry_profiler::{LogLevel, Profiler, ProfilerOptions, panics};
 
-use crate::session::Ready;
+use crate::error::{Thrown, error, refused, throw};
+use crate::ready::Ready;
 
 /// Calls [`Environment::on_wake`] on the environment's thread. Weak: it keeps no process alive. A queue of one: a wake-up
 /// that is on its way serves everyone.
@@ -21,17 +22,6 @@ type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 
 /// The characters of V8's longest string, as `buffer.constants.MAX_STRING_LENGTH` says in every Node of 64 bits.
 const MAX_STRING_LENGTH: usize = 0x1fff_ffe8;
-
-/// The `code` of every error that the add-on throws.
-pub const ERROR_CODE: &str = "NAPI_ERROR";
-
-/// An error as it is thrown.
-pub type ThrownError = napi::Error<&'static str>;
-
-/// An error with the add-on's code.
-pub fn error(message: impl ToString) -> ThrownError {
-    napi::Error::new(ERROR_CODE, message.to_string())
-}
 
 pub struct Environment {
     /// Made when the add-on is loaded, when the heap that V8 walks is small.
@@ -79,14 +69,14 @@ impl Environment {
         env.set_instance_data(environment, (), |_| {})
     }
 
-    pub fn of(env: &Env) -> Result<Rc<Self>> {
-        let environment = env.get_instance_data::<Rc<Self>>()?;
+    pub fn of(env: &Env) -> Thrown<Rc<Self>> {
+        let environment = env.get_instance_data::<Rc<Self>>().map_err(refused)?;
         environment
             .map(|environment| environment.clone())
-            .ok_or_else(|| napi::Error::from_reason("the profiler's environment is being torn down"))
+            .ok_or_else(|| error("the profiler's environment is being torn down"))
     }
 
-    pub fn profiler(&self) -> std::result::Result<&Profiler, ThrownError> {
+    pub fn profiler(&self) -> Thrown<&Profiler> {
         self.profiler.as_ref().map_err(error)
     }
 
@@ -112,19 +102,19 @@ impl Environment {
     }
 
     /// A JavaScript value from JSON that we made.
-    pub fn parse_json(&self, env: &Env, json: Vec<u8>) -> Result<Unknown<'_>> {
-        let json = String::from_utf8(json).map_err(|_| napi::Error::from_reason("the encoder made invalid UTF-8"))?;
+    pub fn parse_json(&self, env: &Env, json: Vec<u8>) -> Thrown<Unknown<'_>> {
+        let json = String::from_utf8(json).map_err(|_| error("the encoder made invalid UTF-8"))?;
         // A string has no more characters than bytes, and most need not be counted.
         if json.len() > MAX_STRING_LENGTH {
             let length = json.encode_utf16().count();
             if length > MAX_STRING_LENGTH {
-                return Err(napi::Error::from_reason(format!(
+                return Err(error(format!(
                     "The profile is too large: its JSON has {length} characters, and a string holds \
                      {MAX_STRING_LENGTH}. Record for a shorter time."
                 )));
             }
         }
-        let value = self.parse_json.borrow_back(env)?.call(json)?;
+        let value = self.parse_json.borrow_back(env).and_then(|parse| parse.call(json)).map_err(refused)?;
         // SAFETY: the value lives in the handle scope of the call that is under way.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value.raw()) })
     }
@@ -218,7 +208,8 @@ impl AtExit {
     fn new(env: &Env) -> Result<Self> {
         let process = env.get_global()?.get_named_property::<Object>("process")?;
         let listener = env.create_function_from_closure::<(), (), _>("suspendProfiler", |call| {
-            if let Ok(profiler) = Environment::of(call.env)?.profiler() {
+            let environment = Environment::of(call.env).map_err(|thrown| throw(call.env, thrown))?;
+            if let Ok(profiler) = environment.profiler() {
                 // Nothing samples in a profiler that is gone.
                 let _ = profiler.suspend();
             }
@@ -260,7 +251,8 @@ fn waker(wake: &Arc<WakeFunction>) -> sentry_profiler::Waker {
 
 fn wake_function(env: &Env) -> Result<WakeFunction> {
     // Made last before V8 names the functions it knows: all native functions have one address, and mostly get this name.
-    let on_wake =
-        env.create_function_from_closure::<(), (), _>(NATIVE, |call| Environment::of(call.env)?.on_wake(call.env))?;
+    let on_wake = env.create_function_from_closure::<(), (), _>(NATIVE, |call| {
+        Environment::of(call.env).map_err(|thrown| throw(call.env, thrown))?.on_wake(call.env)
+    })?;
     on_wake.build_threadsafe_function::<()>().weak::<true>().max_queue_size::<1>().build()
 }

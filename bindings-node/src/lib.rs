@@ -1,14 +1,19 @@
 //! libsentry_profiler for Node: one add-on for every version from 18 on, and a drop-in for `@sentry/node-cpu-profiler`'s.
 
+mod arguments;
 mod compatible;
 mod environment;
+mod error;
+mod ready;
 mod session;
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use sentry_profiler::v8::Api;
 
+use arguments::Given;
 use environment::Environment;
+use error::{refused, throw};
 
 /// Whether this process can be profiled.
 #[napi(object, use_nullable = true)]
@@ -43,13 +48,13 @@ pub struct IsolateTime {
 /// Runs once for each environment: the main thread and each worker that loads the add-on.
 #[napi(module_exports)]
 pub fn init(mut exports: Object<'_>, env: Env) -> Result<()> {
-    Environment::create(&env)?;
-    compatible::export(&mut exports, &env)
+    let created = Environment::create(&env).and_then(|()| compatible::export(&mut exports, &env));
+    created.map_err(|failure| throw(&env, refused(failure)))
 }
 
 /// Whether this process can be profiled, and if not, why.
 #[napi(catch_unwind)]
-pub fn support(env: Env) -> Result<Support> {
+pub fn support(env: Env) -> Result<Support, &'static str> {
     let environment = Environment::of(&env)?;
     let (v8_version, missing) = match Api::get() {
         Ok(api) => (Some(api.version()), vec![]),
@@ -61,8 +66,9 @@ pub fn support(env: Env) -> Result<Support> {
 
 /// Leaves the functions of a script out of all profiles: those of the package itself.
 #[napi(catch_unwind)]
-pub fn hide_file(env: Env, path: String) -> Result<(), &'static str> {
-    let environment = Environment::of(&env).map_err(|e| environment::error(e.reason))?;
+pub fn hide_file(env: Env, path: Unknown<'_>) -> Result<(), &'static str> {
+    let path = Given::new("path", path).text()?;
+    let environment = Environment::of(&env)?;
     if let Ok(profiler) = environment.profiler() {
         profiler.hide_file(path);
     }
@@ -71,14 +77,14 @@ pub fn hide_file(env: Env, path: String) -> Result<(), &'static str> {
 
 /// What the profiler has warned of since this was last asked. Sessions are told that they have something when there is any.
 #[napi(catch_unwind)]
-pub fn take_warnings(env: Env) -> Result<Vec<String>> {
+pub fn take_warnings(env: Env) -> Result<Vec<String>, &'static str> {
     Ok(Environment::of(&env)?.take_warnings())
 }
 
 /// How long the profiler has kept this environment's thread since this was last asked, loading the add-on aside.
 #[napi(catch_unwind)]
 pub fn isolate_time(env: Env) -> Result<IsolateTime, &'static str> {
-    let environment = Environment::of(&env).map_err(|e| environment::error(e.reason))?;
+    let environment = Environment::of(&env)?;
     let time = environment.profiler()?.isolate_time();
     let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
     Ok(IsolateTime {

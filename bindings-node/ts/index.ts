@@ -1,11 +1,8 @@
+import type { ChunkProfile, ProfileFormat, ProfilerSupport, ThreadProfile } from './addon';
 import { loadAddon, loadRecorder, supportOf } from './loader';
-import type { ChunkProfile, ProfileFormat, ProfilerSupport, ThreadProfile } from './loader';
 import { messageOf } from './sentry';
 import { currentThread } from './thread';
 
-export { nodeProfilingIntegration } from './integration';
-export type { ProfilingIntegration, ProfilingTuning } from './integration';
-export { ProfilerUnavailableError } from './loader';
 export type {
   ChunkProfile,
   ChunkSample,
@@ -15,8 +12,11 @@ export type {
   ProfilerSupport,
   ThreadProfile,
   ThreadSample,
-  UnavailableCode,
-} from './loader';
+} from './addon';
+export { nodeProfilingIntegration } from './integration';
+export type { ProfilingIntegration, ProfilingTuning } from './integration';
+export { ProfilerUnavailableError } from './loader';
+export type { UnavailableCode } from './loader';
 
 /** How {@link stopProfiling} hands the profile out. */
 export interface StopProfilingOptions {

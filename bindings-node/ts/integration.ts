@@ -1,6 +1,6 @@
+import type { Chunk, Outcome, Session, SessionOptions, SpanFunctions } from './addon';
 import { DebugIds, haveDebugIds } from './debug-ids';
 import { loadAddon, loadRecorder } from './loader';
-import type { Chunk, Outcome, Session, SessionOptions } from './loader';
 import { chunkEnvelope, currentScopes, debugLog, messageOf, sentence, warnOnce } from './sentry';
 import type { SentryClient, SentryEvent, SentryScope, Span, StreamedSpan } from './sentry';
 import { currentThread } from './thread';
@@ -208,7 +208,7 @@ class SessionProfiler implements Profiler {
   /** The active spans. The session hears of the first one's start and of the last one's end. */
   #spans = new WeakSet<Span>();
   #spanCount = 0;
-  readonly #tell: ReturnType<Session['spanFunctions']>;
+  readonly #tell: SpanFunctions;
   readonly #dropped = { tooShort: 0, overflow: 0, slices: 0 };
 
   constructor(client: SentryClient, options: ProfilingTuning & Pick<SessionOptions, 'lifecycle' | 'sampleRate'>) {

@@ -35,11 +35,23 @@ function churn(ms) {
   for (const end = performance.now() + ms; performance.now() < end; ) {
     const source = `/*${functions++}*/ let s = 0; for (let i = 0; i < 30_000; i++) s = (s + a * i) % 1000003; return s + b;`;
     const f = new Function('a', 'b', source);
-    for (const [a, b] of [[0, 1], [1, 1], [2, 1], [1.5, 'x'], ['2', {}], [{}, 1], [2 ** 40, 0.5]]) f(a, b);
+    for (const [a, b] of [
+      [0, 1],
+      [1, 1],
+      [2, 1],
+      [1.5, 'x'],
+      ['2', {}],
+      [{}, 1],
+      [2 ** 40, 0.5],
+    ])
+      f(a, b);
   }
 }
 
-const half = name => new Function(`return function ${name}(end) { let s = 0; do for (let i = 0; i < 200; i++) s += i % 7; while (performance.now() < end); return s; }`)();
+const half = name =>
+  new Function(
+    `return function ${name}(end) { let s = 0; do for (let i = 0; i < 200; i++) s += i % 7; while (performance.now() < end); return s; }`,
+  )();
 const [early, late] = ['early', 'late'].map(half);
 
 /** Milliseconds by function, from pairs of a stack's names and a time. */
@@ -64,7 +76,8 @@ const READERS = {
   'chunk, by time': ({ sampleV2 }) => untilNext(JSON.parse(sampleV2).profile, ({ timestamp }) => timestamp * 1e3),
   'chunk, ticks times the interval': ({ sampleV2 }) =>
     untilNext(JSON.parse(sampleV2).profile, () => 0).map(([stack]) => [stack, INTERVAL_MS]),
-  'V1, by time': ({ sampleV1 }) => untilNext(JSON.parse(sampleV1), sample => Number(sample.elapsed_since_start_ns) / 1e6),
+  'V1, by time': ({ sampleV1 }) =>
+    untilNext(JSON.parse(sampleV1), sample => Number(sample.elapsed_since_start_ns) / 1e6),
   '.cpuprofile, by time': ({ cpuprofile }) => {
     const { samples, timeDeltas, ...profile } = JSON.parse(cpuprofile);
     const stackOf = stacksOf(profile);
@@ -81,10 +94,13 @@ const READERS = {
   'pprof, cpu': ({ pprof }) => pprofPairs(pprof, 1, () => 1e-6),
   'pprof, samples times the period': ({ pprof }) => pprofPairs(pprof, 0, ({ period }) => Number(period) / 1e6),
   folded: ({ folded }) =>
-    String(folded).split('\n').filter(Boolean).map(line => {
-      const [, stack, us] = /^(.*) (\d+)$/.exec(line);
-      return [stack.split(';').map(frame => frame.split(' ')[0]), us / 1e3];
-    }),
+    String(folded)
+      .split('\n')
+      .filter(Boolean)
+      .map(line => {
+        const [, stack, us] = /^(.*) (\d+)$/.exec(line);
+        return [stack.split(';').map(frame => frame.split(' ')[0]), us / 1e3];
+      }),
 };
 
 function stacksOf({ nodes }) {
@@ -112,7 +128,10 @@ function pprofPairs(bytes, value, factor) {
 /** The widths of a flame graph say microseconds too. */
 function flamegraphMs(svg, name) {
   const titles = [...String(svg).matchAll(/<title>(\S+) [^<]*?\(([\d,]+) µs/g)];
-  return titles.filter(([, title]) => title === name).reduce((sum, [, , us]) => sum + Number(us.replaceAll(',', '')), 0) / 1e3;
+  return (
+    titles.filter(([, title]) => title === name).reduce((sum, [, , us]) => sum + Number(us.replaceAll(',', '')), 0) /
+    1e3
+  );
 }
 
 function record() {
@@ -142,7 +161,10 @@ function record() {
 /** What is wrong with what the formats bill. */
 function judge(t, { spent, recordings }) {
   const wrong = [];
-  const all = Object.entries(READERS).map(([reader, read]) => [reader, billed(recordings.flatMap(recording => read(recording)))]);
+  const all = Object.entries(READERS).map(([reader, read]) => [
+    reader,
+    billed(recordings.flatMap(recording => read(recording))),
+  ]);
   const svg = Object.fromEntries(
     NAMES.map(name => [name, recordings.reduce((sum, { flamegraph }) => sum + flamegraphMs(flamegraph, name), 0)]),
   );
@@ -156,7 +178,8 @@ function judge(t, { spent, recordings }) {
       const tolerance = counts && name === 'churn' ? TOLERANCE_OF_CHURN : TOLERANCE;
       const isRight = Math.abs(sums[name] / spent[name] - 1) < tolerance;
       const agrees = counts || Math.abs(sums[name] / first[name] - 1) < AGREEMENT;
-      if (!isRight || !agrees) wrong.push(`${reader}: ${name} took ${spent[name].toFixed(0)} ms, not ${sums[name].toFixed(0)}`);
+      if (!isRight || !agrees)
+        wrong.push(`${reader}: ${name} took ${spent[name].toFixed(0)} ms, not ${sums[name].toFixed(0)}`);
     }
   }
   return wrong;

@@ -104,10 +104,16 @@ describe('AWS Lambda', { concurrency: 2 }, () => {
       await lambda.stop();
 
       const expected = ['response', 'response', 'response', 'error', 'response'];
-      assert.deepEqual(invocations.map(({ status }) => status), expected, lambda.output);
+      assert.deepEqual(
+        invocations.map(({ status }) => status),
+        expected,
+        lambda.output,
+      );
       for (const [i, invocation] of invocations.entries()) {
         const items = arrived.get(invocation.id);
-        const chunks = inOrder(items.filter(({ header }) => header.type === 'profile_chunk').map(({ payload }) => payload));
+        const chunks = inOrder(
+          items.filter(({ header }) => header.type === 'profile_chunk').map(({ payload }) => payload),
+        );
         const transactions = items.filter(({ header }) => header.type === 'transaction').map(({ payload }) => payload);
         assert.equal(transactions.length, i + 1, 'its span has arrived');
         const { contexts } = transactions.at(-1);
@@ -117,7 +123,9 @@ describe('AWS Lambda', { concurrency: 2 }, () => {
         if (invocation.status === 'response') {
           const { start_timestamp: from, timestamp: to } = transactions.at(-1);
           const seconds = secondsIn(chunks, 'countPrimes', { from, to });
-          t.diagnostic(`invocation ${i + 1}: ${(to - from).toFixed(2)} s, ${seconds.toFixed(2)} s of it profiled in the function`);
+          t.diagnostic(
+            `invocation ${i + 1}: ${(to - from).toFixed(2)} s, ${seconds.toFixed(2)} s of it profiled in the function`,
+          );
           assert.ok(seconds >= 0.7 * (to - from), `${seconds} s of an invocation of ${to - from} s are in its profile`);
         }
       }

@@ -13,7 +13,14 @@ import { PACKAGE } from '../node/support/environment.mjs';
 const HERE = dirname(fileURLToPath(import.meta.url));
 
 /** What AWS's client is built with, by the Debian package that has it. */
-const TOOLS = { 'g++': 'g++', make: 'make', cmake: 'cmake', autoconf: 'autoconf', automake: 'automake', libtoolize: 'libtool' };
+const TOOLS = {
+  'g++': 'g++',
+  make: 'make',
+  cmake: 'cmake',
+  autoconf: 'autoconf',
+  automake: 'automake',
+  libtoolize: 'libtool',
+};
 
 /**
  * A folder whose node_modules have the SDK for Lambda, our package, and AWS's client, which is built on the first call: that takes
@@ -46,7 +53,11 @@ function build(dir) {
       return true;
     }
   });
-  assert.deepEqual(missing, [], `aws-lambda-ric is built with these: apt-get install ${missing.map(tool => TOOLS[tool]).join(' ')}`);
+  assert.deepEqual(
+    missing,
+    [],
+    `aws-lambda-ric is built with these: apt-get install ${missing.map(tool => TOOLS[tool]).join(' ')}`,
+  );
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true });
   for (const file of ['package.json', 'package-lock.json']) {

@@ -83,7 +83,7 @@ for (const bundler of ['webpack', 'turbopack']) {
           return chunks.flatMap(({ profile }) => profile.samples.filter(sample => !isIdle(profile, sample))).length;
         };
         const stderr = await serve(dir, { PROFILER: profiler, SENTRY_DSN: ingest.dsn }, async () => {
-          for (const end = Date.now() + 20_000; (await samples()) < 10 && Date.now() < end;) {
+          for (const end = Date.now() + 20_000; (await samples()) < 10 && Date.now() < end; ) {
             await sleep(100);
           }
         });

@@ -24,7 +24,10 @@ const TRIES = 4;
 const TIMEOUT_MS = 150_000;
 
 const percent = share => `${(100 * share).toFixed(0)} %`;
-const lengthsIn = ({ spent }) => Object.keys(spent).filter(name => name.startsWith('late') && spent[name] > 0).map(name => name.slice(4));
+const lengthsIn = ({ spent }) =>
+  Object.keys(spent)
+    .filter(name => name.startsWith('late') && spent[name] > 0)
+    .map(name => name.slice(4));
 
 /** What is wrong with what was billed, if anything, after it was told. */
 function judge(t, results) {

@@ -48,7 +48,9 @@ function assertSeamless(t, chunks) {
   const limit = Math.max(inside, 2 * SAMPLING_INTERVAL_S);
   const gaps = joints(chunks);
   const ms = seconds => `${(seconds * 1000).toFixed(1)} ms`;
-  t.diagnostic(`between chunks ${gaps.map(ms).join(', ')}; inside of them up to ${ms(inside)}, so the limit is ${ms(limit)}`);
+  t.diagnostic(
+    `between chunks ${gaps.map(ms).join(', ')}; inside of them up to ${ms(inside)}, so the limit is ${ms(limit)}`,
+  );
   for (const [i, gap] of gaps.entries()) {
     assert.ok(gap > 0, `chunk ${i + 2} begins ${ms(-gap)} before chunk ${i + 1} ends`);
     assert.ok(gap <= limit, `${ms(gap)} without a sample between chunks ${i + 1} and ${i + 2}`);
@@ -97,7 +99,10 @@ describe('chunks', { concurrency: 2 }, () => {
       // How many samples there are is up to the machine; where they are is not. Optimized code has `count` inside of `main`.
       const samples = chunks.flatMap(({ profile }) => profile.samples.map(sample => stackOf(profile, sample)));
       const counting = samples.filter(stack => stack.some(frame => ['count', 'main'].includes(frame.function)));
-      assert.ok(counting.length >= 0.9 * samples.length, `${counting.length} of ${samples.length} samples are in the loop`);
+      assert.ok(
+        counting.length >= 0.9 * samples.length,
+        `${counting.length} of ${samples.length} samples are in the loop`,
+      );
     }));
 
   test('a loop that does not yield for five chunks still makes five chunks', t =>
@@ -131,7 +136,10 @@ describe('chunks', { concurrency: 2 }, () => {
         for (const [i, { receivedAt }] of items.slice(0, 3).entries()) {
           const at = receivedAt / 1000 - began;
           const due = (i + 1) * seconds;
-          assert.ok(Math.abs(at - due) <= 0.2 * seconds, `chunk ${i + 1} arrives after ${at.toFixed(2)} s, not ${due} s`);
+          assert.ok(
+            Math.abs(at - due) <= 0.2 * seconds,
+            `chunk ${i + 1} arrives after ${at.toFixed(2)} s, not ${due} s`,
+          );
         }
       }));
   }

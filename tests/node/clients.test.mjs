@@ -79,13 +79,12 @@ describe('two clients', { concurrency: 2 }, () => {
       assertApart(result, ['one', 'three'], ['two']);
     });
 
-    test(
-      `Sentry.init in a scope of its own leaves the first client alone, SDK ${sdk.major}`,
-      { skip: sdk.skip },
-      async t => {
-        const result = await run(
-          t,
-          `
+    test(`Sentry.init in a scope of its own leaves the first client alone, SDK ${sdk.major}`, {
+      skip: sdk.skip,
+    }, async t => {
+      const result = await run(
+        t,
+        `
   first(MANUAL);
   Sentry.profiler.startProfiler();
   let client;
@@ -99,15 +98,14 @@ describe('two clients', { concurrency: 2 }, () => {
   await Sentry.close();
   await client.close();
 `,
-          { sdk },
-        );
-        assertApart(result, ['work'], []);
-        assert.equal(result.second.chunks.length, 0);
-        const [of] = result.first.chunks;
-        assert.equal(result.first.events[0].contexts.profile?.profiler_id, of.profiler_id);
-        assert.equal(result.second.events[0].contexts.profile, undefined);
-      },
-    );
+        { sdk },
+      );
+      assertApart(result, ['work'], []);
+      assert.equal(result.second.chunks.length, 0);
+      const [of] = result.first.chunks;
+      assert.equal(result.first.events[0].contexts.profile?.profiler_id, of.profiler_id);
+      assert.equal(result.second.events[0].contexts.profile, undefined);
+    });
   }
 
   for (const shared of [false, true]) {

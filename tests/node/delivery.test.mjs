@@ -64,7 +64,10 @@ describe('delivery', { concurrency: 2 }, () => {
       const [first, ...others] = (await ingest.chunks()).map(({ profile }) => profile);
       assert.ok(samplesIn(first, 'work').length > 0);
       assert.ok(others.some(profile => samplesIn(profile, 'later').length > 0));
-      assert.ok(others.every(profile => samplesIn(profile, 'work').length === 0), 'no sample is sent twice');
+      assert.ok(
+        others.every(profile => samplesIn(profile, 'work').length === 0),
+        'no sample is sent twice',
+      );
     });
 
     test(`a process that ends by itself delivers what records, once, ${lifecycle}`, async t => {

@@ -47,7 +47,11 @@ const ENDS = [
     end: "process.removeAllListeners('uncaughtException'); setImmediate(() => { throw new Error('on purpose'); });",
     code: 1,
   },
-  { name: 'SIGTERM without a handler', end: "process.kill(process.pid, 'SIGTERM'); await sleep(10_000);", signal: 'SIGTERM' },
+  {
+    name: 'SIGTERM without a handler',
+    end: "process.kill(process.pid, 'SIGTERM'); await sleep(10_000);",
+    signal: 'SIGTERM',
+  },
   {
     name: 'SIGTERM with a handler that closes',
     end: `

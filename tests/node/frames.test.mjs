@@ -43,8 +43,10 @@ new vm.Script('(function withoutName() { busy(60); })()').runInThisContext();
 new vm.Script('(function withName() { busy(60); })()', { filename: 'views/page.ejs' }).runInThisContext();
 (0, eval)('(function withUrl() { busy(60); })()\\n//# sourceURL=/app/views/x.js');
 `,
-      { before: `process.chdir(__dirname); require('node:fs').mkdirSync('own/node_modules', { recursive: true });
-require('node:fs').writeFileSync('own/node_modules/template.js', ${JSON.stringify(library)}); module.paths.unshift(__dirname + '/own/node_modules');` },
+      {
+        before: `process.chdir(__dirname); require('node:fs').mkdirSync('own/node_modules', { recursive: true });
+require('node:fs').writeFileSync('own/node_modules/template.js', ${JSON.stringify(library)}); module.paths.unshift(__dirname + '/own/node_modules');`,
+      },
     );
     const whose = Object.fromEntries(
       ['byFunction', 'byEval', 'byGlobalEval', 'byLibrary', 'withoutName', 'withName', 'withUrl'].map(name => [
@@ -79,9 +81,15 @@ const instance = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(
     );
     const wasm = found.frames.filter(({ abs_path }) => abs_path?.startsWith('wasm:'));
     assert.ok(wasm.length > 0);
-    assert.ok(wasm.every(frame => frame.in_app === false && frame.module === undefined), JSON.stringify(wasm));
+    assert.ok(
+      wasm.every(frame => frame.in_app === false && frame.module === undefined),
+      JSON.stringify(wasm),
+    );
     const wrappers = found.frames.filter(frame => /^(js-to-wasm|wasm-to-js)/.test(frame.function));
-    assert.ok(wrappers.every(frame => frame.in_app === false), JSON.stringify(wrappers));
+    assert.ok(
+      wrappers.every(frame => frame.in_app === false),
+      JSON.stringify(wrappers),
+    );
   });
 
   for (const mode of ['eager', 'lazy']) {
@@ -103,7 +111,9 @@ for (const end = Date.now() + 300; Date.now() < end; ) data.toString('hex');
         const found = JSON.parse(stdout);
         assert.ok(named(found, '(native)').length > 0, found.frames.map(frame => frame.function).join(', '));
         // Native and without a place: none is called after another.
-        const ours = found.frames.filter(frame => /^(wake|getFrameModule|startProfiling|stopProfiling|support|suspendProfiler)$/.test(frame.function));
+        const ours = found.frames.filter(frame =>
+          /^(wake|getFrameModule|startProfiling|stopProfiling|support|suspendProfiler)$/.test(frame.function),
+        );
         assert.deepEqual(ours, []);
         assert.ok(named(found, 'hexSlice').length > 0, "Node's own keep theirs");
       });
@@ -133,7 +143,10 @@ Sentry.startSpan({ name: 'outer' }, async () => {
     );
     const chunks = await ingest.chunks();
     const files = new Set(chunks.flatMap(({ profile }) => profile.frames.map(frame => frame.abs_path)));
-    assert.ok([...files].some(file => file?.includes('@sentry')), 'the spans were sampled');
+    assert.ok(
+      [...files].some(file => file?.includes('@sentry')),
+      'the spans were sampled',
+    );
     assert.ok(!files.has(stdout.trim()), `${stdout.trim()} is in a stack`);
   });
 });

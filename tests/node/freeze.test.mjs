@@ -37,7 +37,10 @@ describe('a frozen process', { concurrency: 3 }, () => {
       }
       const all = chunks.flatMap(({ profile }) => profile.samples.map(({ timestamp }) => timestamp));
       const longest = Math.max(...all.slice(1).map((time, i) => time - all[i]));
-      assert.ok(longest > (FROZEN_MS / 1000) * 0.9, `the longest gap lasts ${longest} s, the process was frozen for ${FROZEN_MS} ms`);
+      assert.ok(
+        longest > (FROZEN_MS / 1000) * 0.9,
+        `the longest gap lasts ${longest} s, the process was frozen for ${FROZEN_MS} ms`,
+      );
     });
   }
 });

@@ -75,10 +75,7 @@ function assertWithin(samples, span) {
   }
 }
 
-const TRANSACTIONS = [
-  ...SDKS.map(sdk => ({ sdk, name: 'service.cjs' })),
-  { sdk: SDK, name: 'service.mjs' },
-];
+const TRANSACTIONS = [...SDKS.map(sdk => ({ sdk, name: 'service.cjs' })), { sdk: SDK, name: 'service.mjs' }];
 
 describe('a hot function', { concurrency: 2 }, () => {
   for (const { sdk, name } of TRANSACTIONS) {

@@ -174,9 +174,14 @@ main();
     assert.deepEqual(await ingest.chunks(), []);
     const events = await ingest.payloads('event');
     assert.equal(events.length, 10);
-    assert.ok(events.every(({ contexts }) => contexts.profile === undefined), 'no event points to a profile');
+    assert.ok(
+      events.every(({ contexts }) => contexts.profile === undefined),
+      'no event points to a profile',
+    );
     assert.deepEqual(
-      debugLines(result).map(line => line.replace(/^.*: profiling is off, /i, 'off: ').replace(/^Profiling is off: /, 'off: ')),
+      debugLines(result).map(line =>
+        line.replace(/^.*: profiling is off, /i, 'off: ').replace(/^Profiling is off: /, 'off: '),
+      ),
       [
         ...Array(2).fill(Array(3).fill('off: profileSessionSampleRate is 0, so the session is not sampled.')),
         ...Array(4).fill(Array(3).fill('off: profileSessionSampleRate is invalid.')),

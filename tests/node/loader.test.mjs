@@ -34,7 +34,8 @@ for (const title of ['first', 'second']) {
 }
 `,
   });
-  const warning = '[Sentry] [Profiling] SENTRY_PROFILER_LOGGING_MODE must be eager or lazy, got Lazy. The mode is eager.\n';
+  const warning =
+    '[Sentry] [Profiling] SENTRY_PROFILER_LOGGING_MODE must be eager or lazy, got Lazy. The mode is eager.\n';
   for (const [mode, expected] of [
     ['eager', { stdout: 'eager\neager\n', stderr: '' }],
     ['lazy', { stdout: 'lazy\nlazy\n', stderr: '' }],

@@ -56,7 +56,9 @@ describe('measurements', () => {
       const [{ measurements }] = await ingest.chunks();
       assert.equal(measurements.cpu_usage.unit, 'percent');
       const [busy, idle] = ['busy', 'idle'].map(name => mean(valuesIn(measurements.cpu_usage, phases[name])));
-      t.diagnostic(`busy ${busy.toFixed(1)} %, the kernel says ${phases.busy.percent.toFixed(1)} %; idle ${idle.toFixed(1)} %`);
+      t.diagnostic(
+        `busy ${busy.toFixed(1)} %, the kernel says ${phases.busy.percent.toFixed(1)} %; idle ${idle.toFixed(1)} %`,
+      );
       assert.ok(Math.abs(busy - phases.busy.percent) <= 15, `${busy} %, the kernel says ${phases.busy.percent} %`);
       assert.ok(idle <= 5, `${idle} % while idle`);
       assert.ok(measurements.cpu_usage.values.every(({ value }) => value >= 0 && value <= 100));
@@ -80,7 +82,9 @@ describe('measurements', () => {
     const [small, large, freed] = ['small', 'large', 'freed'].map(
       name => valuesIn(measurements.memory_footprint, phases[name]).at(-1) / 2 ** 20,
     );
-    t.diagnostic(`${small.toFixed(0)} MiB, with 200 MiB more ${large.toFixed(0)} MiB, without them ${freed.toFixed(0)} MiB`);
+    t.diagnostic(
+      `${small.toFixed(0)} MiB, with 200 MiB more ${large.toFixed(0)} MiB, without them ${freed.toFixed(0)} MiB`,
+    );
     assert.ok(Math.abs(large - small - 200) < 20, `from ${small} to ${large} MiB`);
     assert.ok(Math.abs(freed - small) < 20, `from ${small} by way of ${large} to ${freed} MiB`);
   });
@@ -88,7 +92,8 @@ describe('measurements', () => {
   test('in a blocked event loop, in an idle one and in between there is a value each 100 ms', t =>
     retryOnce(t, async () => {
       const ingest = await startIngest(t);
-      const work = "busy('work')(1500); await sleep(1500); for (let i = 0; i < 15; i++) { busy('work')(50); await sleep(50); }";
+      const work =
+        "busy('work')(1500); await sleep(1500); for (let i = 0; i < 15; i++) { busy('work')(50); await sleep(50); }";
       await runService(t, recording(work), { ingest });
       const [{ measurements }] = inOrder(await ingest.chunks());
       for (const [name, { values }] of Object.entries(measurements)) {
@@ -96,9 +101,15 @@ describe('measurements', () => {
         assert.ok(times.length >= 35, `${times.length} values of ${name} in four and a half seconds`);
         // The first one of the heap is read where the recording begins, between two ticks.
         const distances = times.slice(2).map((time, i) => time - times[i + 1]);
-        assert.ok(distances.every(s => s >= 0.049), `${name}: ${Math.min(...distances)} s between two values`);
+        assert.ok(
+          distances.every(s => s >= 0.049),
+          `${name}: ${Math.min(...distances)} s between two values`,
+        );
         const late = distances.filter(s => s > 0.15);
-        assert.ok(late.length <= 0.05 * distances.length, `${name}: ${late.length} of ${distances.length} values are late`);
+        assert.ok(
+          late.length <= 0.05 * distances.length,
+          `${name}: ${late.length} of ${distances.length} values are late`,
+        );
       }
     }));
 });

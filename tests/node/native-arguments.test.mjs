@@ -8,7 +8,8 @@ import { ADDON, NO_PEER, PEER, SDK } from './support/environment.mjs';
 import { work } from './support/profile.mjs';
 import { project, run } from './support/service.mjs';
 
-const { startProfiling, stopProfiling, getFrameModule } = createRequire(import.meta.url)(ADDON);
+const addon = createRequire(import.meta.url)(ADDON);
+const { startProfiling, stopProfiling, getFrameModule, hideFile, Session } = addon;
 const busy = new Function(`return ${work('busy')}`)();
 
 const NOT_STRINGS = [undefined, null, 0, 1n, true, {}, ['title'], Symbol('title'), () => 'title', new String('title')];
@@ -45,10 +46,7 @@ test('stopProfiling wants a title, a format and a thread id', () => {
   }
   throwsNative(() => stopProfiling('', 1, 0), 'StopProfiling expects a non empty string as first argument.');
   for (const format of [undefined, null, '1', 1n, true, {}]) {
-    throwsNative(
-      () => stopProfiling('title', format, 0),
-      'StopProfiling expects a format type as second argument.',
-    );
+    throwsNative(() => stopProfiling('title', format, 0), 'StopProfiling expects a format type as second argument.');
   }
   for (const threadId of [undefined, null, '0', 0n, true, {}]) {
     throwsNative(
@@ -222,7 +220,10 @@ console.log(JSON.stringify(JSON.parse(process.argv[3]).map(path => getFrameModul
   const paths = Object.keys(MODULES);
   const { stdout } = await run(join(dir, 'peer.cjs'), { args: [PEER, JSON.stringify(paths)] });
   const ofPeer = JSON.parse(stdout);
-  assert.deepEqual(named(MODULES, path => ofPeer[paths.indexOf(path)]), MODULES);
+  assert.deepEqual(
+    named(MODULES, path => ofPeer[paths.indexOf(path)]),
+    MODULES,
+  );
 });
 
 test('getFrameModule drops the extensions that the SDK drops', () => {
@@ -231,5 +232,135 @@ test('getFrameModule drops the extensions that the SDK drops', () => {
   const modules = { ...MODULES, ...BETTER_MODULES };
   const files = Object.keys(modules).filter(path => /^\/app\/(index|node_modules\/)/.test(path));
   assert.ok(files.length >= 12, `${files.length} files`);
-  assert.deepEqual(files.map(moduleOf), files.map(path => modules[path]));
+  assert.deepEqual(
+    files.map(moduleOf),
+    files.map(path => modules[path]),
+  );
+});
+
+/** Every kind of value, with what an error says of it. */
+const KINDS = [
+  [undefined, 'undefined'],
+  [null, 'null'],
+  [true, 'true'],
+  [7, '7'],
+  [NaN, 'NaN'],
+  [-Infinity, '-Infinity'],
+  [1n, 'a bigint'],
+  ['text', "'text'"],
+  ['x'.repeat(1000), `'${'x'.repeat(60)}…'`],
+  [Symbol('symbol'), 'a symbol'],
+  [{}, 'an object'],
+  [Object.create(null), 'an object'],
+  [new String('text'), 'an object'],
+  [['text'], 'an array'],
+  [() => 'text', 'a function'],
+];
+
+const SESSION = { lifecycle: 'manual', sampleRate: 1, threadId: '0', threadName: 'main' };
+const withOption = (name, value) => new Session({ ...SESSION, [name]: value }, () => {}).close();
+const session = new Session(SESSION, () => {});
+
+const isText = value => typeof value === 'string';
+const isUnset = value => value == null;
+const isObject = value => typeof value === 'object' && value !== null;
+
+/** Each argument and option of the functions that no other package has: what it must be, what is right, and its use. */
+const ARGUMENTS = {
+  path: ['a string', isText, hideFile],
+  ids: ['an object', isObject, ids => session.setDebugIds(ids)],
+  timeoutMs: ['a number of milliseconds, 0 or more', value => value === 7, timeout => session.flush(timeout)],
+  // An object without options is the next test's.
+  options: ['an object', isObject, options => isObject(options) || new Session(options, () => {})],
+  onReady: ['a function', value => typeof value === 'function', onReady => new Session(SESSION, onReady).close()],
+  lifecycle: ["'manual' or 'trace'", () => false],
+  sampleRate: ['a number from 0 to 1', () => false],
+  chunkDurationMs: ['a number from 100 to 60000', isUnset],
+  quietMs: ['a number of milliseconds, 0 or more', value => isUnset(value) || value === 7],
+  threadId: ['a string', isText],
+  threadName: ['a string', isText],
+  sdkName: ['a string', value => isUnset(value) || isText(value)],
+  sdkVersion: ['a string', value => isUnset(value) || isText(value)],
+  release: ['a string', value => isUnset(value) || isText(value)],
+  environment: ['a string', value => isUnset(value) || isText(value)],
+};
+
+test('an error names the argument or option, what it must be and what came', () => {
+  for (const [name, [expected, isRight, use = value => withOption(name, value)]] of Object.entries(ARGUMENTS)) {
+    for (const [value, shown] of KINDS) {
+      if (isRight(value)) {
+        use(value);
+      } else {
+        throwsNative(() => use(value), `${name} must be ${expected}, got ${shown}`);
+      }
+    }
+  }
+});
+
+test('an argument that is missing is undefined', () => {
+  throwsNative(() => hideFile(), 'path must be a string, got undefined');
+  throwsNative(() => session.setDebugIds(), 'ids must be an object, got undefined');
+  throwsNative(() => session.flush(), 'timeoutMs must be a number of milliseconds, 0 or more, got undefined');
+  throwsNative(() => new Session(), 'onReady must be a function, got undefined');
+  throwsNative(() => new Session({}, () => {}), "lifecycle must be 'manual' or 'trace', got undefined");
+});
+
+test('a session is made with new, and its methods belong to it', () => {
+  const message = 'Session is a class: call it with new';
+  throwsNative(() => Session(SESSION, () => {}), message);
+  throwsNative(() => Session.call({}, SESSION, () => {}), message);
+  throwsNative(() => Session.call(session, SESSION, () => {}), message);
+  for (const name of Object.getOwnPropertyNames(Session.prototype)) {
+    if (name !== 'constructor') {
+      assert.throws(() => Session.prototype[name].call({}), { name: 'TypeError', message: 'Illegal invocation' });
+    }
+  }
+  // Reading any property of the prototype is harmless.
+  assert.equal(Session.prototype.profilerId, undefined);
+  assert.equal(Object.create(session).sampled, true);
+});
+
+test("an exception of the program's own is thrown as it is", () => {
+  const throwing = new Proxy(
+    {},
+    {
+      get() {
+        throw new RangeError('on purpose');
+      },
+      ownKeys() {
+        throw new RangeError('on purpose');
+      },
+    },
+  );
+  const expected = { name: 'RangeError', message: 'on purpose' };
+  assert.throws(() => new Session(throwing, () => {}), expected);
+  assert.throws(() => session.setDebugIds(throwing), expected);
+});
+
+test('no error has a word of the language that the add-on is written in', () => {
+  const RUST = /\b(rust|napi|option|str|f64|[iu](32|64)|unwrap|inf)\b|String\b|Failed to|Expected\b|InvalidArg|`/;
+  const values = KINDS.map(([value]) => value);
+  const callAll = call => [() => call(), ...values.flatMap(a => [() => call(a), ...values.map(b => () => call(a, b))])];
+  const functions = Object.entries(addon).filter(([, value]) => typeof value === 'function');
+  const methods = Object.getOwnPropertyNames(Session.prototype).filter(
+    name => !['constructor', 'close'].includes(name),
+  );
+  const calls = [
+    ...functions.flatMap(([, call]) => callAll(call)),
+    ...callAll((...args) => new Session(...args)),
+    ...methods.flatMap(name => callAll((...args) => session[name](...args))),
+    ...callAll((...args) => addon.stopProfiling('title', ...args)),
+  ];
+  let thrown = 0;
+  for (const call of calls) {
+    try {
+      call();
+    } catch ({ name, code, message }) {
+      thrown += 1;
+      assert.equal(code, 'NAPI_ERROR');
+      assert.doesNotMatch(`${name} ${message}`, RUST);
+    }
+  }
+  assert.ok(thrown > 500, `${thrown} errors`);
+  session.stop();
 });

@@ -68,16 +68,23 @@ test('a chunk has Unix times in seconds, to the microsecond and in order', t => 
   const profile = record(CHUNK, () => hot(500));
   const after = Date.now() / 1000;
 
-  assert.deepEqual(
-    Object.keys(profile).sort(),
-    ['frames', 'measurements', 'profiler_logging_mode', 'resources', 'samples', 'stacks'],
-  );
+  assert.deepEqual(Object.keys(profile).sort(), [
+    'frames',
+    'measurements',
+    'profiler_logging_mode',
+    'resources',
+    'samples',
+    'stacks',
+  ]);
   assert.equal(profile.profiler_logging_mode, 'eager');
   checkTables(profile);
   const times = profile.samples.map(({ timestamp }) => timestamp);
   assert.ok(times.length > 20, `${times.length} samples in half a second`);
   assert.ok(times.every(time => time >= before - 0.05 && time <= after + 0.05));
-  assert.deepEqual(times, [...times].sort((a, b) => a - b));
+  assert.deepEqual(
+    times,
+    [...times].sort((a, b) => a - b),
+  );
   assert.ok(
     times.some(time => Math.abs(time * 1000 - Math.round(time * 1000)) > 0.005),
     'times are not cut to milliseconds',
@@ -135,7 +142,10 @@ for (const [name, format] of [
       }
     }
     assert.ok(cpu.values.every(({ value }) => value >= 0 && value <= 100));
-    assert.ok(cpu.values.some(({ value }) => value > 1), 'a busy loop uses CPU');
+    assert.ok(
+      cpu.values.some(({ value }) => value > 1),
+      'a busy loop uses CPU',
+    );
     assert.ok(memory.values.every(({ value }) => value > 1 << 20 && value < 2 ** 40));
   });
 }
@@ -176,7 +186,10 @@ test('what is no script is not in_app', t => {
       assert.equal(frame.in_app, false, name);
     }
   }
-  assert.ok(frames.some(frame => frame.in_app === false), 'there is a root at least');
+  assert.ok(
+    frames.some(frame => frame.in_app === false),
+    'there is a root at least',
+  );
 });
 
 test('resources are the files of the frames', t => {
@@ -345,6 +358,10 @@ setTimeout(exit, 3_000);
   );
   for (const end of ['at once', 'later']) {
     const ended = await Promise.all(files.map(file => run(file, { args: [end] })));
-    assert.deepEqual(ended.map(({ stdout }) => stdout), files.map(() => 'it is suspended\n'), end);
+    assert.deepEqual(
+      ended.map(({ stdout }) => stdout),
+      files.map(() => 'it is suspended\n'),
+      end,
+    );
   }
 });

@@ -16,7 +16,8 @@ const session = (options = {}) =>
   new Session({ lifecycle: 'manual', sampleRate: 1, threadId: '0', threadName: 'main', ...options }, () => {});
 
 /** How many chunks were handed out or dropped. */
-const accountedFor = ({ delivered, dropped }) => delivered + Object.values(dropped).reduce((sum, count) => sum + count, 0);
+const accountedFor = ({ delivered, dropped }) =>
+  delivered + Object.values(dropped).reduce((sum, count) => sum + count, 0);
 
 test('a session that is closed still tells what became of its chunks', () => {
   const closed = session();
@@ -65,7 +66,10 @@ test('every chunk is handed out once', () => {
   assert.ok(chunks.length >= 2, `${chunks.length} chunks`);
   assert.equal(new Set(chunks.map(({ chunkId }) => chunkId)).size, chunks.length);
   assert.equal(recording.stats().delivered, chunks.length);
-  assert.equal(recording.stats().samples, chunks.reduce((sum, { sampleCount }) => sum + sampleCount, 0));
+  assert.equal(
+    recording.stats().samples,
+    chunks.reduce((sum, { sampleCount }) => sum + sampleCount, 0),
+  );
 });
 
 test('the time on the thread is told once', () => {
@@ -118,7 +122,7 @@ test('options that are wrong are called by their names', () => {
     [{ sampleRate: 2 }, 'sampleRate must be a number from 0 to 1, got 2'],
     [{ sampleRate: NaN }, 'sampleRate must be a number from 0 to 1, got NaN'],
     [{ chunkDurationMs: 99 }, 'chunkDurationMs must be a number from 100 to 60000, got 99'],
-    [{ chunkDurationMs: Infinity }, 'chunkDurationMs must be a number from 100 to 60000, got inf'],
+    [{ chunkDurationMs: Infinity }, 'chunkDurationMs must be a number from 100 to 60000, got Infinity'],
     [{ quietMs: -1 }, 'quietMs must be a number of milliseconds, 0 or more, got -1'],
   ]) {
     assert.throws(() => session(options), { message, code: 'NAPI_ERROR' });

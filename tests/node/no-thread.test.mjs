@@ -58,7 +58,10 @@ describe('a system without threads', { concurrency: 2 }, () => {
       assert.match(warnings[0], /thread/i);
       const chunks = await ingest.chunks();
       const count = name => chunks.reduce((sum, { profile }) => sum + samplesIn(profile, name).length, 0);
-      assert.ok(count('before') > 0 && count('after') > 0, `${count('before')} samples before, ${count('after')} after`);
+      assert.ok(
+        count('before') > 0 && count('after') > 0,
+        `${count('before')} samples before, ${count('after')} after`,
+      );
       assert.equal(count('without'), 0);
     };
     test(name, t => retryOnce(t, () => check(t)));

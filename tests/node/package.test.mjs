@@ -33,6 +33,17 @@ console.log(JSON.stringify(Object.keys(require.cache)));
   assert.match(others[0], /\/dist\/index\.js$/);
 });
 
+test('every line that the README explains is one that the package writes', () => {
+  const [, troubleshooting] = readFileSync(join(PACKAGE, 'README.md'), 'utf8').split('## Troubleshooting');
+  const lines = [...troubleshooting.matchAll(/^\| `(.+?)` \|/gm)].map(([, line]) => line);
+  assert.ok(lines.length > 20, `${lines.length} lines`);
+  const code = readFileSync(join(PACKAGE, 'dist/index.js'), 'utf8');
+  assert.deepEqual(
+    lines.filter(line => !code.includes(line)),
+    [],
+  );
+});
+
 test('import and require give the same thing', async t => {
   const dir = project(t, {
     'both.mjs': `
@@ -139,7 +150,9 @@ stopProfiling('title', { format: 'pprof' });
 nodeProfilingIntegration({ sampleRate: 1 });
 `;
 
-const onlyOnce = process.versions.node.startsWith('22.') ? false : 'types do not depend on Node: they are checked on Node 22';
+const onlyOnce = process.versions.node.startsWith('22.')
+  ? false
+  : 'types do not depend on Node: they are checked on Node 22';
 
 for (const sdk of SDKS) {
   test(`its types fit SDK ${sdk.major}, as ES module and as CommonJS`, { skip: sdk.skip || onlyOnce }, async t => {
@@ -157,7 +170,11 @@ for (const sdk of SDKS) {
       preserveSymlinks: false,
     };
     const files = { 'service.mts': TYPED, 'service.cts': TYPED };
-    const dir = project(t, { ...files, 'tsconfig.json': JSON.stringify({ compilerOptions, files: Object.keys(files) }) }, sdk);
+    const dir = project(
+      t,
+      { ...files, 'tsconfig.json': JSON.stringify({ compilerOptions, files: Object.keys(files) }) },
+      sdk,
+    );
     const { stdout } = await run(requireTool.resolve('typescript/bin/tsc'), { args: ['-p', dir] });
     assert.equal(stdout, '');
   });
@@ -214,7 +231,12 @@ test('a bundle without the native file takes it from SENTRY_PROFILER_BINARY_PATH
   const ingest = await startIngest(t);
   const dir = project(t, { 'service.mjs': BUNDLED });
   const bundle = join(dir, 'bundle.cjs');
-  await requireTool('esbuild').build({ ...bundleOptions(dir), format: 'cjs', outfile: bundle, external: ['@sentry/node', '*.node'] });
+  await requireTool('esbuild').build({
+    ...bundleOptions(dir),
+    format: 'cjs',
+    outfile: bundle,
+    external: ['@sentry/node', '*.node'],
+  });
 
   const { stderr } = await run(bundle, { env: { SENTRY_DSN: ingest.dsn } });
   assert.match(stderr, /This service is bundled, .* out of the bundle's reach: .* set SENTRY_PROFILER_BINARY_PATH/);

@@ -55,7 +55,9 @@ function summary({ samples, stacks, frames }) {
   };
 }
 
-test('we record what @sentry/node-cpu-profiler records: the same functions, with the same shares', { skip }, async () => {
+test('we record what @sentry/node-cpu-profiler records: the same functions, with the same shares', {
+  skip,
+}, async () => {
   const { dir } = SDKS.find(sdk => sdk.major === 11);
   const peer = createRequire(join(dir, 'package.json'))('@sentry/node-cpu-profiler').CpuProfilerBindings;
   let session;

@@ -57,6 +57,7 @@ describe('short spans', () => {
           assert.deepEqual(unclosed, [], 'gaps between spans that are billed to the span before');
           assert.ok(isIdle(profile, profile.samples.at(-1)), 'the last span of a chunk is closed too');
         }
-      }));
+      }),
+    );
   }
 });

@@ -115,7 +115,10 @@ describe('a crowd of workers', () => {
         working += own.some(({ profile }) => samplesIn(profile, 'work').length > 0);
       }
       // Eight threads share the cores: one that is not let on for all of its 30 ms, or of its 130, cannot be sampled.
-      assert.ok(working >= 0.3 * survivors.length, `${working} of ${survivors.length} workers have samples of their work`);
+      assert.ok(
+        working >= 0.3 * survivors.length,
+        `${working} of ${survivors.length} workers have samples of their work`,
+      );
       const tooShort = stdout.split('Profile chunks dropped that have fewer than two samples').length - 1;
       t.diagnostic(`${chunks.length} chunks, ${silent} workers without one`);
       assert.ok(silent <= Math.min(tooShort, 5), `${silent} workers sent no chunk, ${tooShort} chunks were too short`);
@@ -124,7 +127,10 @@ describe('a crowd of workers', () => {
       if (growth > 1.05) {
         // Some releases of Node keep memory of workers that have ended: what counts is what profiling adds.
         const unprofiled = await runCrowd(t, join(dir, 'crowd.cjs'), ingest.dsn, 0);
-        assert.ok(growth <= unprofiled.growth + 0.05, `RSS grows by ${growth}, without profiling by ${unprofiled.growth}`);
+        assert.ok(
+          growth <= unprofiled.growth + 0.05,
+          `RSS grows by ${growth}, without profiling by ${unprofiled.growth}`,
+        );
       }
     });
   });
@@ -248,6 +254,9 @@ if (isMainThread) {
       'is terminated while idle 1',
     ]);
     const main = (await ingest.chunks()).filter(({ profile }) => '0' in profile.thread_metadata);
-    assert.ok(main.reduce((sum, { profile }) => sum + samplesIn(profile, 'work').length, 0) >= 20, 'the main thread goes on');
+    assert.ok(
+      main.reduce((sum, { profile }) => sum + samplesIn(profile, 'work').length, 0) >= 20,
+      'the main thread goes on',
+    );
   });
 });

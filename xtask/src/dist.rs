@@ -99,7 +99,7 @@ fn assemble(addon: &Path) -> Result<Package> {
     tree::remove(&staged)?;
     fs::create_dir_all(&staged)?;
     tree::copy(&source().join("dist"), &staged.join("dist"))?;
-    for file in [source().join("package.json"), tree::root().join("README.md"), tree::root().join("LICENSE")] {
+    for file in [source().join("package.json"), source().join("README.md"), tree::root().join("LICENSE")] {
         let name = file.file_name().expect("a file has a name");
         fs::copy(&file, staged.join(name)).with_context(|| format!("copying {}", file.display()))?;
     }

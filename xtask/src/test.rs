@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::fs;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
@@ -127,6 +127,7 @@ pub fn steps() -> Vec<Step> {
             "no lint speaks up",
             cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         ),
+        Step::new("js-lint", "JavaScript and TypeScript are formatted, and no lint speaks up", |_| lint_javascript()),
         Step::new("rust", "the Rust tests", cargo(&["test", "--workspace"])),
         Step::new("v8-abi", "V8's headers agree with the table of its functions", |_| abi::run().map(Outcome::from))
             .needs(clang::packages()),
@@ -293,6 +294,14 @@ fn summary(ran: &[Ran]) -> String {
         summary.push('\n');
     }
     summary + &format!("\n{passed} passed, {failed} failed")
+}
+
+/// Biome, as biome.json at the top of the repository sets it up.
+fn lint_javascript() -> Result<Outcome> {
+    let dir = tree::target()?.join("js-lint");
+    npm::installed("js-lint", &tree::root().join("tests/js-lint"), &dir)?;
+    let mut biome = Command::new(dir.join("node_modules/.bin/biome"));
+    process::run(biome.current_dir(tree::root()).args(["check", "--error-on-warnings"])).map(Outcome::from)
 }
 
 /// The last release of a major.

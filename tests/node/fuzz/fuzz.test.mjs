@@ -19,7 +19,9 @@ const MIB = 2 ** 20;
 /** The last calls of each thread of a process. */
 function lastCalls(folder) {
   return readdirSync(folder).map(name => {
-    const lines = readFileSync(join(folder, name), 'utf8').split('\n').filter(line => /^ *\d+ /.test(line));
+    const lines = readFileSync(join(folder, name), 'utf8')
+      .split('\n')
+      .filter(line => /^ *\d+ /.test(line));
     return `${name}:\n${lines.sort().slice(-25).join('\n')}`;
   });
 }

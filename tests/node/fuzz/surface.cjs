@@ -5,7 +5,16 @@
 const assert = require('node:assert/strict');
 const { OnPurpose, anything, createRandom, spoiled } = require('./values.cjs');
 
-const OUTCOMES = ['started', 'stopped', 'already-running', 'not-running', 'not-sampled', 'trace-lifecycle', 'no-thread', 'closed'];
+const OUTCOMES = [
+  'started',
+  'stopped',
+  'already-running',
+  'not-running',
+  'not-sampled',
+  'trace-lifecycle',
+  'no-thread',
+  'closed',
+];
 const SPAN = { isRecording: () => true };
 
 /** Works for so long that some samples fall into it. */
@@ -30,7 +39,12 @@ const JAVASCRIPT = [
   () => {
     for (let i = 0; i < 50; i++) new Function(`return function f${i}() {}`)()();
   },
-  () => ({ ['odd\u{1f980}";\n']() { work(3); } })['odd\u{1f980}";\n'](),
+  () =>
+    ({
+      ['odd\u{1f980}";\n']() {
+        work(3);
+      },
+    })['odd\u{1f980}";\n'](),
   () => (0, eval)('(function evaluated() { const end = Date.now() + 5; while (Date.now() < end); })()'),
   () => globalThis.gc?.(),
   () => queueMicrotask(() => work(2)),
@@ -178,7 +192,10 @@ function createSurface({ seed, addonFile, packageDir, record }) {
     const onReady = () => {
       seen.ready += 1;
       if (!state.session) return;
-      take(state, attempt('poll in onReady', () => state.session.poll()));
+      take(
+        state,
+        attempt('poll in onReady', () => state.session.poll()),
+      );
       // The last call of a turn, whatever it is.
       if (random.oneIn(4)) act();
     };
@@ -229,11 +246,17 @@ function createSurface({ seed, addonFile, packageDir, record }) {
         break;
       case 3:
       case 4:
-        assert.deepEqual(attempt('spanStarted', () => spans.started(some(undefined))), { value: undefined });
+        assert.deepEqual(
+          attempt('spanStarted', () => spans.started(some(undefined))),
+          { value: undefined },
+        );
         break;
       case 5:
       case 6:
-        assert.deepEqual(attempt('spanEnded', () => spans.ended.call(some(), some())), { value: undefined });
+        assert.deepEqual(
+          attempt('spanEnded', () => spans.ended.call(some(), some())),
+          { value: undefined },
+        );
         break;
       case 7: {
         const ids = some({ '/a.js': 'id' }, 2);
@@ -241,7 +264,10 @@ function createSurface({ seed, addonFile, packageDir, record }) {
         break;
       }
       case 8:
-        take(state, attempt('poll', () => session.poll()));
+        take(
+          state,
+          attempt('poll', () => session.poll()),
+        );
         break;
       case 9: {
         const timeout = some(random.of([0, 1, 5000, Number.MAX_VALUE, Infinity]), 3);
@@ -250,12 +276,18 @@ function createSurface({ seed, addonFile, packageDir, record }) {
         break;
       }
       case 10:
-        take(state, attempt('finish', () => session.finish()));
+        take(
+          state,
+          attempt('finish', () => session.finish()),
+        );
         state.recording = false;
         break;
       case 11:
         if (random.oneIn(3)) {
-          take(state, attempt('close', () => session.close()));
+          take(
+            state,
+            attempt('close', () => session.close()),
+          );
           state.closed = true;
           // One that is closed may be used for a while, and then be collected.
           if (random.oneIn(2)) sessions = sessions.filter(other => other !== state);
@@ -333,10 +365,16 @@ function createSurface({ seed, addonFile, packageDir, record }) {
     };
     switch (random.below(10)) {
       case 0:
-        assert.deepEqual(attempt('startProfiler', () => integration._profiler.start()), { value: undefined });
+        assert.deepEqual(
+          attempt('startProfiler', () => integration._profiler.start()),
+          { value: undefined },
+        );
         break;
       case 1:
-        assert.deepEqual(attempt('stopProfiler', () => integration._profiler.stop()), { value: undefined });
+        assert.deepEqual(
+          attempt('stopProfiler', () => integration._profiler.stop()),
+          { value: undefined },
+        );
         break;
       case 2:
       case 3: {
@@ -408,7 +446,11 @@ function createSurface({ seed, addonFile, packageDir, record }) {
   function end() {
     for (const name of titles) attempt('stopProfiling', () => addon.stopProfiling(name, 0, 0));
     titles.clear();
-    for (const state of sessions.splice(0)) take(state, attempt('close', () => state.session.close()));
+    for (const state of sessions.splice(0))
+      take(
+        state,
+        attempt('close', () => state.session.close()),
+      );
     for (const { client } of integrations.splice(0)) client.emit('close');
   }
 

@@ -47,10 +47,15 @@ main();
       const distances = values.slice(2).map((time, i) => time - values[i + 1]);
       const late = distances.filter(seconds => seconds > 1.5 * TICK_S);
       const early = distances.filter(seconds => seconds < 0.49 * TICK_S);
-      t.diagnostic(`${name}: ${values.length} values, ${late.length} of them late, at most ${Math.max(...distances).toFixed(3)} s apart`);
+      t.diagnostic(
+        `${name}: ${values.length} values, ${late.length} of them late, at most ${Math.max(...distances).toFixed(3)} s apart`,
+      );
       assert.deepEqual(early, [], 'values that are closer than half a tick');
       assert.ok(late.length <= LATE * distances.length, `${late.length} of ${distances.length} values are late`);
       assert.ok(values.length >= 0.95 * (length / TICK_S), `${values.length} values in ${length} s`);
-      assert.ok(values[0] - times[0] < 2 * TICK_S && times.at(-1) - values.at(-1) < 2 * TICK_S, 'from its beginning to its end');
+      assert.ok(
+        values[0] - times[0] < 2 * TICK_S && times.at(-1) - values.at(-1) < 2 * TICK_S,
+        'from its beginning to its end',
+      );
     }
   }));

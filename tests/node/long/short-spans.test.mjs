@@ -28,7 +28,9 @@ test('what it adds to each request, beside the official package', async t => {
     const { median, mean, chunks } = await measure(t, integration);
     const hot = chunks.reduce((sum, { profile }) => sum + samplesIn(profile, 'hot').length, 0);
     const us = ms => `${(ms * 1000).toFixed(0)} µs`;
-    t.diagnostic(`${name}: a span takes ${us(median)} (median), ${us(mean)} (mean); ${chunks.length} chunks, ${hot} hot samples`);
+    t.diagnostic(
+      `${name}: a span takes ${us(median)} (median), ${us(mean)} (mean); ${chunks.length} chunks, ${hot} hot samples`,
+    );
     assert.ok(median > 0 && (name === 'no profiler' || chunks.length > 0));
   }
 });

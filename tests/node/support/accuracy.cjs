@@ -30,17 +30,19 @@ const longPause = () => sleep(LONG_PAUSE_MS + 20 * Math.random());
 
 /** Each half is a function of its own name, compiled on its own. */
 const halves = Object.fromEntries(
-  [...LENGTHS, RECORDING_MS].flatMap(ms => [`early${ms}`, `late${ms}`]).map(name => [
-    name,
-    new Function(
-      `return function ${name}(end) {
+  [...LENGTHS, RECORDING_MS]
+    .flatMap(ms => [`early${ms}`, `late${ms}`])
+    .map(name => [
+      name,
+      new Function(
+        `return function ${name}(end) {
         let sum = 0;
         do for (let i = 0; i < 200; i++) sum += Math.sqrt(sum + i);
         while (performance.now() < end);
         return sum;
       }`,
-    )(),
-  ]),
+      )(),
+    ]),
 );
 
 /** Milliseconds by the name of a half. */
@@ -98,7 +100,10 @@ async function inspect(run) {
 /** As many spans of each length as take `ticks` intervals, mixed. */
 function plan(ticks) {
   const spans = LENGTHS.flatMap(ms => Array.from({ length: Math.round((ticks * INTERVAL_MS) / ms) }, () => ms));
-  return spans.map(ms => [Math.random(), ms]).sort(([a], [b]) => a - b).map(([, ms]) => ms);
+  return spans
+    .map(ms => [Math.random(), ms])
+    .sort(([a], [b]) => a - b)
+    .map(([, ms]) => ms);
 }
 
 async function spans({ lifecycle, flush, ticks }, pause) {

@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url';
 function variable(name) {
   const value = process.env[name];
   if (!value) {
-    throw new Error(`${name} is not set. Run these tests with \`cargo xtask test\`, which builds and sets all they need.`);
+    throw new Error(
+      `${name} is not set. Run these tests with \`cargo xtask test\`, which builds and sets all they need.`,
+    );
   }
   return value;
 }
@@ -54,4 +56,6 @@ export const NO_PEER = existsSync(PEER)
   : `@sentry/node-cpu-profiler has no binary for Node ${process.versions.node}`;
 
 /** The package's development dependencies: the bundler and the TypeScript compiler. */
-export const requireTool = createRequire(fileURLToPath(new URL('../../../bindings-node/package.json', import.meta.url)));
+export const requireTool = createRequire(
+  fileURLToPath(new URL('../../../bindings-node/package.json', import.meta.url)),
+);
