@@ -11,8 +11,8 @@ use crate::platform::threads::{block_signals, probe};
 /// The stack of both threads, on which the host's callbacks run: what Rust gives a thread. Memory that is not used is
 /// only reserved.
 pub const THREAD_STACK_BYTES: usize = 2 << 20;
-/// How long a start relies on a proof that threads can be had.
-const PROOF_HOLDS_US: i64 = 250_000;
+/// How long a start relies on a proof that threads can be had: the ticker makes one every 100 ms while nothing records.
+const PROOF_HOLDS_US: i64 = 120_000;
 /// How long a first tick relies on one. V8's thread is given up for it, so the proof is made just before.
 const FRESH_PROOF_HOLDS_US: i64 = 3_000;
 

@@ -82,6 +82,6 @@ pub fn encode(profile: &Profile, format: Format, metadata: &Metadata) -> Vec<u8>
     }
 }
 
-pub(crate) fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
+fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("string keys into memory cannot fail")
 }

@@ -4,8 +4,6 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::encode::to_json;
-
 /// The envelope's own header.
 #[derive(Clone, Copy, Debug)]
 pub struct EnvelopeHeader<'a> {
@@ -43,19 +41,23 @@ pub fn envelope(header: &EnvelopeHeader<'_>, platform: &str, payload: &[u8]) -> 
         length: usize,
     }
 
-    let mut bytes = to_json(&Header {
+    let mut bytes = Vec::with_capacity(payload.len() + 512);
+    let header = Header {
         event_id: header.event_id,
         sent_at: rfc3339(header.sent_at),
         sdk: Sdk { name: header.sdk_name, version: header.sdk_version },
         dsn: header.dsn,
-    });
-    bytes.push(b'\n');
-    bytes.extend(to_json(&Item { r#type: "profile_chunk", platform, length: payload.len() }));
-    bytes.push(b'\n');
-    bytes.reserve_exact(payload.len() + 1);
+    };
+    write_line(&mut bytes, &header);
+    write_line(&mut bytes, &Item { r#type: "profile_chunk", platform, length: payload.len() });
     bytes.extend_from_slice(payload);
     bytes.push(b'\n');
     bytes
+}
+
+fn write_line(bytes: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(&mut *bytes, value).expect("string keys into memory cannot fail");
+    bytes.push(b'\n');
 }
 
 /// In UTC with milliseconds, as `Date.prototype.toISOString` writes it.
