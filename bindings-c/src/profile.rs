@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sentry_profiler::Profile;
 use sentry_profiler::encode::{Format, encode};
-use sentry_profiler::sentry::{Id, Metadata};
+use sentry_profiler::sentry::Id;
 
 use crate::arguments::{Out, Versioned, fill, given};
 use crate::boundary::{Poison, Reporter, boundary};
@@ -103,12 +103,9 @@ impl sentry_profile_t {
             None => &*self.settings,
         };
         let format = Format::of_number(format).ok_or(SENTRY_PROFILER_INVALID_ARGUMENT)?;
-        let metadata = Metadata {
-            chunk_id: self.chunk_id,
-            profiler_id: self.profiler_id,
-            logging_mode: self.settings.logging.as_str(),
-            ..settings.metadata.clone()
-        };
+        let mut metadata = settings.metadata.clone();
+        (metadata.chunk_id, metadata.profiler_id) = (self.chunk_id, self.profiler_id);
+        metadata.logging_mode = self.settings.logging.as_str();
         Ok(encode(&self.profile, format, &metadata))
     }
 }

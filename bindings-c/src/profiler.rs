@@ -81,16 +81,13 @@ pub unsafe extern "C" fn sentry_profiler_new(
         let owner = Owner::current(reporter.clone());
         reporter.clone().guard(|| {
             let api = settings.api().map_err(|unsupported| reporter.status(unsupported.into()))?;
-            let core = ProfilerOptions {
-                logging: settings.logging,
-                sampling_interval_us: settings.sampling_interval_us,
-                max_samples: settings.max_samples,
-                wake: settings.waker(&gate),
-                log,
-                api: Some(api),
-                natives_share_name: false,
-                before_start: None,
-            };
+            let mut core = ProfilerOptions::default();
+            core.logging = settings.logging;
+            core.sampling_interval_us = settings.sampling_interval_us;
+            core.max_samples = settings.max_samples;
+            core.wake = settings.waker(&gate);
+            core.log = log;
+            core.api = Some(api);
             // SAFETY: as the caller vouches; the core checks the thread.
             let profiler = unsafe { Profiler::new(isolate, core) }.map_err(|error| reporter.status(error))?;
             let settings = Arc::new(settings);

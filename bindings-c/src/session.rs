@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentry_profiler::sentry::{Id, Metadata};
+use sentry_profiler::sentry::Id;
 use sentry_profiler::{Error, Outcome as CoreOutcome, Session, SessionOptions};
 
 use crate::arguments::{Out, Versioned, fill, given, name};
@@ -122,14 +122,13 @@ pub unsafe extern "C" fn sentry_profiler_session_new(
         let callback = settings.chunk.ok_or(SENTRY_PROFILER_INVALID_ARGUMENT)?;
         let gate = Gate::open();
         let metadata = &settings.metadata;
-        let core = SessionOptions {
-            lifecycle: settings.lifecycle,
-            sample_rate: settings.session_sample_rate,
-            chunk_duration: settings.chunk_duration,
-            quiet: settings.quiet,
-            metadata: Metadata { profiler_id: Id::random(), ..metadata.clone() },
-            sink: sink(callback, metadata.clone(), gate.clone()),
-        };
+        let mut core = SessionOptions::new(sink(callback, metadata.clone(), gate.clone()));
+        core.lifecycle = settings.lifecycle;
+        core.sample_rate = settings.session_sample_rate;
+        core.chunk_duration = settings.chunk_duration;
+        core.quiet = settings.quiet;
+        core.metadata = metadata.clone();
+        core.metadata.profiler_id = Id::random();
         let reporter = handle.reporter();
         let session = handle.profiler.session(core).map_err(|error| reporter.status(error))?;
         let debug_ids = RefCell::new(HashMap::clone(&metadata.debug_ids));

@@ -68,7 +68,7 @@ impl Settings {
             let log = &log;
             let level = match level {
                 LogLevel::Debug => SENTRY_PROFILER_LOG_DEBUG,
-                LogLevel::Warning => SENTRY_PROFILER_LOG_WARNING,
+                _ => SENTRY_PROFILER_LOG_WARNING,
             };
             let text = [message.as_bytes(), b"\0"].concat();
             // SAFETY: the host vouches for its function and its data until the gate is closed.

@@ -178,14 +178,12 @@ fn new_profiler(
         // Without it they have another one's name, which is learned where that is possible.
         let _ = env.create_function_from_closure::<(), (), _>(NATIVE, |_| Ok(()));
     };
-    let options = ProfilerOptions {
-        logging,
-        wake: Some(waker(wake)),
-        log: Some(logger(warnings, wake)),
-        natives_share_name: true,
-        before_start: (logging == LoggingMode::Lazy).then(|| Rc::new(name_natives) as Rc<dyn Fn()>),
-        ..ProfilerOptions::default()
-    };
+    let mut options = ProfilerOptions::default();
+    options.logging = logging;
+    options.wake = Some(waker(wake));
+    options.log = Some(logger(warnings, wake));
+    options.natives_share_name = true;
+    options.before_start = (logging == LoggingMode::Lazy).then(|| Rc::new(name_natives) as Rc<dyn Fn()>);
     let isolate: NonNull<c_void> = isolate.address();
     // SAFETY: it is this environment's isolate, on its thread; the cleanup hook disposes of the profiler before it dies.
     unsafe { Profiler::new(isolate, options) }

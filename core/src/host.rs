@@ -7,6 +7,7 @@ pub type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// The severity of a log message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LogLevel {
     /// What happens as it should.
     Debug,

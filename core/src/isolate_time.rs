@@ -10,6 +10,7 @@ const BUCKETS: usize = 96;
 /// How long the profiler has kept the isolate's thread: starting, cutting, stopping and deleting V8's recordings, and reading
 /// the heap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IsolateTime {
     /// How often.
     pub count: u64,

@@ -32,6 +32,7 @@ pub const DEFAULT_MAX_SAMPLES: u32 = 500_000;
 
 /// How an isolate is profiled.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct ProfilerOptions {
     /// When V8 builds its map of the program's functions.
     pub logging: LoggingMode,

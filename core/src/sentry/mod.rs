@@ -73,6 +73,7 @@ impl Default for Thread {
 
 /// All that a profile does not know of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Metadata {
     /// One per chunk.
     pub chunk_id: Id,

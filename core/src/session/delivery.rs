@@ -24,6 +24,7 @@ const MAX_QUEUED_CHUNKS: usize = 16;
 
 /// What became of a session's chunks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SessionStats {
     /// Chunks handed to the sink.
     pub delivered_chunks: u64,

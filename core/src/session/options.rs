@@ -16,6 +16,7 @@ pub const DEFAULT_QUIET: Duration = Duration::from_secs(1);
 
 /// Sentry's `profileLifecycle`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Lifecycle {
     /// From [`Session::start`](crate::Session::start) to [`Session::stop`](crate::Session::stop).
     #[default]
@@ -26,6 +27,7 @@ pub enum Lifecycle {
 
 /// A finished chunk.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Chunk {
     /// Its own id.
     pub chunk_id: Id,
@@ -48,6 +50,7 @@ pub type Sink = Arc<dyn Fn(Chunk) + Send + Sync>;
 
 /// What a session records, and for whom.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct SessionOptions {
     /// What starts and stops it.
     pub lifecycle: Lifecycle,

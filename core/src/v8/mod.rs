@@ -50,6 +50,7 @@ pub fn disable_code_compaction(api: &Api) {
 
 /// When V8 builds its map from addresses to functions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LoggingMode {
     /// Once, when the profiler is made; starting is cheap from then on.
     #[default]
