@@ -15,9 +15,8 @@ use crate::{addon, debian, nodes, npm, process, tree};
 const ABI: &str = "1";
 /// What the static library needs of the system, as `rustc --print native-static-libs` says.
 const PRIVATE_LIBS: [&str; 7] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
-/// Debian's packages with a V8 to embed, and the release of Node whose headers fit it.
+/// Debian's packages with a V8 to embed: that of the oldest release of Node, whose headers fit it.
 const LIBNODE: &[&str] = &["libnode108", "libc-ares2"];
-const LIBNODE_HEADERS: &str = "18.20.8";
 /// Where valgrind and the sanitizers find that a program went wrong.
 const FOUND: i32 = 99;
 
@@ -171,7 +170,7 @@ fn header() -> Result<String> {
     }
     let context = |right: bool| {
         let mut command = compiler("g++", "c++17");
-        command.arg("-isystem").arg(nodes::fetch(LIBNODE_HEADERS)?.include()).arg("-fsyntax-only");
+        command.arg("-isystem").arg(nodes::fetch(nodes::oldest().version)?.include()).arg("-fsyntax-only");
         command.args(right.then_some("-DRIGHT")).arg(sources().join("context.cc"));
         Ok::<_, anyhow::Error>(command)
     };
@@ -276,7 +275,7 @@ pub fn libnode() -> Result<Libnode> {
         }
     }
     Ok(Libnode {
-        include: nodes::fetch(LIBNODE_HEADERS)?.include(),
+        include: nodes::fetch(nodes::oldest().version)?.include(),
         libraries: ["libnode.so.108", "libcares.so.2"].map(|name| lib.join(name)).into(),
         folder: lib,
     })
@@ -731,7 +730,7 @@ fn semantics() -> Result<String> {
     copy(&built.join("libsentry_profiler_node.so"), &addon)?;
 
     // The embedders' V8 is that of Node 18.
-    let mut node = nodes::fetch(LIBNODE_HEADERS)?.command();
+    let mut node = nodes::fetch(nodes::oldest().version)?.command();
     node.env_remove("NODE_OPTIONS").arg(source.join("node.mjs")).arg(&addon);
     let mut surfaces = [("C", Command::new(c)), ("Rust", Command::new(rust)), ("Node", node)];
     for (_, command) in &mut surfaces {

@@ -25,7 +25,7 @@ use crate::{chunks, npm, tree};
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Node release to run the service on: a major or a version
-    #[arg(long, default_value = "24")]
+    #[arg(long, default_value = nodes::USUAL)]
     node: String,
     /// How long to send requests
     #[arg(long, default_value = "8", value_name = "SECONDS")]
@@ -34,7 +34,7 @@ pub struct Arguments {
 
 impl Default for Arguments {
     fn default() -> Self {
-        Self { node: "24".to_owned(), seconds: 8 }
+        Self { node: nodes::USUAL.to_owned(), seconds: 8 }
     }
 }
 

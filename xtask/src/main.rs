@@ -10,6 +10,7 @@ mod debian;
 mod demo;
 mod dist;
 mod fuzz;
+mod js_lint;
 mod nodes;
 mod npm;
 mod portable;

@@ -43,6 +43,35 @@ pub const RELEASES: &[Release] = &[
     Release { version: "26.10.0", why: "the newest", arm64: true, between: false },
 ];
 
+/// The major that tests run on when one is enough: the one that most have.
+pub const USUAL: &str = "24";
+/// The majors that AWS Lambda offers.
+pub const ON_LAMBDA: [&str; 2] = ["22", "24"];
+/// The majors that are measured.
+pub const MEASURED: [&str; 3] = ["22", "24", "26"];
+/// The last version that is too old.
+pub const TOO_OLD: &str = "16.20.2";
+
+/// The last release of a major.
+///
+/// # Panics
+/// When the major is none of those that the tests run on.
+pub fn pinned(major: &str) -> &'static Release {
+    last_of(major).expect("a major that is in the list")
+}
+
+fn last_of(major: &str) -> Option<&'static Release> {
+    RELEASES.iter().rev().find(|release| release.major() == major)
+}
+
+pub fn oldest() -> &'static Release {
+    &RELEASES[0]
+}
+
+pub fn newest() -> &'static Release {
+    &RELEASES[RELEASES.len() - 1]
+}
+
 impl Release {
     /// Why it cannot be had on this machine, if so.
     pub fn unavailable(&self) -> Option<String> {
@@ -105,8 +134,7 @@ fn version_of(release: &str) -> Result<String> {
     if release.split('.').count() == 3 {
         return Ok(release.to_owned());
     }
-    let pinned = RELEASES.iter().rev().find(|pinned| pinned.major() == release);
-    let pinned = pinned.with_context(|| {
+    let pinned = last_of(release).with_context(|| {
         let mut majors: Vec<_> = RELEASES.iter().map(Release::major).collect();
         majors.dedup();
         format!("no release of Node {release} is pinned: give a whole version, or one of {}", majors.join(", "))

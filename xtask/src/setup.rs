@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{debian, test};
 
 pub fn run() -> Result<()> {
-    let missing = debian::missing(test::packages(&test::steps()));
+    let missing = debian::missing(test::packages(&test::all()));
     if missing.is_empty() {
         println!("no package is missing");
         return Ok(());

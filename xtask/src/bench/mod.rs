@@ -158,8 +158,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let setup = install(dist::build(&dist::Arguments::default())?)?;
     let releases = match (&*arguments.node, arguments.quick) {
-        ([], true) => vec!["24".to_owned()],
-        ([], false) => ["22", "24", "26"].map(str::to_owned).to_vec(),
+        ([], true) => vec![nodes::USUAL.to_owned()],
+        ([], false) => nodes::MEASURED.map(str::to_owned).to_vec(),
         (named, _) => named.to_vec(),
     };
     let nodes = releases.iter().map(|release| nodes::fetch(release)).collect::<Result<Vec<_>>>()?;
