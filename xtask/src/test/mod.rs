@@ -26,7 +26,8 @@ pub struct Arguments {
     /// Run only the Node test files whose name contains this
     #[arg(long, value_name = "NAME", requires = "only")]
     file: Option<String>,
-    /// Run only the tests that match: of Node tests a regular expression, as `node --test-name-pattern` takes it
+    /// Run only the tests of these steps that match: of the Node tests a regular expression, as
+    /// `node --test-name-pattern` takes it; of the C tests, the hostile hosts and the scenarios part of a name
     #[arg(long, value_name = "PATTERN", requires = "only")]
     name: Option<String>,
     /// Run what finds most mistakes within three minutes of a built tree: formatting, lints, the Rust tests, the build,
@@ -51,7 +52,9 @@ const EXAMPLES: &str = "Examples:
   cargo xtask test --quick                                    an answer in three minutes
   cargo xtask test --only fmt clippy rust                     three steps
   cargo xtask test --only node-24 --file chunks               one Node test file on one release
-  cargo xtask test --only node-24 --file chunks --name loop   its tests with `loop` in their name";
+  cargo xtask test --only node-24 --file chunks --name loop   its tests with `loop` in their name
+  cargo xtask test --only c-body --name manual_session        one C test
+  cargo xtask test --only c-semantics --name \"an empty title\"  one scenario of the semantics";
 
 /// Installs what steps lack, where that can be done, and says so before: a test is not expected to change a system.
 fn prepare(steps: &[Step], no_install: bool) {

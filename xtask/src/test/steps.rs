@@ -84,11 +84,13 @@ pub fn all() -> Vec<Step> {
             context.package().map(|_| Outcome::from(()))
         }),
     ];
-    steps.extend(
-        c::STEPS
-            .iter()
-            .map(|&(name, about, run)| Step::new(name, about, move |_| run().map(Outcome::Passed)).needs(C_PACKAGES)),
-    );
+    steps.extend(c::STEPS.iter().map(|&c::Step { name, about, run }| {
+        let check = move |context: &Context| match run {
+            c::Run::Whole(run) => run().map(Outcome::Passed),
+            c::Run::Tests(run) => run(context.selection.name.as_deref()).map(Outcome::Passed),
+        };
+        Step { named: matches!(run, c::Run::Tests(_)), ..Step::new(name, about, check).needs(C_PACKAGES) }
+    }));
     steps.push(
         Step::new("c-fuzz", "random calls of the C library, plain and under the sanitizers", |context| {
             context.fuzz.follow("c-fuzz", || fuzz::c(context.fuzz)).map(Outcome::Passed)
