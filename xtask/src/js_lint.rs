@@ -4,11 +4,11 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{npm, process, tree};
+use crate::{npm, process, workspace};
 
 pub fn run() -> Result<()> {
-    let dir = tree::target()?.join("js-lint");
-    npm::installed("js-lint", &tree::root().join("tests/js-lint"), &dir)?;
+    let dir = workspace::target()?.join("js-lint");
+    npm::installed("js-lint", &workspace::root().join("tests/js-lint"), &dir)?;
     let mut biome = Command::new(dir.join("node_modules/.bin/biome"));
-    process::run(biome.current_dir(tree::root()).args(["check", "--error-on-warnings"]))
+    process::run(biome.current_dir(workspace::root()).args(["check", "--error-on-warnings"]))
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::dist::{self, Package};
-use crate::{fuzz, process, tree};
+use crate::npm_package::{self, Package};
+use crate::{fuzz, ingest};
 
 /// What became of a check that did not fail.
 pub enum Outcome {
@@ -47,16 +47,12 @@ impl Context {
     }
 
     pub fn package(&self) -> Result<&Package> {
-        once(&self.package, || dist::build(&dist::Arguments::default())).context("building the package")
+        once(&self.package, || npm_package::build(&npm_package::Arguments::default())).context("building the package")
     }
 
     /// The ingest as a program, for tests that are not written in Rust.
     pub fn ingest(&self) -> Result<&PathBuf> {
-        once(&self.ingest, || {
-            process::run(tree::cargo().args(["build", "--quiet", "--package", "sentry-profiler-ingest"]))?;
-            Ok(tree::target()?.join("debug/ingest"))
-        })
-        .context("building the ingest")
+        once(&self.ingest, ingest::program).context("building the ingest")
     }
 }
 

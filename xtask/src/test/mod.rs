@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 
-use crate::{debian, fuzz};
+use crate::{debian_packages, fuzz};
 use context::{Context, Outcome, Selection};
 use steps::{QUICK, Step};
 pub use steps::{all, packages};
@@ -58,8 +58,8 @@ const EXAMPLES: &str = "Examples:
 
 /// Installs what steps lack, where that can be done, and says so before: a test is not expected to change a system.
 fn prepare(steps: &[Step], no_install: bool) {
-    let missing = debian::missing(packages(steps));
-    if missing.is_empty() || no_install || !debian::can_install() {
+    let missing = debian_packages::missing(packages(steps));
+    if missing.is_empty() || no_install || !debian_packages::can_install() {
         return;
     }
     println!(
@@ -67,7 +67,7 @@ fn prepare(steps: &[Step], no_install: bool) {
          nothing; `cargo xtask setup` installs them and does nothing else.",
         missing.join(", ")
     );
-    if let Err(error) = debian::install(&missing) {
+    if let Err(error) = debian_packages::install(&missing) {
         // Many steps go without them.
         println!("they could not be installed: {error:#}");
     }
@@ -96,7 +96,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         .map(|step| {
             println!("\n=== {}: {}", step.name, step.about);
             let begin = Instant::now();
-            let outcome = debian::need(step.packages).and_then(|()| (step.run)(&context));
+            let outcome = debian_packages::need(step.packages).and_then(|()| (step.run)(&context));
             if let Err(error) = &outcome {
                 println!("{} failed: {error:#}", step.name);
             }
@@ -165,7 +165,7 @@ mod tests {
     use anyhow::anyhow;
 
     use super::*;
-    use crate::nodes::RELEASES;
+    use crate::node_releases::RELEASES;
 
     #[test]
     fn the_summary_ends_with_the_counts() {

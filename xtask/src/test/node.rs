@@ -7,9 +7,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use super::context::{Context, Outcome, Selection};
-use crate::dist::Package;
-use crate::nodes::{self, Release};
-use crate::{fuzz, npm, process, sdk, tree};
+use crate::node_releases::{self, Release};
+use crate::npm_package::Package;
+use crate::{fuzz, npm, process, sentry_sdk, workspace};
 
 /// A folder of test files, `*.test.mjs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Suite {
 
     /// The names of its files, without `.test.mjs`, in order.
     pub fn files(self) -> Result<Vec<String>> {
-        let folder = tree::root().join(self.folder());
+        let folder = workspace::root().join(self.folder());
         let mut names = Vec::new();
         for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
             names.extend(entry?.file_name().to_string_lossy().strip_suffix(SUFFIX).map(str::to_owned));
@@ -134,16 +134,16 @@ pub fn run(context: &Context, release: &Release, suite: Suite) -> Result<Outcome
     }
     let package = context.package()?;
     let ingest = context.ingest()?;
-    let node = nodes::fetch(release.version)?;
+    let node = node_releases::fetch(release.version)?;
 
     let name = suite.folder().replace('/', "-");
-    let folder = tree::root().join(suite.folder());
-    let log = tree::target()?.join(format!("{name}-{}.tap", node.version));
-    tree::remove(&log)?;
+    let folder = workspace::root().join(suite.folder());
+    let log = workspace::target()?.join(format!("{name}-{}.tap", node.version));
+    workspace::remove(&log)?;
     let pattern = context.selection.name.as_ref();
     let mut command = node.command();
     command
-        .current_dir(tree::root())
+        .current_dir(workspace::root())
         // One report for people, one to count by.
         .args(["--test", "--test-reporter=spec", "--test-reporter-destination=stdout"])
         .args(["--test-reporter=tap", &format!("--test-reporter-destination={}", log.display())])
@@ -153,7 +153,7 @@ pub fn run(context: &Context, release: &Release, suite: Suite) -> Result<Outcome
         .args(files.iter().map(|file| folder.join(format!("{file}{SUFFIX}"))))
         .env("SENTRY_PROFILER_TEST_PACKAGE", &package.dir)
         .env("SENTRY_PROFILER_TEST_INGEST", ingest)
-        .env("SENTRY_PROFILER_TEST_LAMBDA", tree::target()?.join("lambda"))
+        .env("SENTRY_PROFILER_TEST_LAMBDA", workspace::target()?.join("lambda"))
         .env(fuzz::SEED, context.fuzz.seed.to_string())
         .env(fuzz::SECONDS, context.fuzz.node_seconds().to_string())
         .env_remove("NODE_OPTIONS");
@@ -181,19 +181,19 @@ pub fn run(context: &Context, release: &Release, suite: Suite) -> Result<Outcome
 /// What a suite's tests take besides the package.
 fn install(suite: Suite, folder: &Path, package: &Package, command: &mut Command) -> Result<()> {
     if suite == Suite::Elsewhere {
-        let dir = tree::target()?.join("elsewhere");
+        let dir = workspace::target()?.join("elsewhere");
         npm::installed("elsewhere", folder, &dir)?;
         command.env("SENTRY_PROFILER_TEST_ELSEWHERE", dir);
-        command.env("SENTRY_PROFILER_TEST_OLD_NODE", nodes::fetch(nodes::TOO_OLD)?.program());
+        command.env("SENTRY_PROFILER_TEST_OLD_NODE", node_releases::fetch(node_releases::TOO_OLD)?.program());
     }
     if suite == Suite::NextJs {
-        let dir = tree::target()?.join("nextjs");
+        let dir = workspace::target()?.join("nextjs");
         npm::installed("nextjs", folder, &dir)?;
         npm::add(&dir, &package.tarball, &["sentry-profiler-node", "@sentry/profiling-node"])?;
         command.env("SENTRY_PROFILER_TEST_NEXTJS", dir);
     }
-    for major in sdk::MAJORS {
-        command.env(format!("SENTRY_PROFILER_TEST_SDK{major}"), sdk::install(major, package)?);
+    for major in sentry_sdk::MAJORS {
+        command.env(format!("SENTRY_PROFILER_TEST_SDK{major}"), sentry_sdk::install(major, package)?);
     }
     Ok(())
 }
@@ -247,7 +247,7 @@ fn judge(report: &str) -> Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nodes::RELEASES;
+    use crate::node_releases::RELEASES;
 
     #[test]
     fn a_report_is_judged() {

@@ -4,21 +4,9 @@ use anyhow::{Context as _, Result};
 
 use super::context::{Context, Outcome};
 use super::node::{self, Suite};
-use crate::nodes::{self, RELEASES, Release};
-use crate::{abi, c, clang, demo, fuzz, js_lint, process, tree};
+use crate::node_releases::{self, RELEASES, Release};
+use crate::{c, demo, js_lint, libclang, process, v8_abi, workspace};
 
-/// What builds and checks the C library and its examples, and what Debian's libnode needs.
-const C_PACKAGES: &[&str] = &[
-    "abigail-tools",
-    "cmake",
-    "libcurl4-openssl-dev",
-    "pkg-config",
-    "valgrind",
-    "libbrotli1",
-    "libicu72",
-    "libnghttp2-14",
-    "libuv1",
-];
 /// What builds AWS's client of the Lambda Runtime API.
 const LAMBDA_PACKAGES: &[&str] = &["autoconf", "automake", "cmake", "libtool", "make"];
 
@@ -65,7 +53,7 @@ impl Step {
 
 pub fn all() -> Vec<Step> {
     let cargo = |arguments: &'static [&'static str]| {
-        move |_: &Context| process::run(tree::cargo().args(arguments)).map(Outcome::from)
+        move |_: &Context| process::run(workspace::cargo().args(arguments)).map(Outcome::from)
     };
     let mut steps = vec![
         Step::new("fmt", "the Rust sources are formatted", cargo(&["fmt", "--all", "--check"])),
@@ -78,8 +66,8 @@ pub fn all() -> Vec<Step> {
             js_lint::run().map(Outcome::from)
         }),
         Step::new("rust", "the Rust tests", cargo(&["test", "--workspace"])),
-        Step::new("v8-abi", "V8's headers agree with the table of its functions", |_| abi::run().map(Outcome::from))
-            .needs(clang::packages()),
+        Step::new("v8-abi", "V8's headers agree with the table of its functions", |_| v8_abi::run().map(Outcome::from))
+            .needs(libclang::packages()),
         Step::new("build", "the add-on and the package keep their promises", |context| {
             context.package().map(|_| Outcome::from(()))
         }),
@@ -88,15 +76,10 @@ pub fn all() -> Vec<Step> {
         let check = move |context: &Context| match run {
             c::Run::Whole(run) => run().map(Outcome::Passed),
             c::Run::Tests(run) => run(context.selection.name.as_deref()).map(Outcome::Passed),
+            c::Run::Fuzz(run) => context.fuzz.follow(name, || run(context.fuzz)).map(Outcome::Passed),
         };
-        Step { named: matches!(run, c::Run::Tests(_)), ..Step::new(name, about, check).needs(C_PACKAGES) }
+        Step { named: matches!(run, c::Run::Tests(_)), ..Step::new(name, about, check).needs(c::PACKAGES) }
     }));
-    steps.push(
-        Step::new("c-fuzz", "random calls of the C library, plain and under the sanitizers", |context| {
-            context.fuzz.follow("c-fuzz", || fuzz::c(context.fuzz)).map(Outcome::Passed)
-        })
-        .needs(C_PACKAGES),
-    );
     for release in RELEASES {
         let about = format!("the Node tests on {}: {}", release.version, release.why);
         steps.push(Step::node(format!("node-{}", release.version), about, release, Suite::Main));
@@ -107,21 +90,21 @@ pub fn all() -> Vec<Step> {
         })
         .of(Suite::Fuzz),
     );
-    let usual = nodes::pinned(nodes::USUAL);
+    let usual = node_releases::pinned(node_releases::USUAL);
     steps.extend([
         Step::node("long", "the Node tests that take minutes, on one release", usual, Suite::Long),
         Step::node("heavy", "the Node tests that take a core or much memory, on one release", usual, Suite::Heavy),
         Step::node(
             "elsewhere",
             "the package in Deno, in Bun, in an old Node and in bundles",
-            nodes::newest(),
+            node_releases::newest(),
             Suite::Elsewhere,
         ),
         Step::node("next", "a Next.js server, built with webpack and with Turbopack", usual, Suite::NextJs),
     ]);
-    for major in nodes::ON_LAMBDA {
+    for major in node_releases::ON_LAMBDA {
         let about = format!("a function under AWS's own runtime client, which Node {major} runs on Lambda");
-        let step = Step::node(format!("lambda-{major}"), about, nodes::pinned(major), Suite::Lambda);
+        let step = Step::node(format!("lambda-{major}"), about, node_releases::pinned(major), Suite::Lambda);
         steps.push(step.needs(LAMBDA_PACKAGES));
     }
     steps.push(Step::new("demo", "cargo xtask demo", |context| {
@@ -138,7 +121,7 @@ pub fn packages(steps: &[Step]) -> impl Iterator<Item = &'static str> {
 /// The add-on's fuzz: on the release that most run, or on all.
 fn fuzz_node(context: &Context) -> Result<Outcome> {
     if !context.fuzz.long {
-        return node::run(context, nodes::pinned(nodes::USUAL), Suite::Fuzz);
+        return node::run(context, node_releases::pinned(node_releases::USUAL), Suite::Fuzz);
     }
     for release in RELEASES {
         node::run(context, release, Suite::Fuzz).with_context(|| format!("on Node {}", release.version))?;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{npm, process, tree};
+use crate::{npm, process, workspace};
 
 /// Fetch the Node releases that the tests run on into target/nodes
 #[derive(clap::Args)]
@@ -113,7 +113,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     for release in asked {
         let node = fetch(release)?;
-        println!("{:8}  {}", node.version, tree::show(&node.program()));
+        println!("{:8}  {}", node.version, workspace::show(&node.program()));
     }
     Ok(())
 }
@@ -121,7 +121,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 /// The release with this version, or the last one of this major; fetched unless it is there from an earlier time.
 pub fn fetch(release: &str) -> Result<Node> {
     let version = version_of(release)?;
-    let cache = tree::target()?.join("nodes");
+    let cache = workspace::target()?.join("nodes");
     let node = Node { dir: cache.join(&version), version };
     if !node.program().is_file() {
         eprintln!("fetching Node {}", node.version);
@@ -158,7 +158,7 @@ fn download(cache: &Path, node: &Node) -> Result<()> {
         }
         _ => Ok(()),
     });
-    tree::remove(&temporary)?;
+    workspace::remove(&temporary)?;
     done
 }
 
@@ -171,7 +171,7 @@ fn install(dir: &Path, node: &Node) -> Result<PathBuf> {
     let unpacked = dir.join("node_modules").join(package);
     // Manuals, which nobody reads here.
     for part in ["share", "CHANGELOG.md"] {
-        tree::remove(&unpacked.join(part))?;
+        workspace::remove(&unpacked.join(part))?;
     }
     let version = process::output(Command::new(unpacked.join("bin/node")).arg("--version"))?;
     if version.trim() != format!("v{}", node.version) {
@@ -186,5 +186,20 @@ pub fn node_arch() -> &'static str {
         "x86_64" => "x64",
         "aarch64" => "arm64",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_major_stands_for_its_last_release() {
+        assert_eq!(version_of("22").unwrap(), "22.23.3");
+        assert_eq!(version_of("22.9.0").unwrap(), "22.9.0");
+        assert!(version_of("19").unwrap_err().to_string().contains("one of 18, 20, 22"));
+        for major in [USUAL].iter().chain(&ON_LAMBDA).chain(&MEASURED) {
+            assert!(!pinned(major).between, "{major}");
+        }
     }
 }
