@@ -1,5 +1,5 @@
-// A Node add-on that links libsentry_profiler.so: runs the body on Node's isolate and, at the same time, on an isolate of its
-// own on a thread of its own. Exports run(folder), which answers how many checks failed.
+// A Node add-on that links libsentry_profiler.so: runs the body on Node's isolate and, at the same time, on an isolate of
+// its own on a thread of its own. Exports run(folder[, part of a test's name]), which returns how many checks failed.
 
 #include "body.h"
 
@@ -34,7 +34,7 @@ void Run(const char *javascript, void *data) {
     }
 }
 
-int OnOwnThread(node::MultiIsolatePlatform *platform, const char *output) {
+int OnOwnThread(node::MultiIsolatePlatform *platform, const char *output, const char *only) {
     uv_loop_t loop;
     if (uv_loop_init(&loop) != 0) return 1;
     int failed;
@@ -46,7 +46,7 @@ int OnOwnThread(node::MultiIsolatePlatform *platform, const char *output) {
             v8::Isolate::Scope entered(isolate);
             v8::HandleScope scope(isolate);
             v8::Context::Scope running(v8::Context::New(isolate));
-            body_host_t host{isolate, Run, isolate, output};
+            body_host_t host{isolate, Run, isolate, output, only};
             failed = body(&host);
         }
 #if NODE_MAJOR_VERSION >= 24
@@ -62,19 +62,22 @@ int OnOwnThread(node::MultiIsolatePlatform *platform, const char *output) {
 }
 
 napi_value RunBody(napi_env env, napi_callback_info info) {
-    size_t count = 1, length = 0;
-    napi_value argument, result;
-    char output[4096];
-    if (napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr) != napi_ok || count != 1 ||
-        napi_get_value_string_utf8(env, argument, output, sizeof output, &length) != napi_ok) {
+    size_t count = 2, length = 0;
+    napi_value arguments[2], result;
+    char output[4096], name[256];
+    if (napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) != napi_ok || count < 1 ||
+        napi_get_value_string_utf8(env, arguments[0], output, sizeof output, &length) != napi_ok) {
         napi_throw_type_error(env, nullptr, "run expects a folder");
         return nullptr;
     }
+    // Undefined is no string, and stands for all tests.
+    const bool named = napi_get_value_string_utf8(env, arguments[1], name, sizeof name, &length) == napi_ok;
+    const char *only = named ? name : nullptr;
     v8::Isolate *isolate = v8::Isolate::GetCurrent();
     auto *platform = node::GetMultiIsolatePlatform(node::GetCurrentEnvironment(isolate->GetCurrentContext()));
     int own = 0;
-    std::thread thread([&] { own = OnOwnThread(platform, output); });
-    body_host_t host{isolate, Run, isolate, output};
+    std::thread thread([&] { own = OnOwnThread(platform, output, only); });
+    body_host_t host{isolate, Run, isolate, output, only};
     const int failed = body(&host);
     thread.join();
     const int alone = body_alone(&host);

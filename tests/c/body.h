@@ -1,4 +1,4 @@
-/* One body of tests, in C, for every host that has an isolate. */
+/* Between the hosts, which have an isolate, and the bodies, which have tests: body/, hidden.c and raii.cc. */
 #ifndef BODY_H
 #define BODY_H
 
@@ -16,9 +16,11 @@ typedef struct {
     void *context;
     /* Where chunks are left for the validator, or NULL. */
     const char *output;
+    /* Part of the names of the tests that run, or NULL for all. Not every body has several. */
+    const char *only;
 } body_host_t;
 
-/* Runs everything; answers how many checks failed, each of which was printed. */
+/* Runs the tests; returns how many checks failed, each of which was printed. */
 int body(const body_host_t *host);
 
 /* As `body`, what only one thread of a process can run at a time. Not every body has it. */

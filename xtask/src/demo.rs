@@ -13,19 +13,20 @@ use sentry_profiler::encode::{cpuprofile, flamegraph};
 use sentry_profiler::{Hotspot, Profile};
 use sentry_profiler_ingest::{Ingest, Received, ReceivedItem};
 
-use crate::dist::{self, Package};
-use crate::nodes::{self, Node};
+use crate::node_releases::{self, Node};
+use crate::npm_package::{self, Package};
 use crate::process::Background;
-use crate::{chunks, npm, tree};
+use crate::{npm, received_profile, workspace};
 
 /// Profile a real HTTP service and show what came out of it
 ///
-/// Builds the package, installs it together with the Sentry SDK in target/demo, starts the service of examples/node-service
-/// with a DSN that leads to an ingest on this machine, sends it requests for some seconds, and prints the hottest functions.
+/// Builds the package, installs it together with the Sentry SDK in target/demo, starts the service of
+/// examples/node-service with a DSN that leads to an ingest on this machine, sends it requests for some seconds, and
+/// prints the hottest functions.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Node release to run the service on: a major or a version
-    #[arg(long, default_value = "24")]
+    #[arg(long, default_value = node_releases::USUAL)]
     node: String,
     /// How long to send requests
     #[arg(long, default_value = "8", value_name = "SECONDS")]
@@ -34,7 +35,7 @@ pub struct Arguments {
 
 impl Default for Arguments {
     fn default() -> Self {
-        Self { node: "24".to_owned(), seconds: 8 }
+        Self { node: node_releases::USUAL.to_owned(), seconds: 8 }
     }
 }
 
@@ -54,13 +55,13 @@ const LISTED: usize = 12;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    show(arguments, &dist::build(&dist::Arguments::default())?)?;
+    show(arguments, &npm_package::build(&npm_package::Arguments::default())?)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs the demo on a package that is built; an error when no valid chunk arrives.
 pub fn show(arguments: &Arguments, package: &Package) -> Result<()> {
-    let node = nodes::fetch(&arguments.node)?;
+    let node = node_releases::fetch(&arguments.node)?;
     let dir = install(package)?;
     let ingest = Ingest::start()?;
     serve(&node, &dir, &ingest, Duration::from_secs(arguments.seconds))?;
@@ -69,11 +70,11 @@ pub fn show(arguments: &Arguments, package: &Package) -> Result<()> {
 
 /// Installs the service with the SDK and our package, as a user would.
 fn install(package: &Package) -> Result<PathBuf> {
-    let example = tree::root().join("examples/node-service");
-    let dir = tree::target()?.join("demo");
-    tree::when_changed("demo", &[example.clone(), package.tarball.clone()], &dir.join("node_modules"), || {
-        eprintln!("installing the service in {}", tree::show(&dir));
-        tree::remove(&dir)?;
+    let example = workspace::root().join("examples/node-service");
+    let dir = workspace::target()?.join("demo");
+    workspace::when_changed("demo", &[example.clone(), package.tarball.clone()], &dir.join("node_modules"), || {
+        eprintln!("installing the service in {}", workspace::show(&dir));
+        workspace::remove(&dir)?;
         fs::create_dir_all(&dir)?;
         for entry in fs::read_dir(&example)? {
             let file = entry?.path();
@@ -150,7 +151,7 @@ fn report(received: &Received, dir: &Path) -> Result<()> {
     if valid.is_empty() {
         bail!("no valid profile chunk arrived");
     }
-    let profile = chunks::profile(valid.iter().copied(), "0")?;
+    let profile = received_profile::profile(valid.iter().copied(), "0")?;
     println!();
     print!("{}", table(&profile));
     println!();
@@ -164,7 +165,7 @@ fn report(received: &Received, dir: &Path) -> Result<()> {
     ] {
         let file = dir.join(name);
         fs::write(&file, bytes).with_context(|| format!("writing {}", file.display()))?;
-        println!("{}: {how}", tree::show(&file));
+        println!("{}: {how}", workspace::show(&file));
     }
     ensure!(valid.len() == chunks.len(), "{} of {} chunks are not valid", chunks.len() - valid.len(), chunks.len());
     Ok(())
@@ -204,8 +205,8 @@ fn table(profile: &Profile) -> String {
         let bar = "█".repeat((self_us * BAR as u64).div_ceil(most) as usize);
         let place = match (&*frame.file, frame.line) {
             ("", _) => String::new(),
-            (file, 0) => tree::show(Path::new(file)),
-            (file, line) => format!("{}:{line}", tree::show(Path::new(file))),
+            (file, 0) => workspace::show(Path::new(file)),
+            (file, line) => format!("{}:{line}", workspace::show(Path::new(file))),
         };
         let line = format!("{:>16}  {:>16}  {bar:BAR$}  {name:width$}  {place}", share(self_us), share(total_us));
         table += line.trim_end();

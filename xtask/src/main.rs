@@ -1,31 +1,34 @@
 //! The project's commands. `cargo xtask` lists them.
 
-mod abi;
-mod addon;
 mod bench;
 mod c;
-mod chunks;
-mod clang;
-mod debian;
+mod debian_packages;
 mod demo;
-mod dist;
 mod fuzz;
-mod nodes;
+mod ingest;
+mod js_lint;
+mod libclang;
+mod linkage;
+mod node_releases;
 mod npm;
-mod portable;
+mod npm_package;
+mod portable_addon;
 mod process;
-mod sdk;
+mod received_profile;
+mod sentry_sdk;
 mod setup;
 mod test;
-mod tree;
 mod tsan;
+mod v8_abi;
+mod workspace;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-/// The project's commands: what they need beyond Rust, Node, npm and a C++ compiler they fetch themselves and keep in target/.
+/// The project's commands: what they need beyond Rust, Node, npm and a C++ compiler they fetch themselves and keep in
+/// target/.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", arg_required_else_help = true, disable_help_subcommand = true)]
 struct Arguments {
@@ -41,24 +44,25 @@ enum Command {
     Test(test::Arguments),
     /// Install the Debian packages that the tests take; `cargo xtask test` does so, too, and says so first
     Setup,
-    /// Build the npm package, as it would be published, in target/dist/node, and the C library, as it would be installed, in
-    /// target/dist/c
-    Build(dist::Arguments),
-    /// Measure this profiler beside the others
+    /// Build the npm package, as it would be published, in target/dist/node, and the C library, as it would be
+    /// installed, in target/dist/c
+    Build(npm_package::Arguments),
+    /// Compare this profiler with the others
     Bench(bench::Arguments),
     /// Build the C library and install it: headers, both libraries, pkg-config and CMake files
     Install(c::Arguments),
-    /// Compare the core's table of V8 functions with the headers of Node 18, 20, 22, 24 and 26
+    /// Compare the core's table of V8 functions with the headers of every Node with long-term support
     V8Abi,
-    /// Run the core's tests of what meets between threads under ThreadSanitizer; the first time it builds a standard library
+    /// Run the core's tests of what meets between threads under ThreadSanitizer; the first time it builds a standard
+    /// library
     Tsan,
     /// Fetch the Node releases that the tests run on into target/nodes
-    Nodes(nodes::Arguments),
+    Nodes(node_releases::Arguments),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match tree::enter().and_then(|()| run(arguments.command)) {
+    match workspace::enter().and_then(|()| run(arguments.command)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -72,14 +76,14 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Setup => setup::run().map(|()| ExitCode::SUCCESS),
-        Command::Build(arguments) => dist::build(&arguments).and_then(|_| c::build()).map(|_| ExitCode::SUCCESS),
+        Command::Build(arguments) => npm_package::build(&arguments).and_then(|_| c::build()).map(|_| ExitCode::SUCCESS),
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Install(arguments) => c::run(&arguments).map(|()| ExitCode::SUCCESS),
-        Command::V8Abi => abi::run().map(|()| ExitCode::SUCCESS),
+        Command::V8Abi => v8_abi::run().map(|()| ExitCode::SUCCESS),
         Command::Tsan => {
             println!("{}", tsan::run()?);
             Ok(ExitCode::SUCCESS)
         }
-        Command::Nodes(arguments) => nodes::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Nodes(arguments) => node_releases::run(&arguments).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{process, tree};
+use crate::{process, workspace};
 
 /// npm in a folder, without the chatter that is meant for people.
 pub fn npm(dir: &Path) -> Command {
@@ -26,7 +26,7 @@ pub fn ci(dir: &Path) -> Result<()> {
 /// before.
 pub fn installed(name: &str, sources: &Path, dir: &Path) -> Result<()> {
     let files = ["package.json", "package-lock.json"].map(|file| sources.join(file));
-    tree::when_changed(name, &files, &dir.join("node_modules"), || {
+    workspace::when_changed(name, &files, &dir.join("node_modules"), || {
         eprintln!("installing {name}");
         fs::create_dir_all(dir)?;
         for file in &files {

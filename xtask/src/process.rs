@@ -39,7 +39,7 @@ pub fn show(command: &Command) -> String {
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-/// A program that runs beside this one and never outlives it.
+/// A program that runs next to this one and never outlives it.
 pub struct Background(Child);
 
 impl Background {

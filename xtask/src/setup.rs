@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 
-use crate::{debian, test};
+use crate::{debian_packages, test};
 
 pub fn run() -> Result<()> {
-    let missing = debian::missing(test::packages(&test::steps()));
+    let missing = debian_packages::missing(test::packages(&test::all()));
     if missing.is_empty() {
         println!("no package is missing");
         return Ok(());
     }
-    debian::install(&missing)
+    debian_packages::install(&missing)
 }

@@ -1,7 +1,7 @@
 //! The core's tests of what meets between threads, under ThreadSanitizer.
 //!
-//! It sees only what was compiled for it, the standard library included, so that one is built too: from Debian's copy of its
-//! sources, unpacked beside a copy of the toolchain. The system is not changed.
+//! It sees only what was compiled for it, the standard library included, so that one is built too: from Debian's copy of
+//! its sources, unpacked in a copy of the toolchain. The system is not changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{process, tree};
+use crate::{process, workspace};
 
 /// Where Debian has the sources of recent toolchains.
 const SUITE: &str = "trixie-backports";
@@ -40,13 +40,13 @@ const RACE: &str = "fn main() {
 const FOUND: i32 = 66;
 
 pub fn run() -> Result<String> {
-    let folder = tree::target()?.join("tsan");
+    let folder = workspace::target()?.join("tsan");
     let sysroot = sysroot(&folder)?;
     must_find_a_race(&folder, &sysroot)?;
 
     let host = host()?;
     let mut cargo = sanitized(&sysroot, "cargo");
-    cargo.current_dir(tree::root()).args(["test", "-Zbuild-std", "--package", "sentry-profiler", "--lib"]);
+    cargo.current_dir(workspace::root()).args(["test", "-Zbuild-std", "--package", "sentry-profiler", "--lib"]);
     cargo.args(["--target", &host, "--target-dir"]).arg(folder.join("target"));
     cargo.env("RUSTFLAGS", "-Zsanitizer=thread -Cdebuginfo=1").arg("--").args(TESTS);
     cargo.args(LEFT_OUT.iter().flat_map(|test| ["--skip", test]));
@@ -92,7 +92,7 @@ fn must_find_a_race(folder: &Path, sysroot: &Path) -> Result<()> {
 }
 
 fn rustc(arguments: &[&str]) -> Result<String> {
-    Ok(process::output(Command::new("rustc").current_dir(tree::root()).args(arguments))?.trim().to_owned())
+    Ok(process::output(Command::new("rustc").current_dir(workspace::root()).args(arguments))?.trim().to_owned())
 }
 
 fn host() -> Result<String> {
@@ -110,7 +110,7 @@ fn sysroot(folder: &Path) -> Result<PathBuf> {
     if source.join("library/Cargo.lock").exists() {
         return Ok(made);
     }
-    tree::remove(&made)?;
+    workspace::remove(&made)?;
     fs::create_dir_all(&made)?;
     let own = PathBuf::from(rustc(&["--print", "sysroot"])?);
     // A copy: rustc follows links back to where it came from.
@@ -133,7 +133,7 @@ fn sysroot(folder: &Path) -> Result<PathBuf> {
 
 /// Debian's package with the sources, by lists of packages of our own.
 fn fetch(folder: &Path, number: &str) -> Result<PathBuf> {
-    tree::remove(folder)?;
+    workspace::remove(folder)?;
     for made in ["etc/apt/apt.conf.d", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg"] {
         fs::create_dir_all(folder.join(made))?;
     }

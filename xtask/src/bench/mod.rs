@@ -1,8 +1,12 @@
-//! `cargo xtask bench`: this profiler beside the others, in one run.
+//! `cargo xtask bench`: this profiler and the others, in one run.
 
 mod chart;
 mod machine;
+mod markdown;
+mod package_size;
+mod report;
 mod results;
+mod scenarios;
 mod targets;
 
 use std::fs;
@@ -11,22 +15,23 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::dist::{self, Package};
-use crate::nodes::{self, Node};
-use crate::{npm, process, tree};
-use results::{Results, size_of};
+use crate::node_releases::{self, Node};
+use crate::npm_package::{self, Package};
+use crate::{npm, process, workspace};
+use package_size::size_of;
+use results::Results;
+use scenarios::Scenario;
 
-/// Measure this profiler beside @sentry/node-cpu-profiler, @datadog/pprof, Node's inspector and none
+/// Compare this profiler with @sentry/node-cpu-profiler, @datadog/pprof, Node's inspector and none
 ///
-/// Each measurement is a fresh process; profilers take turns, and medians are compared. The machine should have nothing else
-/// to do. An hour and a half; --quick takes less than five minutes.
+/// Every measurement is a fresh process; profilers take turns, and medians are compared. The machine should have nothing
+/// else to do. An hour and a half; --quick takes less than five minutes.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Shorter recordings, each measured once or twice, on Node 24 unless --node says otherwise
+    /// Shorter recordings, each measured once or twice, on one release unless --node says otherwise
     #[arg(long)]
     quick: bool,
-    /// Node releases, majors or versions [default: 22,24,26]
-    #[arg(long, value_delimiter = ',', value_name = "RELEASES")]
+    #[arg(long, value_delimiter = ',', value_name = "RELEASES", help = node_help())]
     node: Vec<String>,
     /// Only these scenarios
     #[arg(long, value_delimiter = ',', value_name = "SCENARIOS")]
@@ -42,106 +47,8 @@ pub struct Arguments {
     instructions: bool,
 }
 
-/// A program of bench/programs with its arguments, measured with several profilers.
-pub struct Scenario {
-    pub name: &'static str,
-    /// For the table's heading; says what is different in a quick run.
-    about: String,
-    program: &'static str,
-    arguments: Vec<String>,
-    pub profilers: &'static [&'static str],
-    /// Those that are measured in the first round only.
-    once: &'static [&'static str],
-    repetitions: usize,
-}
-
-impl Scenario {
-    /// Those that are measured in a round, in an order in which none is always first or always last.
-    fn profilers_of(&self, round: usize) -> Vec<&'static str> {
-        let mut profilers = self.profilers.to_vec();
-        profilers.rotate_left(round % self.profilers.len());
-        profilers.retain(|profiler| round == 0 || !self.once.contains(profiler));
-        profilers
-    }
-}
-
-const EVERY: &[&str] = &["ours", "ours, native", "peer", "datadog", "inspector"];
-const AND_NONE: &[&str] = &["none", "ours", "ours, native", "peer", "datadog", "inspector"];
-/// The targets are about others.
-const BESIDE: &[&str] = &["datadog", "inspector"];
-/// A minute each: the others are told by the deep shape.
-const DEEPEST: &[&str] = &["none", "ours", "ours, native", "peer"];
-const RUNNING: &[&str] = &["none", "ours, idle", "ours", "peer"];
-
-fn scenarios(quick: bool) -> Vec<Scenario> {
-    let pick = |short: u32, long: u32| if quick { short } else { long };
-    let scenario = |name, about: String, program, arguments: &[String], profilers, repetitions: u32| Scenario {
-        name,
-        about,
-        program,
-        arguments: arguments.to_vec(),
-        profilers,
-        once: BESIDE,
-        repetitions: repetitions as usize,
-    };
-    let recording = |name: &'static str, what: &str, seconds: u32, profilers, repetitions| {
-        let arguments = [name.to_owned(), seconds.to_string()];
-        scenario(name, format!("{what}, {seconds} s"), "recording.cjs", &arguments, profilers, repetitions)
-    };
-    let starts = |name, what: &str, functions: u32, count: u32| {
-        let about = format!("starts and stops in {what}, {count} of each, in turn with as many of the peer's");
-        let arguments = [functions, count].map(|number| number.to_string());
-        scenario(name, about, "starts.cjs", &arguments, EVERY, pick(1, 5))
-    };
-    let running = |name, what: &str, program, seconds: u32, repetitions| {
-        let about =
-            format!("{what}: {seconds} s without a profiler and {seconds} s with one, beside a twin that has none");
-        scenario(name, about, program, &[seconds.to_string()], RUNNING, repetitions)
-    };
-    let chunk_seconds = pick(2, 5);
-    let pairs = pick(10, 40);
-    vec![
-        recording("shallow", "a shallow program", pick(2, 5), EVERY, pick(1, 3)),
-        Scenario {
-            once: &["none", "datadog", "inspector"],
-            ..recording("deep", "500 call paths, 60 to 100 frames deep", pick(5, 30), AND_NONE, pick(1, 3))
-        },
-        Scenario {
-            // Their figures are far from what they are compared with.
-            once: &["none", "ours, native"],
-            ..recording("very-deep", "2,000 call paths, 100 to 120 frames deep", pick(8, 59), DEEPEST, pick(1, 2))
-        },
-        scenario(
-            "rotation",
-            format!("three chunks of {chunk_seconds} s, one after the other, deep"),
-            "rotation.cjs",
-            &[chunk_seconds.to_string()],
-            &["ours", "peer"],
-            pick(1, 2),
-        ),
-        starts("small application", "a small application", 10, pick(20, 100)),
-        starts("large application", "an application of 20,000 functions", 20_000, pick(20, 60)),
-        scenario(
-            "require",
-            "with the Sentry SDK loaded before".to_owned(),
-            "require.cjs",
-            &[],
-            &["ours", "peer"],
-            pick(5, 15),
-        ),
-        scenario(
-            "requests",
-            format!(
-                "{pairs} times ten sequential requests of 5 ms that are profiled and ten that are not, real SDK, trace lifecycle"
-            ),
-            "requests.cjs",
-            &[pairs.to_string()],
-            &["none", "ours", "peer"],
-            pick(1, 3),
-        ),
-        running("service", "an HTTP service under load", "service.cjs", pick(3, 8), pick(1, 3)),
-        running("loops", "CPU-bound loops", "loops.cjs", pick(1, 6), 1),
-    ]
+fn node_help() -> String {
+    format!("Node releases, majors or versions [default: {}]", node_releases::MEASURED.join(","))
 }
 
 /// Where everything is that programs load.
@@ -156,14 +63,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.instructions {
         return instructions();
     }
-    let setup = install(dist::build(&dist::Arguments::default())?)?;
+    let setup = install(npm_package::build(&npm_package::Arguments::default())?)?;
     let releases = match (&*arguments.node, arguments.quick) {
-        ([], true) => vec!["24".to_owned()],
-        ([], false) => ["22", "24", "26"].map(str::to_owned).to_vec(),
+        ([], true) => vec![node_releases::USUAL.to_owned()],
+        ([], false) => node_releases::MEASURED.map(str::to_owned).to_vec(),
         (named, _) => named.to_vec(),
     };
-    let nodes = releases.iter().map(|release| nodes::fetch(release)).collect::<Result<Vec<_>>>()?;
-    let mut scenarios = scenarios(arguments.quick);
+    let nodes = releases.iter().map(|release| node_releases::fetch(release)).collect::<Result<Vec<_>>>()?;
+    let mut scenarios = scenarios::all(arguments.quick);
     if let Some(unknown) = arguments.only.iter().find(|name| !scenarios.iter().any(|s| s.name == **name)) {
         let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name).collect();
         anyhow::bail!("there is no scenario {unknown}; there are {}", names.join(", "));
@@ -178,13 +85,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     ];
     measure(&setup, &nodes, &scenarios, &mut results, arguments.json.as_deref())?;
 
-    let report = results.report(&scenarios);
+    let report = report::report(&results, &scenarios);
     println!("\n{report}");
     if arguments.save {
-        let dir = tree::root().join("bench");
+        let dir = workspace::root().join("bench");
         fs::write(dir.join("RESULTS.md"), report)?;
-        let readme = tree::root().join("README.md");
-        fs::write(&readme, with_table(&fs::read_to_string(&readme)?, &results.summary())?)?;
+        let readme = workspace::root().join("README.md");
+        fs::write(&readme, with_table(&fs::read_to_string(&readme)?, &report::summary(&results))?)?;
         if let Some(chart) = chart::draw(&results) {
             fs::write(dir.join("results.svg"), chart)?;
         }
@@ -201,8 +108,8 @@ fn with_table(text: &str, table: &str) -> Result<String> {
 }
 
 fn install(package: Package) -> Result<Setup> {
-    let sources = tree::root().join("bench");
-    let dir = tree::target()?.join("bench");
+    let sources = workspace::root().join("bench");
+    let dir = workspace::target()?.join("bench");
     npm::installed("bench", &sources, &dir)?;
     package.put_into(&dir)?;
     Ok(Setup { package, dir, programs: sources.join("programs") })
@@ -282,9 +189,10 @@ fn run_program(
     serde_json::from_str(line).with_context(|| format!("it printed {line}"))
 }
 
-/// How many instructions one round of each of the core's benchmarks takes: the same on a busy machine as on a quiet one.
+/// How many instructions one round of each of the core's benchmarks takes: the same on a busy machine as on a quiet
+/// one.
 fn instructions() -> Result<()> {
-    let built = process::output(tree::cargo().args([
+    let built = process::output(workspace::cargo().args([
         "bench",
         "--package=sentry-profiler",
         "--bench=formats",
@@ -298,7 +206,7 @@ fn instructions() -> Result<()> {
         .context("cargo built no benchmark")?;
     let listed = process::output(std::process::Command::new(&program).args(["--bench", "--list"]))?;
     for name in listed.lines().filter_map(|line| line.strip_suffix(": benchmark")) {
-        let file = tree::target()?.join("callgrind.out");
+        let file = workspace::target()?.join("callgrind.out");
         process::output(
             std::process::Command::new("valgrind")
                 .args(["--tool=callgrind", "--toggle-collect=*measured*", "--quiet"])

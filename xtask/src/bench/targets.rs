@@ -1,6 +1,7 @@
 //! What the profiler promises to be, and whether it is.
 
-use super::results::{self, Results};
+use super::markdown;
+use super::results::Results;
 
 enum Goal {
     AtMost(f64),
@@ -101,7 +102,7 @@ pub fn table(results: &Results) -> String {
         row.push(if met { "met" } else { "missed" }.to_owned());
         rows.push(row);
     }
-    results::table(&rows)
+    markdown::table(&rows)
 }
 
 /// Three digits that matter, at most.

@@ -41,7 +41,8 @@ struct ChunkFrame {
 }
 
 impl ChunkFrame {
-    /// The format does not say what kind of code a frame is: a file makes it a script, a name like `(idle)` a state of V8.
+    /// The format does not say what kind of code a frame is: a file makes it a script, a name like `(idle)` a state of
+    /// V8.
     fn to_frame(&self) -> Frame {
         let file = self.abs_path.as_deref().or(self.filename.as_deref()).unwrap_or_default();
         let kind = match file {

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::addon::Linkage;
-use crate::{process, tree};
+use crate::linkage::Linkage;
+use crate::{process, workspace};
 
 /// Serves Amazon Linux 2, CentOS 7 and whatever is younger.
 const GLIBC: [u32; 2] = [2, 17];
@@ -25,10 +25,10 @@ pub fn build() -> Result<PathBuf> {
     process::run(
         Command::new(bin.join("cargo-zigbuild"))
             .args(["zigbuild", "--release", "--package", "sentry-profiler-node", "--target", &target])
-            .current_dir(tree::root())
+            .current_dir(workspace::root())
             .env("PATH", path),
     )?;
-    Ok(tree::target()?.join(triple).join("release/libsentry_profiler_node.so"))
+    Ok(workspace::target()?.join(triple).join("release/libsentry_profiler_node.so"))
 }
 
 /// Fails when the file asks for a younger glibc than it was built for.
@@ -41,7 +41,7 @@ pub fn check(linkage: &Linkage) -> Result<()> {
 
 /// The folder with the tools, installed once.
 fn tools() -> Result<PathBuf> {
-    let home = tree::target()?.join("zig");
+    let home = workspace::target()?.join("zig");
     let bin = home.join("bin");
     let stamp = home.join("installed");
     let wanted = TOOLS.join(" ");
@@ -49,7 +49,7 @@ fn tools() -> Result<PathBuf> {
         return Ok(bin);
     }
     eprintln!("installing {wanted}");
-    tree::remove(&home)?;
+    workspace::remove(&home)?;
     process::run(Command::new("python3").args(["-m", "venv"]).arg(&home))
         .context("the portable build needs Python 3 with its venv module")?;
     process::run(

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{npm, process, tree};
+use crate::{npm, process, workspace};
 
 /// Fetch the Node releases that the tests run on into target/nodes
 #[derive(clap::Args)]
@@ -42,6 +42,35 @@ pub const RELEASES: &[Release] = &[
     Release { version: "25.9.0", why: "an odd major", arm64: false, between: true },
     Release { version: "26.10.0", why: "the newest", arm64: true, between: false },
 ];
+
+/// The major that tests run on when one is enough: the one that most have.
+pub const USUAL: &str = "24";
+/// The majors that AWS Lambda offers.
+pub const ON_LAMBDA: [&str; 2] = ["22", "24"];
+/// The majors that are measured.
+pub const MEASURED: [&str; 3] = ["22", "24", "26"];
+/// The last version that is too old.
+pub const TOO_OLD: &str = "16.20.2";
+
+/// The last release of a major.
+///
+/// # Panics
+/// When the major is none of those that the tests run on.
+pub fn pinned(major: &str) -> &'static Release {
+    last_of(major).expect("a major that is in the list")
+}
+
+fn last_of(major: &str) -> Option<&'static Release> {
+    RELEASES.iter().rev().find(|release| release.major() == major)
+}
+
+pub fn oldest() -> &'static Release {
+    &RELEASES[0]
+}
+
+pub fn newest() -> &'static Release {
+    &RELEASES[RELEASES.len() - 1]
+}
 
 impl Release {
     /// Why it cannot be had on this machine, if so.
@@ -84,7 +113,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     for release in asked {
         let node = fetch(release)?;
-        println!("{:8}  {}", node.version, tree::show(&node.program()));
+        println!("{:8}  {}", node.version, workspace::show(&node.program()));
     }
     Ok(())
 }
@@ -92,7 +121,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 /// The release with this version, or the last one of this major; fetched unless it is there from an earlier time.
 pub fn fetch(release: &str) -> Result<Node> {
     let version = version_of(release)?;
-    let cache = tree::target()?.join("nodes");
+    let cache = workspace::target()?.join("nodes");
     let node = Node { dir: cache.join(&version), version };
     if !node.program().is_file() {
         eprintln!("fetching Node {}", node.version);
@@ -105,8 +134,7 @@ fn version_of(release: &str) -> Result<String> {
     if release.split('.').count() == 3 {
         return Ok(release.to_owned());
     }
-    let pinned = RELEASES.iter().rev().find(|pinned| pinned.major() == release);
-    let pinned = pinned.with_context(|| {
+    let pinned = last_of(release).with_context(|| {
         let mut majors: Vec<_> = RELEASES.iter().map(Release::major).collect();
         majors.dedup();
         format!("no release of Node {release} is pinned: give a whole version, or one of {}", majors.join(", "))
@@ -130,7 +158,7 @@ fn download(cache: &Path, node: &Node) -> Result<()> {
         }
         _ => Ok(()),
     });
-    tree::remove(&temporary)?;
+    workspace::remove(&temporary)?;
     done
 }
 
@@ -143,7 +171,7 @@ fn install(dir: &Path, node: &Node) -> Result<PathBuf> {
     let unpacked = dir.join("node_modules").join(package);
     // Manuals, which nobody reads here.
     for part in ["share", "CHANGELOG.md"] {
-        tree::remove(&unpacked.join(part))?;
+        workspace::remove(&unpacked.join(part))?;
     }
     let version = process::output(Command::new(unpacked.join("bin/node")).arg("--version"))?;
     if version.trim() != format!("v{}", node.version) {
@@ -158,5 +186,20 @@ pub fn node_arch() -> &'static str {
         "x86_64" => "x64",
         "aarch64" => "arm64",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_major_stands_for_its_last_release() {
+        assert_eq!(version_of("22").unwrap(), "22.23.3");
+        assert_eq!(version_of("22.9.0").unwrap(), "22.9.0");
+        assert!(version_of("19").unwrap_err().to_string().contains("one of 18, 20, 22"));
+        for major in [USUAL].iter().chain(&ON_LAMBDA).chain(&MEASURED) {
+            assert!(!pinned(major).between, "{major}");
+        }
     }
 }

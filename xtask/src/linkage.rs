@@ -1,4 +1,4 @@
-//! What must be true of the add-on's file, whatever its code does: what it needs and what it exports.
+//! What a shared object needs and exports, and the rules that the add-on's file follows.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,7 +13,8 @@ use object::{Endianness, elf};
 /// Where Node enters the file.
 const ENTRY_POINT: &str = "napi_register_module_v1";
 
-/// The names of Node-API that a file may export, and nothing else. The second asks for a newer Node-API than every Node has.
+/// The names of Node-API that a file may export, and nothing else. The second asks for a newer Node-API than every Node
+/// has.
 const ALLOWED: [&str; 2] = [ENTRY_POINT, "node_api_module_get_api_version_v1"];
 
 /// What a shared object asks of others and gives to others.
@@ -43,7 +44,7 @@ impl fmt::Display for Version {
 }
 
 /// Reads an ELF shared object.
-pub fn linkage(file: &Path) -> Result<Linkage> {
+pub fn of(file: &Path) -> Result<Linkage> {
     let data = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
     read(&data).with_context(|| format!("{} is not a shared object this can read", file.display()))
 }
@@ -95,7 +96,7 @@ pub fn v8_names(names: &BTreeSet<String>) -> impl Iterator<Item = &str> {
 }
 
 /// Checks the rules that make one file serve every Node.
-pub fn check(linkage: &Linkage) -> Result<()> {
+pub fn check_addon(linkage: &Linkage) -> Result<()> {
     let mut broken = Vec::new();
     let strong: Vec<_> = v8_names(&linkage.required).collect();
     if !strong.is_empty() {
@@ -136,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_file_that_breaks_no_rule_passes() {
-        check(&good()).unwrap();
+        check_addon(&good()).unwrap();
     }
 
     #[test]
@@ -149,7 +150,7 @@ mod tests {
             ("beside", Linkage { exported: &good().exported | &name("sentry_profiler_new"), ..good() }),
             ("does not export", Linkage { exported: BTreeSet::new(), ..good() }),
         ] {
-            let error = check(&broken).unwrap_err().to_string();
+            let error = check_addon(&broken).unwrap_err().to_string();
             assert!(error.contains(word), "{word}: {error}");
         }
     }
@@ -164,7 +165,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_real_file_is_read() {
-        let linkage = linkage(&std::env::current_exe().unwrap()).unwrap();
+        let linkage = of(&std::env::current_exe().unwrap()).unwrap();
         assert!(linkage.needed.iter().any(|name| name.starts_with("libc.so")), "{linkage:?}");
         assert!(linkage.required.iter().any(|name| name == "malloc" || name == "write"), "{linkage:?}");
         assert!(linkage.glibc.is_some(), "{linkage:?}");

@@ -4,16 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::dist::Package;
-use crate::{npm, tree};
+use crate::npm_package::Package;
+use crate::{npm, workspace};
 
 /// Each has its package.json and package-lock.json in tests/node/sdk<major>.
 pub const MAJORS: [&str; 2] = ["10", "11"];
 
 /// A folder whose node_modules have this major of the SDK, the official profiling package that goes with it, and ours.
 pub fn install(major: &str, package: &Package) -> Result<PathBuf> {
-    let sources = tree::root().join(format!("tests/node/sdk{major}"));
-    let dir = tree::target()?.join("sdk").join(major);
+    let sources = workspace::root().join(format!("tests/node/sdk{major}"));
+    let dir = workspace::target()?.join("sdk").join(major);
     npm::installed(&format!("sdk-{major}"), &sources, &dir)?;
     package.put_into(&dir)?;
     Ok(dir)

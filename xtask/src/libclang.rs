@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use crate::debian;
+use crate::debian_packages;
 
 /// The Debian package: with clang's own headers, which the libclang packages of other places lack.
 const PACKAGE: &str = "libclang-19-dev";
@@ -19,12 +19,12 @@ pub fn packages() -> &'static [&'static str] {
 
 /// The folder of libclang.so, or how to get it.
 pub fn libclang() -> Result<PathBuf> {
-    debian::need(packages())?;
+    debian_packages::need(packages())?;
     match find() {
         Some(dir) => Ok(dir),
         None => bail!(
-            "there is no libclang, which reads V8's headers: install it (Debian, Ubuntu: `sudo apt-get install {PACKAGE}`), \
-             or set LIBCLANG_PATH to the folder of libclang.so of LLVM 16 or newer"
+            "there is no libclang, which reads V8's headers: install it (Debian, Ubuntu: `sudo apt-get install \
+             {PACKAGE}`), or set LIBCLANG_PATH to the folder of libclang.so of LLVM 16 or newer"
         ),
     }
 }

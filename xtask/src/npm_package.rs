@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-use crate::{addon, nodes, npm, portable, process, tree};
+use crate::{linkage, node_releases, npm, portable_addon, process, workspace};
 
 /// How the add-on is built.
 #[derive(clap::Args, Default)]
@@ -34,10 +34,10 @@ impl Package {
 
     /// Puts the package among those that are installed in a folder.
     pub fn put_into(&self, dir: &Path) -> Result<()> {
-        // A copy and no link: Node looks for the SDK beside the place where a file really is.
+        // A copy and no link: Node looks for the SDK from the place where a file really is.
         let ours = dir.join("node_modules/sentry-profiler-node");
-        tree::remove(&ours)?;
-        tree::copy(&self.dir, &ours)
+        workspace::remove(&ours)?;
+        workspace::copy(&self.dir, &ours)
     }
 }
 
@@ -52,22 +52,22 @@ pub fn build(arguments: &Arguments) -> Result<Package> {
 
 fn build_addon(portable: bool) -> Result<PathBuf> {
     let file = if portable {
-        portable::build()?
+        portable_addon::build()?
     } else {
-        process::run(tree::cargo().args(["build", "--release", "--package", "sentry-profiler-node"]))?;
-        tree::target()?.join("release/libsentry_profiler_node.so")
+        process::run(workspace::cargo().args(["build", "--release", "--package", "sentry-profiler-node"]))?;
+        workspace::target()?.join("release/libsentry_profiler_node.so")
     };
-    let linkage = addon::linkage(&file)?;
-    addon::check(&linkage)?;
+    let linkage = linkage::of(&file)?;
+    linkage::check_addon(&linkage)?;
     if portable {
-        portable::check(&linkage)?;
+        portable_addon::check(&linkage)?;
     }
     println!(
         "add-on: {}, needs {}, glibc {}, {} names of V8 all weak",
         kilobytes(fs::metadata(&file)?.len()),
         linkage.needed.join(", "),
         linkage.glibc.as_ref().map_or("of any version".to_owned(), |version| format!("{version} or newer")),
-        addon::v8_names(&linkage.weak).count(),
+        linkage::v8_names(&linkage.weak).count(),
     );
     Ok(file)
 }
@@ -75,31 +75,31 @@ fn build_addon(portable: bool) -> Result<PathBuf> {
 fn build_scripts() -> Result<()> {
     let package = source();
     let inputs = |names: &[&str]| names.iter().map(|name| package.join(name)).collect::<Vec<_>>();
-    tree::when_changed("npm-ci", &inputs(&["package-lock.json"]), &package.join("node_modules"), || {
+    workspace::when_changed("npm-ci", &inputs(&["package-lock.json"]), &package.join("node_modules"), || {
         eprintln!("installing what the package is built with");
         npm::ci(&package)
     })?;
     let inputs = inputs(&["package.json", "package-lock.json", "tsconfig.json", "ts"]);
-    tree::when_changed("npm-build", &inputs, &package.join("dist"), || {
+    workspace::when_changed("npm-build", &inputs, &package.join("dist"), || {
         eprintln!("compiling the package's TypeScript");
         // What an older state of the sources left there must not be published.
-        tree::remove(&package.join("dist"))?;
+        workspace::remove(&package.join("dist"))?;
         process::output(npm::npm(&package).args(["run", "--silent", "build"])).map(drop)
     })
 }
 
 fn source() -> PathBuf {
-    tree::root().join("bindings-node")
+    workspace::root().join("bindings-node")
 }
 
 /// Lets npm choose the files, from a copy with the binary in it, and unpacks what it would upload.
 fn assemble(addon: &Path) -> Result<Package> {
-    let dist = tree::target()?.join("dist");
+    let dist = workspace::target()?.join("dist");
     let staged = dist.join("staged");
-    tree::remove(&staged)?;
+    workspace::remove(&staged)?;
     fs::create_dir_all(&staged)?;
-    tree::copy(&source().join("dist"), &staged.join("dist"))?;
-    for file in [source().join("package.json"), source().join("README.md"), tree::root().join("LICENSE")] {
+    workspace::copy(&source().join("dist"), &staged.join("dist"))?;
+    for file in [source().join("package.json"), source().join("README.md"), workspace::root().join("LICENSE")] {
         let name = file.file_name().expect("a file has a name");
         fs::copy(&file, staged.join(name)).with_context(|| format!("copying {}", file.display()))?;
     }
@@ -108,7 +108,7 @@ fn assemble(addon: &Path) -> Result<Package> {
     for entry in fs::read_dir(&dist)? {
         let old = entry?.path();
         if old.extension().is_some_and(|extension| extension == "tgz") {
-            tree::remove(&old)?;
+            workspace::remove(&old)?;
         }
     }
     process::output(npm::npm(&staged).args(["pack", "--ignore-scripts", "--pack-destination"]).arg(&dist))?;
@@ -116,23 +116,23 @@ fn assemble(addon: &Path) -> Result<Package> {
     let [name, version] = ["name", "version"].map(|key| manifest[key].as_str().unwrap_or_default());
     let package = Package { dir: dist.join("node"), tarball: dist.join(format!("{name}-{version}.tgz")) };
 
-    // Unpacked beside its place: the folder is never there by half.
+    // Unpacked next to its place, so that the folder is never there by half.
     let unpacked = dist.join("unpacked");
-    tree::remove(&unpacked)?;
+    workspace::remove(&unpacked)?;
     let tarball =
         fs::File::open(&package.tarball).with_context(|| format!("npm left no {}", package.tarball.display()))?;
     tar::Archive::new(GzDecoder::new(tarball)).unpack(&unpacked)?;
-    tree::remove(&package.dir)?;
+    workspace::remove(&package.dir)?;
     fs::rename(unpacked.join("package"), &package.dir)?;
-    tree::remove(&unpacked)?;
-    tree::remove(&staged)?;
+    workspace::remove(&unpacked)?;
+    workspace::remove(&staged)?;
     Ok(package)
 }
 
 /// The name under which the package's loader looks for the file.
 fn binary_name() -> String {
     let libc = if cfg!(target_env = "musl") { "musl" } else { "glibc" };
-    format!("sentry_profiler-{}-{}-{libc}.node", std::env::consts::OS, nodes::node_arch())
+    format!("sentry_profiler-{}-{}-{libc}.node", std::env::consts::OS, node_releases::node_arch())
 }
 
 fn manifest(dir: &Path) -> Result<Value> {
@@ -157,7 +157,7 @@ fn check(package: &Package) -> Result<()> {
         bail!("the package has dependencies: {dependencies:?}");
     }
     let (files, bytes) = size(&package.dir)?;
-    println!("package: {files} files, {}, in {}", kilobytes(bytes), tree::show(&package.dir));
+    println!("package: {files} files, {}, in {}", kilobytes(bytes), workspace::show(&package.dir));
     Ok(())
 }
 

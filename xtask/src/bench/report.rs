@@ -1,0 +1,116 @@
+//! What was measured, as Markdown.
+
+use super::results::Results;
+use super::scenarios::Scenario;
+use super::{machine, markdown, targets};
+
+/// The figures that programs print, in the order in which they are shown: key, text, decimals.
+const FIGURES: &[(&str, &str, usize)] = &[
+    ("firstStart", "first start, ms", 2),
+    ("start", "start, ms", 2),
+    ("startQuartile", "start, lower quartile, ms", 3),
+    ("startShare", "start, lower quartile, of the peer's in the same process", 3),
+    ("stop", "stop, ms", 2),
+    ("deliver", "serialize, ms", 2),
+    ("longest", "longest block of the thread, ms", 2),
+    ("blockMedian", "median block, ms", 3),
+    ("blockP99", "99th percentile of blocks, ms", 2),
+    ("total", "all blocks together, ms", 1),
+    ("deleting", "V8's Delete of them, ms", 1),
+    ("stopMedian", "stop, ms", 2),
+    ("stopP99", "stop, 99th percentile, ms", 2),
+    ("cpu", "CPU time from stop to bytes, ms", 1),
+    ("ownThreads", "CPU time of the profiler's threads, all along, ms", 1),
+    ("rss", "peak RSS above the start, MB", 1),
+    ("bytes", "bytes", 0),
+    ("gzip", "bytes, gzip", 0),
+    ("require", "require, ms", 2),
+    ("ready", "require and first call, ms", 1),
+    ("added", "added to a request, its work aside, ms", 3),
+    ("addedToWhole", "added to a request and its work, ms", 3),
+    ("hooks", "the profiler's hooks in a request, ms", 3),
+    ("beyondWork", "a request that is not profiled, its work aside, ms", 3),
+    ("throughput", "requests, of the twin's", 3),
+    ("requests", "requests a CPU second", 0),
+    ("onThread", "the profiler on the service's thread, ms a second", 3),
+    ("ownThreadsPerSecond", "the profiler's own threads, ms a second", 3),
+    ("numbers", "numbers, of the twin's rounds", 3),
+    ("numbersPerSecond", "numbers, rounds a CPU second", 0),
+    ("objects", "objects, of the twin's rounds", 3),
+    ("objectsPerSecond", "objects, rounds a CPU second", 0),
+    ("json", "JSON, of the twin's rounds", 3),
+    ("jsonPerSecond", "JSON, rounds a CPU second", 0),
+    ("calls", "calls, of the twin's rounds", 3),
+    ("callsPerSecond", "calls, rounds a CPU second", 0),
+];
+
+/// When and where this was measured, of which versions; Markdown.
+fn circumstances(results: &Results) -> String {
+    let versions: Vec<_> = results.versions.iter().map(|(package, version)| format!("{package} {version}")).collect();
+    let mut text = format!(
+        "{}, {}, load {} when it began; Node {}; {}.\n",
+        machine::today(),
+        machine::describe(),
+        results.load,
+        results.nodes.join(", "),
+        versions.join(", "),
+    );
+    if results.disturbed > 0 {
+        text += &format!(
+            "\n{} measurements were made while the machine gave much of its time to others.\n",
+            results.disturbed
+        );
+    }
+    if results.quick {
+        text += "\nA quick run: short recordings, few repetitions. Its ratios are rougher, and those of long recordings \
+                 larger, than a full run's.\n";
+    }
+    text
+}
+
+/// The targets, Markdown.
+pub fn summary(results: &Results) -> String {
+    format!("{}\n{}", circumstances(results), targets::table(results))
+}
+
+/// Everything, Markdown.
+pub fn report(results: &Results, scenarios: &[Scenario]) -> String {
+    let mut report = format!("# Results\n\n{}", circumstances(results));
+    report += "\n`ours` is the integration's path, `ours, native` the functions of @sentry/node-cpu-profiler on our \
+               add-on, `peer` that package itself with what its SDK does to a chunk. Medians.\n\n## Targets\n\n";
+    report += &targets::table(results);
+    report += "\n## Package\n\n";
+    let mut rows = vec![["", "MiB", "files"].map(str::to_owned).to_vec()];
+    for (name, size) in &results.sizes {
+        let mib = format!("{:.2}", size.bytes as f64 / f64::from(1 << 20));
+        rows.push(vec![(*name).to_owned(), mib, size.files.to_string()]);
+    }
+    report += &markdown::table(&rows);
+    report += "\nWhat the package adds to a service that has @sentry/node.\n";
+    for scenario in scenarios {
+        report +=
+            &format!("\n## {}\n\n{}.\n", markdown::capitalized(scenario.name), markdown::capitalized(&scenario.about));
+        for node in &results.nodes {
+            report += &format!("\n{}", scenario_table(results, node, scenario));
+        }
+    }
+    report
+}
+
+fn scenario_table(results: &Results, node: &str, scenario: &Scenario) -> String {
+    let mut rows = vec![vec![format!("Node {node}")]];
+    rows[0].extend(scenario.profilers.iter().map(|&profiler| profiler.to_owned()));
+    rows[0].push("ours / peer".to_owned());
+    for &(figure, text, decimals) in FIGURES {
+        let values: Vec<_> =
+            scenario.profilers.iter().map(|profiler| results.median(node, scenario.name, profiler, figure)).collect();
+        if values.iter().all(Option::is_none) {
+            continue;
+        }
+        let mut row = vec![text.to_owned()];
+        row.extend(values.iter().map(|value| value.map_or(String::new(), |value| format!("{value:.decimals$}"))));
+        row.push(results.ratio(node, scenario.name, figure).map_or(String::new(), |ratio| format!("{ratio:.3}")));
+        rows.push(row);
+    }
+    markdown::table(&rows)
+}

@@ -1,0 +1,104 @@
+//! What is measured, with which profilers, and how often.
+
+/// A program of bench/programs with its arguments, measured with several profilers.
+pub struct Scenario {
+    pub name: &'static str,
+    /// For the table's heading; says what is different in a quick run.
+    pub about: String,
+    pub program: &'static str,
+    pub arguments: Vec<String>,
+    pub profilers: &'static [&'static str],
+    /// Those that are measured in the first round only.
+    pub once: &'static [&'static str],
+    pub repetitions: usize,
+}
+
+impl Scenario {
+    /// Those that are measured in a round, in an order in which none is always first or always last.
+    pub fn profilers_of(&self, round: usize) -> Vec<&'static str> {
+        let mut profilers = self.profilers.to_vec();
+        profilers.rotate_left(round % self.profilers.len());
+        profilers.retain(|profiler| round == 0 || !self.once.contains(profiler));
+        profilers
+    }
+}
+
+const EVERY: &[&str] = &["ours", "ours, native", "peer", "datadog", "inspector"];
+const AND_NONE: &[&str] = &["none", "ours", "ours, native", "peer", "datadog", "inspector"];
+/// The targets are about others.
+const BESIDE: &[&str] = &["datadog", "inspector"];
+/// A minute each: the others are told by the deep shape.
+const DEEPEST: &[&str] = &["none", "ours", "ours, native", "peer"];
+const RUNNING: &[&str] = &["none", "ours, idle", "ours", "peer"];
+
+pub fn all(quick: bool) -> Vec<Scenario> {
+    let pick = |short: u32, long: u32| if quick { short } else { long };
+    let scenario = |name, about: String, program, arguments: &[String], profilers, repetitions: u32| Scenario {
+        name,
+        about,
+        program,
+        arguments: arguments.to_vec(),
+        profilers,
+        once: BESIDE,
+        repetitions: repetitions as usize,
+    };
+    let recording = |name: &'static str, what: &str, seconds: u32, profilers, repetitions| {
+        let arguments = [name.to_owned(), seconds.to_string()];
+        scenario(name, format!("{what}, {seconds} s"), "recording.cjs", &arguments, profilers, repetitions)
+    };
+    let starts = |name, what: &str, functions: u32, count: u32| {
+        let about = format!("starts and stops in {what}, {count} of each, in turn with as many of the peer's");
+        let arguments = [functions, count].map(|number| number.to_string());
+        scenario(name, about, "starts.cjs", &arguments, EVERY, pick(1, 5))
+    };
+    let running = |name, what: &str, program, seconds: u32, repetitions| {
+        let about =
+            format!("{what}: {seconds} s without a profiler and {seconds} s with one, next to a twin that has none");
+        scenario(name, about, program, &[seconds.to_string()], RUNNING, repetitions)
+    };
+    let chunk_seconds = pick(2, 5);
+    let pairs = pick(10, 40);
+    vec![
+        recording("shallow", "a shallow program", pick(2, 5), EVERY, pick(1, 3)),
+        Scenario {
+            once: &["none", "datadog", "inspector"],
+            ..recording("deep", "500 call paths, 60 to 100 frames deep", pick(5, 30), AND_NONE, pick(1, 3))
+        },
+        Scenario {
+            // Their figures are far from what they are compared with.
+            once: &["none", "ours, native"],
+            ..recording("very-deep", "2,000 call paths, 100 to 120 frames deep", pick(8, 59), DEEPEST, pick(1, 2))
+        },
+        scenario(
+            "rotation",
+            format!("three chunks of {chunk_seconds} s, one after the other, deep"),
+            "rotation.cjs",
+            &[chunk_seconds.to_string()],
+            &["ours", "peer"],
+            pick(1, 2),
+        ),
+        starts("small application", "a small application", 10, pick(20, 100)),
+        starts("large application", "an application of 20,000 functions", 20_000, pick(20, 60)),
+        scenario(
+            "require",
+            "with the Sentry SDK loaded before".to_owned(),
+            "require.cjs",
+            &[],
+            &["ours", "peer"],
+            pick(5, 15),
+        ),
+        scenario(
+            "requests",
+            format!(
+                "{pairs} times ten sequential requests of 5 ms that are profiled and ten that are not, real SDK, trace \
+                 lifecycle"
+            ),
+            "requests.cjs",
+            &[pairs.to_string()],
+            &["none", "ours", "peer"],
+            pick(1, 3),
+        ),
+        running("service", "an HTTP service under load", "service.cjs", pick(3, 8), pick(1, 3)),
+        running("loops", "CPU-bound loops", "loops.cjs", pick(1, 6), 1),
+    ]
+}

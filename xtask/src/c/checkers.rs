@@ -1,0 +1,59 @@
+//! The sanitizers and valgrind.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+
+use super::compile::{compiler, must_fail, scratch, sources};
+use crate::{linkage, process};
+
+/// Where valgrind and the sanitizers find that a program went wrong.
+const FOUND: i32 = 99;
+
+/// How the compiler is told of the sanitizers.
+pub const SANITIZERS: &[&str] =
+    &["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"];
+
+/// A tool that is not there finds nothing: it must find what is there, and be in the program.
+pub fn check_sanitizers(program: &Path) -> Result<()> {
+    let probe = scratch("sanitizers-probe")?.join("overflow");
+    let mut command = compiler("gcc", "c11");
+    process::output(command.args(SANITIZERS).arg(sources().join("overflow.c")).arg("-o").arg(&probe))?;
+    must_fail(&mut Command::new(&probe), "heap-buffer-overflow")?;
+    must_fail(Command::new(&probe).arg("more"), "signed integer overflow")?;
+
+    let linked = linkage::of(program)?;
+    for (library, function) in [("libasan", "__asan_init"), ("libubsan", "__ubsan_")] {
+        let names = linked.required.iter().chain(&linked.weak);
+        ensure!(linked.needed.iter().any(|needed| needed.starts_with(library)), "{library} is not linked");
+        ensure!(names.into_iter().any(|name| name.starts_with(function)), "{function} is not called");
+    }
+    Ok(())
+}
+
+/// Whatever the sanitizers find ends the program with a status of its own.
+pub fn set_sanitizers(command: &mut Command) {
+    command.env("ASAN_OPTIONS", format!("detect_leaks=1:exitcode={FOUND}"));
+    command.env("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1");
+}
+
+/// A command under valgrind, to which its arguments are added.
+pub fn under_valgrind(program: &Path) -> Command {
+    let mut command = Command::new("valgrind");
+    command.args(["--quiet", "--leak-check=full", "--show-leak-kinds=definite,indirect,possible"]);
+    command.args(["--errors-for-leak-kinds=definite,indirect,possible", "--num-callers=30"]);
+    // Its threads run one at a time: V8's sampling thread must get its turn.
+    command.arg("--fair-sched=yes");
+    command.arg(format!("--error-exitcode={FOUND}"));
+    command.arg(program);
+    command
+}
+
+/// It, too, must find what is there.
+pub fn check_valgrind() -> Result<()> {
+    let probe = scratch("valgrind-probe")?.join("overflow");
+    process::output(compiler("gcc", "c11").arg(sources().join("overflow.c")).arg("-o").arg(&probe))?;
+    must_fail(&mut under_valgrind(&probe), "Invalid write")?;
+    must_fail(&mut under_valgrind(&probe), "definitely lost")
+}
