@@ -1,5 +1,6 @@
-// A Node add-on that links libsentry_profiler.so: runs the body on Node's isolate and, at the same time, on an isolate of
-// its own on a thread of its own. Exports run(folder[, part of a test's name]), which returns how many checks failed.
+// A Node add-on that links libsentry_profiler.so: runs the body on Node's isolate and, at the same time, on an isolate
+// of its own on a thread of its own. Exports run(folder[, part of a test's name]), which returns how many checks
+// failed.
 
 #include "body.h"
 

@@ -1,4 +1,5 @@
-/* V8's functions are hidden in the executable. The shared library cannot see them, says so, and takes them from a resolver. */
+/* V8's functions are hidden in the executable. The shared library cannot see them, says so, and takes them from a
+ * resolver. */
 #include "body.h"
 
 #include <stdio.h>
@@ -33,7 +34,8 @@ int body(const body_host_t *host) {
     if (!strstr(sentry_profiler_buffer_data(missing), "_ZN2v811CpuProfiler4StopEj")) return fail("nothing is missing");
     sentry_profiler_buffer_free(version);
     sentry_profiler_buffer_free(missing);
-    if (sentry_profiler_new(host->isolate, NULL, &profiler) != SENTRY_PROFILER_UNSUPPORTED_V8) return fail("supported");
+    if (sentry_profiler_new(host->isolate, NULL, &profiler) != SENTRY_PROFILER_UNSUPPORTED_V8)
+        return fail("supported");
 
     if (sentry_profiler_options_new(&options) != SENTRY_PROFILER_OK) return fail("no options");
     sentry_profiler_options_set_symbol_resolver(options, resolve, NULL);
@@ -42,7 +44,8 @@ int body(const body_host_t *host) {
     if (resolved < 20) return fail("the resolver was not asked");
     sentry_profiler_start_profiling(profiler, "title", 5);
     host->run("for (const end = Date.now() + 300; Date.now() < end;);", host->context);
-    if (sentry_profiler_stop_profiling(profiler, "title", 5, &profile) != SENTRY_PROFILER_OK) return fail("no profile");
+    if (sentry_profiler_stop_profiling(profiler, "title", 5, &profile) != SENTRY_PROFILER_OK)
+        return fail("no profile");
     if (sentry_profile_info(profile, &info) != SENTRY_PROFILER_OK || info.sample_count < 2) return fail("no samples");
     sentry_profile_free(profile);
     sentry_profiler_options_free(options);

@@ -435,16 +435,9 @@ const struct {
     const char *name;
     void (*run)();
 } cases[] = {
-    {"thread-local", ThreadLocal},
-    {"main-thread-local", MainThreadLocal},
-    {"static", Static},
-    {"stack", Stack},
-    {"blocked-free", BlockedFree},
-    {"blocked-spans", BlockedSpans},
-    {"wake", WakeRate},
-    {"fork", Fork},
-    {"fork-early", ForkEarly},
-    {"large-thread-local", LargeThreadLocal},
+    {"thread-local", ThreadLocal}, {"main-thread-local", MainThreadLocal},   {"static", Static}, {"stack", Stack},
+    {"blocked-free", BlockedFree}, {"blocked-spans", BlockedSpans},          {"wake", WakeRate}, {"fork", Fork},
+    {"fork-early", ForkEarly},     {"large-thread-local", LargeThreadLocal},
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
-/* A system that gives no thread when the test wishes: stands before the system's own function, linked into a program or preloaded. */
+/* A system that gives no thread when the test wishes: stands before the system's own function, linked into a program
+ * or preloaded. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

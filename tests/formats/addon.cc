@@ -1,4 +1,5 @@
-// A Node add-on that links libsentry_profiler: start(title), and stop(title), which returns what was recorded in every format.
+// A Node add-on that links libsentry_profiler: start(title), and stop(title), which returns what was recorded in every
+// format.
 
 #include <sentry_profiler.hpp>
 
@@ -15,9 +16,9 @@ namespace {
 using Profiler = sentry_profiler::Profiler;
 
 constexpr std::pair<const char *, sentry_profiler::Format> kFormats[] = {
-    {"sampleV2", SENTRY_PROFILER_FORMAT_SAMPLE_V2},     {"sampleV1", SENTRY_PROFILER_FORMAT_SAMPLE_V1},
-    {"cpuprofile", SENTRY_PROFILER_FORMAT_CPUPROFILE},  {"pprof", SENTRY_PROFILER_FORMAT_PPROF},
-    {"folded", SENTRY_PROFILER_FORMAT_FOLDED},          {"flamegraph", SENTRY_PROFILER_FORMAT_FLAMEGRAPH},
+    {"sampleV2", SENTRY_PROFILER_FORMAT_SAMPLE_V2},    {"sampleV1", SENTRY_PROFILER_FORMAT_SAMPLE_V1},
+    {"cpuprofile", SENTRY_PROFILER_FORMAT_CPUPROFILE}, {"pprof", SENTRY_PROFILER_FORMAT_PPROF},
+    {"folded", SENTRY_PROFILER_FORMAT_FOLDED},         {"flamegraph", SENTRY_PROFILER_FORMAT_FLAMEGRAPH},
 };
 
 void Need(bool right, const char *what) {

@@ -17,13 +17,14 @@ const SUITE: &str = "trixie-backports";
 const TESTS: &[&str] = &[
     "clock::",
     "encoder::",
+    "lifetime::",
     "panics::",
-    "process::",
+    "platform::",
+    "recorder::",
     "reliability::",
     "session::",
     "stream::",
-    "summons::",
-    "threads::",
+    "supply::",
     "ticker::",
 ];
 /// A child of a process with threads has only one, of which ThreadSanitizer knows too little.

@@ -11,6 +11,7 @@ use crate::source::Serve;
 use crate::source::fake::{Fake, FakeSource};
 use crate::stream::Input;
 use crate::supply::testing::{self, Refusal};
+use crate::ticker::Ticked;
 
 const INTERVAL_US: u32 = 1_000;
 
@@ -203,6 +204,8 @@ fn many_hold_one_stream_and_the_last_release_ends_it() {
 fn slices_overlap_and_nothing_is_missed() {
     let fixture = Fixture::new();
     let from_us = fixture.begin();
+    fixture.run_until(|| fixture.running() == 2);
+    assert!(fixture.recorder.stream.next_look_us() < monotonic_us() + 100_000, "the one before ends soon");
     fixture.run_until(|| fixture.starts() == 3 && fixture.running() == 1);
     assert_eq!(fixture.fake.most_running.load(SeqCst), 2);
     let to_us = fixture.let_go();
@@ -241,6 +244,7 @@ fn a_stream_lives_on_for_the_next_one() {
     let now_us = monotonic_us();
     fixture.recorder.release(now_us, 60_000);
     assert!(fixture.recorder.is_running());
+    assert!(fixture.recorder.stream.next_look_us() < now_us + 200_000, "before the slice is over");
     fixture.recorder.hold().unwrap();
     assert_eq!(fixture.starts(), 1);
     let now_us = monotonic_us();

@@ -62,6 +62,4 @@ int body(const body_host_t *host) {
     return run_all(tests, COUNT(tests), host);
 }
 
-int body_alone(const body_host_t *host) {
-    return run_all(tests_alone, COUNT(tests_alone), host);
-}
+int body_alone(const body_host_t *host) { return run_all(tests_alone, COUNT(tests_alone), host); }

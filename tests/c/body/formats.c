@@ -9,8 +9,13 @@ void formats(const body_host_t *host) {
     begin(host, &seen);
     sentry_profiler_t *profiler = profiler_for(&seen);
     sentry_profile_t *profile = profile_for(host, profiler);
-    const char *expected[] = {"\"function\":\"hot\"", "\"elapsed_since_start_ns\":", "{\"type\":\"profile_chunk\"",
-                              "\"functionName\":\"hot\"", "\x1f\x8b", "hot", "<svg"};
+    const char *expected[] = {"\"function\":\"hot\"",
+                              "\"elapsed_since_start_ns\":",
+                              "{\"type\":\"profile_chunk\"",
+                              "\"functionName\":\"hot\"",
+                              "\x1f\x8b",
+                              "hot",
+                              "<svg"};
     sentry_profiler_buffer_t *buffer = NULL;
     for (uint32_t format = 0; format < 7; format++) {
         IS(OK, sentry_profile_encode(profile, format, NULL, &buffer));
@@ -34,15 +39,16 @@ void formats(const body_host_t *host) {
     CHECK(has(buffer, "\"release\":\"body@1.0\"") && has(buffer, "\"environment\":\"test\""));
     CHECK(has(buffer, "\"platform\":\"node\"") && has(buffer, "\"name\":\"main\"") && !has(buffer, "debug_meta"));
     /* Sentry takes no chunk without samples. */
-    if (!unsampled) save(host, "profile.json", sentry_profiler_buffer_data(buffer), sentry_profiler_buffer_len(buffer));
+    if (!unsampled)
+        save(host, "profile.json", sentry_profiler_buffer_data(buffer), sentry_profiler_buffer_len(buffer));
     sentry_profiler_buffer_free(buffer);
     sentry_profiler_options_t *options = options_for(&seen);
     IS(OK, sentry_profiler_options_set_thread(options, TEXT("7"), TEXT("painter")));
     IS(OK, sentry_profiler_options_set_sdk(options, TEXT("my.sdk"), TEXT("9.9")));
     IS(OK, sentry_profiler_options_set_platform(options, TEXT("javascript")));
     IS(OK, sentry_profiler_options_set_release(options, "", 0));
-    IS(OK, sentry_profiler_options_add_debug_id(options, TEXT("body.js"),
-                                                TEXT("0f8fad5b-d9cb-469f-a165-70867728950e")));
+    IS(OK,
+       sentry_profiler_options_add_debug_id(options, TEXT("body.js"), TEXT("0f8fad5b-d9cb-469f-a165-70867728950e")));
     IS(OK, sentry_profile_encode(profile, SENTRY_PROFILER_FORMAT_ENVELOPE, options, &buffer));
     SAMPLED(has(buffer, "\"thread_id\":\"7\""));
     CHECK(has(buffer, "\"painter\"") && has(buffer, "\"my.sdk\""));

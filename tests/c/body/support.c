@@ -146,8 +146,8 @@ int on_write(const char *data, size_t len, void *user_data) {
     return seen->stop_after && atomic_load(&seen->pieces) >= seen->stop_after;
 }
 
-/* `hot` burns CPU for so many milliseconds. Every test has a new one: code that V8 optimized before a profiler was made
- * may be unknown to it. */
+/* `hot` burns CPU for so many milliseconds. Every test has a new one: code that V8 optimized before a profiler was
+ * made may be unknown to it. */
 static void define_hot(const body_host_t *host) {
     static atomic_int count;
     char script[512];
