@@ -115,7 +115,7 @@ impl Session {
         self.ready.take()
     }
 
-    /// Closes the open chunk and waits for the encoder; answers all finished chunks.
+    /// Closes the open chunk and waits for the encoder; returns all finished chunks.
     #[napi(catch_unwind)]
     pub fn flush(&self, timeout_ms: Unknown<'_>) -> Result<Vec<Chunk>, &'static str> {
         let timeout = Given::new("timeoutMs", timeout_ms).milliseconds()?;
@@ -123,7 +123,7 @@ impl Session {
         Ok(self.ready.take())
     }
 
-    /// Ends what is recording; a later start, or the next span, records again. Answers all finished chunks.
+    /// Ends what is recording; a later start, or the next span, records again. Returns all finished chunks.
     #[napi(catch_unwind)]
     pub fn finish(&self) -> Result<Vec<Chunk>, &'static str> {
         self.with(|core| {
@@ -133,7 +133,7 @@ impl Session {
         Ok(self.ready.take())
     }
 
-    /// Ends the session for good; answers its last chunks.
+    /// Ends the session for good; returns its last chunks.
     #[napi(catch_unwind)]
     pub fn close(&self) -> Vec<Chunk> {
         if let Some(core) = self.core.borrow_mut().take() {

@@ -32,7 +32,7 @@ impl Clock {
         Self { anchors: Mutex::new(anchors.iter().copied().collect()) }
     }
 
-    /// Compares the clocks; to be called each 100 ms while something records, and where a window opens or closes.
+    /// Compares the clocks; to be called every 100 ms while something records, and where a window opens or closes.
     pub(crate) fn observe(&self) {
         self.observe_at(reading());
     }

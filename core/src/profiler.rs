@@ -167,7 +167,7 @@ impl Profiler {
         Ok(())
     }
 
-    /// Ends a recording and answers its profile, `None` when no recording has the title.
+    /// Ends a recording and returns its profile, `None` when no recording has the title.
     ///
     /// # Errors
     /// [`Error::EmptyTitle`], [`Error::WrongThread`], [`Error::Closed`]; [`Error::Unsupported`] when what V8 recorded makes
@@ -253,7 +253,7 @@ impl Profiler {
     }
 
     /// Stops everything and frees V8's profiler. Open sessions hand out what they have, for which this waits
-    /// [`DISPOSE_TIMEOUT`] at most; later calls, theirs too, answer [`Error::Closed`]. Answers whether everything was
+    /// [`DISPOSE_TIMEOUT`] at most; later calls, theirs too, return [`Error::Closed`]. Returns whether everything was
     /// handed out: what was not is dropped, and no sink is called any more.
     ///
     /// In a process that was forked after the profiler was made, V8's profiler is not freed: its sampling thread

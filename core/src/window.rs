@@ -129,7 +129,7 @@ impl Window {
         let last = self.builder.samples().last().map_or(start, |sample| sample.time_us);
         let end = self.wall(to_us, clock).max(last);
         // Readings go on while a chunk waits for the next span, and when a process was frozen in the middle one comes before the first
-        // sample: they are told for the time that there are samples of.
+        // sample: they are reported for the time that there are samples of.
         let sampled = match self.sampled_us.map(|(first, last)| (self.wall(first, clock), self.wall(last, clock))) {
             Some((first, last)) => first - GAP_US..=end.min(last + GAP_US),
             None => start..=end,

@@ -17,7 +17,7 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
     options.deterministic = true;
     let mut svg = Vec::new();
     if let Err(error) = from_lines(&mut options, lines.lines(), &mut svg) {
-        // Without a stack there is an SVG with the message, and an error beside it.
+        // Without a stack there is an SVG with the message, and an error as well.
         debug_assert!(lines.is_empty(), "{error}");
     }
     svg

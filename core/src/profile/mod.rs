@@ -86,7 +86,7 @@ pub struct Point {
     pub value: f64,
 }
 
-/// What was measured beside the samples, one reading each 100 ms.
+/// What was measured besides the samples, one reading every 100 ms.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measurements {
     /// CPU time of the process over wall time times available cores, percent, 0 to 100.

@@ -8,7 +8,7 @@ use crate::clock::monotonic_us;
 use crate::host::LogLevel;
 use crate::source::{Home, Serve, Source};
 
-/// How long a slice runs on beside its successor, in sampling intervals.
+/// How long a slice runs on next to its successor, in sampling intervals.
 const OVERLAP_INTERVALS: i64 = 3;
 
 impl Recorder {
@@ -52,7 +52,7 @@ impl Recorder {
         self.plan(&state);
     }
 
-    /// Does the first thing that is due with the running slices; answers whether there was any.
+    /// Does the first thing that is due with the running slices; returns whether there was any.
     fn move_on(&self, state: &mut State, now_us: i64) -> bool {
         if state.closing.is_some_and(|(_, at_us)| now_us - at_us >= self.overlap_us()) {
             self.finish_closing(state);

@@ -146,7 +146,7 @@ impl Recorder {
         self.state.borrow().rhythm.tick_us()
     }
 
-    /// Keeps the stream running until [`Recorder::release`]; answers since when there are samples for the caller.
+    /// Keeps the stream running until [`Recorder::release`]; returns since when there are samples for the caller.
     pub(crate) fn hold(&self) -> Result<i64, Error> {
         let _busy = self.busy.lap();
         let mut state = self.before_hold()?;
@@ -169,7 +169,7 @@ impl Recorder {
     }
 
     /// As [`Recorder::hold`], and marks the consumer active from then on. Where no thread can be had that is later: it
-    /// is tried again, at growing intervals, now when the caller insists. Answers whether there are samples by now.
+    /// is tried again, at growing intervals, now when the caller insists. Returns whether there are samples by now.
     pub(crate) fn hold_for(&self, consumer: u64, insist: bool) -> Result<bool, Error> {
         let _busy = self.busy.lap();
         let mut state = self.before_hold()?;
@@ -188,7 +188,7 @@ impl Recorder {
         began
     }
 
-    /// Tries again whether there can be samples for who waits for them, when it is time or the caller insists. Answers
+    /// Tries again whether there can be samples for who waits for them, when it is time or the caller insists. Returns
     /// whether there are by now.
     pub(crate) fn retry(&self, insist: bool) -> Result<bool, Error> {
         let Ok(mut state) = self.state.try_borrow_mut() else { return Ok(true) };
@@ -282,7 +282,7 @@ impl Recorder {
     }
 
     /// Stops everything, waits for whoever still reads, and frees V8's profiler. What was recorded goes to its
-    /// consumers, and `hand_out` may wait for it to come out. Later calls answer [`Error::Closed`].
+    /// consumers, and `hand_out` may wait for it to come out. Later calls return [`Error::Closed`].
     ///
     /// Harmless at a thread's end, when what was thread-local is gone, and without the isolate entered. Where the
     /// process was forked V8's profiler is given up: its sampling thread is not in this process, and to stop it would

@@ -15,7 +15,7 @@ impl Recorder {
         let Some(source) = &state.source else { return };
         self.stream.set_heap_bytes(source.heap_bytes());
         let first = state.heap_due_us.replace(now_us + HEAP_INTERVAL_US).is_none();
-        // It is told for the stream's beginning, which lies in the window of whoever began it.
+        // Back-date it to the stream's beginning, so that it falls into the window that began the stream.
         if let Some(running) = state.running.filter(|_| first) {
             self.stream.push_heap_reading(running.from_us);
         }
@@ -33,7 +33,7 @@ impl Recorder {
         source.start(Entered::check(source).ok_or(Error::WrongThread)?)
     }
 
-    /// Begins for those that wait; answers whether it does. The log hears of a refusal once, and of its end.
+    /// Begins for those that wait; returns whether it does. The log hears of a refusal once, and of its end.
     pub(super) fn try_begin(&self, state: &mut State, now_us: i64, insist: bool) -> Result<bool, Error> {
         if !insist && !state.waiting.may_try(now_us) {
             // Whoever came last is looked after as well.
@@ -138,7 +138,7 @@ impl Recorder {
         self.stream.schedule();
     }
 
-    /// Stops all recordings, which ends V8's sampling thread, and starts anew, with a tick or to have one soon. Answers
+    /// Stops all recordings, which ends V8's sampling thread, and starts anew, with a tick or to have one soon. Returns
     /// whether it does: what runs goes on where the system may give no other thread.
     pub(super) fn restart(&self, state: &mut State, with_tick: bool) -> bool {
         // The kernel takes a while to see that a thread has ended, so that the old one's place does not suffice. For a tick the ticker

@@ -280,7 +280,7 @@ fn a_cut_hands_out_all_up_to_now_and_goes_on() {
     fixture.drain();
     assert_eq!(fixture.fake.beginnings.lock().last(), Some(&Beginning::Anew));
 
-    // Where there is no thread for a fresh start the next slice begins beside this one.
+    // Where there is no thread for a fresh start the next slice begins next to this one.
     fixture.begin();
     fixture.refusal.set(true);
     let cut_us = monotonic_us();

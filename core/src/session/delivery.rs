@@ -105,7 +105,7 @@ impl Delivery {
         true
     }
 
-    /// Waits, and delivers nothing any more; answers whether everything was.
+    /// Waits, and delivers nothing any more; returns whether everything was.
     pub(crate) fn close(&self, timeout: Duration) -> bool {
         let delivered = self.wait(timeout);
         let mut output = self.output.lock();

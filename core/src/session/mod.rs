@@ -170,7 +170,7 @@ impl Session {
         Ok(())
     }
 
-    /// Closes the open chunk and waits until every chunk up to now was handed out, at most `timeout`; answers whether
+    /// Closes the open chunk and waits until every chunk up to now was handed out, at most `timeout`; returns whether
     /// they were. The session goes on.
     ///
     /// # Errors
@@ -193,7 +193,7 @@ impl Session {
         Ok(())
     }
 
-    /// Finishes, waits for what was recorded to be handed out, at most `timeout`, and closes for good; answers whether
+    /// Finishes, waits for what was recorded to be handed out, at most `timeout`, and closes for good; returns whether
     /// all was: what was not is dropped. The sink is not called any more: a call that is under way is waited for.
     /// Harmless when it is closed, or its profiler disposed of, already.
     pub fn close(&self, timeout: Duration) -> bool {
@@ -212,7 +212,7 @@ impl Session {
         handed_out && delivered
     }
 
-    /// As [`Session::finish`], without the isolate entered, where V8 can end a recording and begin none. Answers
+    /// As [`Session::finish`], without the isolate entered, where V8 can end a recording and begin none. Returns
     /// whether everything comes out: what is in a recording that goes on for others does not.
     fn finish_outside(&self) -> bool {
         let now_us = monotonic_us();

@@ -42,7 +42,7 @@ pub struct CpuProfileNode {
 pub struct Local(*mut c_void);
 
 impl Local {
-    /// A method's `this`: a `Local<T>` is used through `operator->`, which answers the same register.
+    /// A method's `this`: a `Local<T>` is used through `operator->`, which returns the same register.
     pub fn this(self) -> *mut c_void {
         self.0
     }
@@ -216,7 +216,7 @@ impl Api {
     /// [`Unsupported`] lists what is missing.
     pub fn get() -> Result<Arc<Self>, Unsupported> {
         static API: OnceLock<Result<Arc<Api>, Unsupported>> = OnceLock::new();
-        // SAFETY: this resolver knows nothing, so it answers nothing wrong.
+        // SAFETY: this resolver knows nothing, so it returns nothing wrong.
         API.get_or_init(|| unsafe { Self::resolve(&|_| std::ptr::null()) }).clone()
     }
 
@@ -226,7 +226,7 @@ impl Api {
     /// [`Unsupported`] lists what is missing.
     ///
     /// # Safety
-    /// What `resolver` answers is V8's function of that name, or null.
+    /// What `resolver` returns is V8's function of that name, or null.
     pub unsafe fn resolve(resolver: Resolver<'_>) -> Result<Arc<Self>, Unsupported> {
         let addresses: [*const c_void; SYMBOLS.len()] = std::array::from_fn(|at| {
             let name = LINK_NAMES[at];
@@ -286,7 +286,7 @@ fn loaded(_name: &CStr) -> *const c_void {
 fn version(get_version: *const c_void) -> Option<String> {
     // SAFETY: the address is null or the function of this type; `Option` of a function pointer is null for `None`.
     let get_version: Option<unsafe extern "C" fn() -> *const c_char> = unsafe { std::mem::transmute(get_version) };
-    // SAFETY: V8 answers a static string.
+    // SAFETY: V8 returns a static string.
     get_version.map(|get| unsafe { CStr::from_ptr(get()) }.to_string_lossy().into_owned())
 }
 

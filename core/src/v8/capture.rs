@@ -18,7 +18,7 @@ const MAX_FUNCTION_CHARS: usize = 1_000;
 /// V8 itself cuts a script's name here.
 const MAX_FILE_CHARS: usize = 1_024;
 
-/// Copies everything out of a finished profile; also answers where its memory lies. Ticks of the muted stretches are left out, unless
+/// Copies everything out of a finished profile; also returns where its memory lies. Ticks of the muted stretches are left out, unless
 /// nothing ran.
 ///
 /// # Errors

@@ -75,7 +75,7 @@ impl FakeIsolate {
         }
     }
 
-    /// Runs JavaScript until the condition holds, ten seconds at most; answers whether it does.
+    /// Runs JavaScript until the condition holds, ten seconds at most; returns whether it does.
     pub(crate) fn run_until(&self, mut holds: impl FnMut() -> bool) -> bool {
         let end_us = monotonic_us() + 10_000_000;
         while !holds() {

@@ -70,7 +70,7 @@ impl FinishedProfile {
         })
     }
 
-    /// Frees V8's memory; grows with the tree (0.13 to 0.2 µs a node, and a quarter more when its memory is not told).
+    /// Frees V8's memory; grows with the tree (0.13 to 0.2 µs a node, and a quarter more where its memory is not known).
     ///
     /// `_home` is the proof that V8 wants: the isolate's thread, and a profiler that was not disposed of.
     pub(super) fn delete(self, memory: &NodeMemory, _home: Home<'_>) {
