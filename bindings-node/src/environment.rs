@@ -16,8 +16,8 @@ use sentry_profiler::{LogLevel, Profiler, ProfilerOptions, panics};
 use crate::error::{Thrown, error, refused, throw};
 use crate::ready::Ready;
 
-/// Calls [`Environment::on_wake`] on the environment's thread. Weak: it keeps no process alive. A queue of one: a wake-up
-/// that is on its way serves everyone.
+/// Calls [`Environment::on_wake`] on the environment's thread. Weak: it keeps no process alive. A queue of one: a
+/// wake-up that is on its way serves everyone.
 type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 
 /// The characters of V8's longest string, as `buffer.constants.MAX_STRING_LENGTH` says in every Node of 64 bits.
@@ -185,7 +185,8 @@ fn new_profiler(
     options.natives_share_name = true;
     options.before_start = (logging == LoggingMode::Lazy).then(|| Rc::new(name_natives) as Rc<dyn Fn()>);
     let isolate: NonNull<c_void> = isolate.address();
-    // SAFETY: it is this environment's isolate, on its thread; the cleanup hook disposes of the profiler before it dies.
+    // SAFETY: it is this environment's isolate, on its thread; the cleanup hook disposes of the profiler before it
+    // dies.
     unsafe { Profiler::new(isolate, options) }
 }
 
@@ -224,7 +225,8 @@ impl AtExit {
         })
     }
 
-    /// Listens, unless it does already: programs remove the listeners of others, too (`process.removeAllListeners()`).
+    /// Listens, unless it does already: programs remove the listeners of others, too
+    /// (`process.removeAllListeners()`).
     fn listen(&self, env: &Env) -> Result<()> {
         let process = self.process.get_value(env)?;
         let listener = self.listener.borrow_back(env)?;
@@ -248,7 +250,8 @@ fn waker(wake: &Arc<WakeFunction>) -> sentry_profiler::Waker {
 }
 
 fn wake_function(env: &Env) -> Result<WakeFunction> {
-    // Made last before V8 names the functions it knows: all native functions have one address, and mostly get this name.
+    // Made last before V8 names the functions it knows: all native functions have one address, and mostly get this
+    // name.
     let on_wake = env.create_function_from_closure::<(), (), _>(NATIVE, |call| {
         Environment::of(call.env).map_err(|thrown| throw(call.env, thrown))?.on_wake(call.env)
     })?;

@@ -1,4 +1,5 @@
-//! libsentry_profiler for Node: one add-on for every version from 18 on, and a drop-in for `@sentry/node-cpu-profiler`'s.
+//! libsentry_profiler for Node: one add-on for every version from 18 on, and a drop-in for
+//! `@sentry/node-cpu-profiler`'s.
 
 mod arguments;
 mod compatible;
@@ -75,7 +76,8 @@ pub fn hide_file(env: Env, path: Unknown<'_>) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// What the profiler has warned of since this was last asked. Sessions are told that they have something when there is any.
+/// What the profiler has warned of since this was last asked. Sessions are told that they have something when there
+/// is any.
 #[napi(catch_unwind)]
 pub fn take_warnings(env: Env) -> Result<Vec<String>, &'static str> {
     Ok(Environment::of(&env)?.take_warnings())

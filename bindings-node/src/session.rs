@@ -84,8 +84,8 @@ impl Session {
         self.outcome(sentry_profiler::Session::stop)
     }
 
-    /// What to call when a span has begun and when one has ended. These are functions and no methods: Node takes several
-    /// times as long to find a method's object as they take, and services have many spans.
+    /// What to call when a span has begun and when one has ended. These are functions and no methods: Node takes
+    /// several times as long to find a method's object as they take, and services have many spans.
     #[napi(catch_unwind)]
     pub fn span_functions<'env>(&self, env: &'env Env) -> Result<SpanFunctions<'env>, &'static str> {
         Ok(SpanFunctions {

@@ -1,5 +1,5 @@
-//! Merging slices and writing each format, on recorded profiles: `cargo bench -p sentry-profiler`. `cargo xtask bench --instructions`
-//! counts instructions instead, for machines that are busy.
+//! Merging slices and writing each format, on recorded profiles: `cargo bench -p sentry-profiler`. `cargo xtask bench
+//! --instructions` counts instructions instead, for machines that are busy.
 
 use std::fs::File;
 use std::hint::black_box;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 const BUCKETS_PER_OCTAVE: f64 = 4.0;
 const BUCKETS: usize = 96;
 
-/// How long the profiler has kept the isolate's thread: starting, cutting, stopping and deleting V8's recordings, and reading
-/// the heap.
+/// How long the profiler has kept the isolate's thread: starting, cutting, stopping and deleting V8's recordings, and
+/// reading the heap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IsolateTime {

@@ -46,11 +46,12 @@ pub struct ProfilerOptions {
     pub log: Option<Logger>,
     /// The functions of V8, when they were looked up with a resolver of the host's.
     pub api: Option<Arc<Api>>,
-    /// All native functions that JavaScript calls through the host have one address, as in Node-API, and this profiler is called by
-    /// them. V8 has one name for all of them then, which is any one's: they are shown as `(native)`.
+    /// All native functions that JavaScript calls through the host have one address, as in Node-API, and this
+    /// profiler is called by them. V8 has one name for all of them then, which is any one's: they are shown as
+    /// `(native)`.
     pub natives_share_name: bool,
-    /// Called on the isolate's thread, inside of a call of the host's, each time before recording begins: with lazy logging V8 takes
-    /// the names of all functions right afterwards. It must not call the profiler.
+    /// Called on the isolate's thread, inside of a call of the host's, each time before recording begins: with lazy
+    /// logging V8 takes the names of all functions right afterwards. It must not call the profiler.
     pub before_start: Option<Rc<dyn Fn()>>,
 }
 
@@ -71,8 +72,8 @@ impl Default for ProfilerOptions {
 
 /// The profiler of one isolate, for use on the isolate's thread.
 ///
-/// Recordings have titles, may overlap in any number, and each gets the samples of its own time. Dropping the profiler stops
-/// everything; that must happen before the isolate is disposed of.
+/// Recordings have titles, may overlap in any number, and each gets the samples of its own time. Dropping the
+/// profiler stops everything; that must happen before the isolate is disposed of.
 pub struct Profiler {
     recorder: Rc<Recorder>,
     recordings: RefCell<HashMap<Box<str>, Recording>>,
@@ -94,7 +95,8 @@ impl Profiler {
     /// [`Error::InvalidOption`].
     ///
     /// # Safety
-    /// `isolate` is a live isolate of the V8 in this process, this is the thread that runs it, and it outlives the profiler.
+    /// `isolate` is a live isolate of the V8 in this process, this is the thread that runs it, and it outlives the
+    /// profiler.
     pub unsafe fn new(isolate: NonNull<c_void>, options: ProfilerOptions) -> Result<Self, Error> {
         if !SAMPLING_INTERVAL_RANGE_US.contains(&options.sampling_interval_us) {
             return Err(Error::InvalidOption {
@@ -170,8 +172,8 @@ impl Profiler {
     /// Ends a recording and returns its profile, `None` when no recording has the title.
     ///
     /// # Errors
-    /// [`Error::EmptyTitle`], [`Error::WrongThread`], [`Error::Closed`]; [`Error::Unsupported`] when what V8 recorded makes
-    /// no sense.
+    /// [`Error::EmptyTitle`], [`Error::WrongThread`], [`Error::Closed`]; [`Error::Unsupported`] when what V8 recorded
+    /// makes no sense.
     pub fn stop_profiling(&self, title: &str) -> Result<Option<Profile>, Error> {
         if title.is_empty() {
             return Err(Error::EmptyTitle);
@@ -198,8 +200,8 @@ impl Profiler {
         Ok(profile)
     }
 
-    /// Leaves the functions of a script out of all stacks, and whatever they call: what runs there counts for their caller. For the
-    /// scripts of a profiler that is partly written in JavaScript. `file` is a plain path.
+    /// Leaves the functions of a script out of all stacks, and whatever they call: what runs there counts for their
+    /// caller. For the scripts of a profiler that is partly written in JavaScript. `file` is a plain path.
     pub fn hide_file(&self, file: String) {
         self.recorder.hide_file(file);
     }
@@ -209,13 +211,14 @@ impl Profiler {
         self.recordings.borrow().len()
     }
 
-    /// How long the profiler has kept the isolate's thread since this was last asked; making the profiler itself is left out.
+    /// How long the profiler has kept the isolate's thread since this was last asked; making the profiler itself is
+    /// left out.
     pub fn isolate_time(&self) -> IsolateTime {
         self.recorder.busy.take()
     }
 
-    /// Does what is due on the isolate's thread. To be called there when [`ProfilerOptions::wake`] asks for it; harmless
-    /// at any other time, and a no-op when nothing records.
+    /// Does what is due on the isolate's thread. To be called there when [`ProfilerOptions::wake`] asks for it;
+    /// harmless at any other time, and a no-op when nothing records.
     ///
     /// # Errors
     /// [`Error::WrongThread`], [`Error::Closed`].
@@ -240,9 +243,9 @@ impl Profiler {
         Ok(session)
     }
 
-    /// Ends all sampling, because the process is about to end: V8's sampling thread must not outlive the platform that the
-    /// host tears down. Recordings can still be stopped and sessions flushed, with what they have; nothing starts any more
-    /// ([`Error::Closed`]).
+    /// Ends all sampling, because the process is about to end: V8's sampling thread must not outlive the platform
+    /// that the host tears down. Recordings can still be stopped and sessions flushed, with what they have;
+    /// nothing starts any more ([`Error::Closed`]).
     ///
     /// # Errors
     /// [`Error::WrongThread`], [`Error::Closed`].

@@ -1,7 +1,7 @@
 //! Where recordings come from: something that samples one isolate, and hands out what it recorded.
 //!
-//! A source is used on the isolate's thread alone. What it recorded goes to the encoder's thread to be captured, and comes back to be
-//! reclaimed.
+//! A source is used on the isolate's thread alone. What it recorded goes to the encoder's thread to be captured, and
+//! comes back to be reclaimed.
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -72,7 +72,8 @@ pub(crate) trait Source {
 
 /// Asks for the isolate's thread, from any other.
 pub(crate) trait Interrupts: Send {
-    /// Has the isolate's thread serve a stream as soon as it runs JavaScript: see [`Serve`]. The source was not disposed of.
+    /// Has the isolate's thread serve a stream as soon as it runs JavaScript: see [`Serve`]. The source was not
+    /// disposed of.
     fn request(&self, stream: u64);
 }
 

@@ -11,7 +11,8 @@ use crate::platform::threads::{block_signals, probe};
 /// The stack of both threads, on which the host's callbacks run: what Rust gives a thread. Memory that is not used is
 /// only reserved.
 pub const THREAD_STACK_BYTES: usize = 2 << 20;
-/// How long a start relies on a proof that threads can be had: the ticker makes one every 100 ms while nothing records.
+/// How long a start relies on a proof that threads can be had: the ticker makes one every 100 ms while nothing
+/// records.
 const PROOF_HOLDS_US: i64 = 120_000;
 /// How long a first tick relies on one. V8's thread is given up for it, so the proof is made just before.
 const FRESH_PROOF_HOLDS_US: i64 = 3_000;
@@ -41,8 +42,8 @@ impl Supply {
         (self.spawn)(name, Box::new(run))
     }
 
-    /// Whether one more thread could be had at this moment, of the kind that V8 needs. It takes long enough to be left to
-    /// the ticker where that can do it.
+    /// Whether one more thread could be had at this moment, of the kind that V8 needs. It takes long enough to be
+    /// left to the ticker where that can do it.
     pub(crate) fn prove(&self) -> io::Result<()> {
         (self.probe)()?;
         self.proven(monotonic_us());

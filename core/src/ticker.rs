@@ -152,7 +152,8 @@ impl Ticker {
                 }
                 state.streams.clone()
             };
-            // V8's thread is started anew for a first tick, exactly when that is due. Whether a thread can be had is tried just before.
+            // V8's thread is started anew for a first tick, exactly when that is due. Whether a thread can be had is
+            // tried just before.
             let now_us = monotonic_us();
             let is_near = |at_us: i64| at_us - now_us <= PROVES_BEFORE_US;
             if streams.iter().filter_map(|stream| stream.first_tick_due_us()).any(is_near)
@@ -200,7 +201,8 @@ fn next_look(now: Instant, now_us: i64, at_us: i64) -> Option<Instant> {
     now.checked_add(until(now_us, at_us).max(LOOK))
 }
 
-/// When to come back for a first tick that is due at `at_us`: to prove that there is a thread for it, then to ask for it.
+/// When to come back for a first tick that is due at `at_us`: to prove that there is a thread for it, then to ask for
+/// it.
 fn next_for_first_tick(now: Instant, now_us: i64, at_us: i64) -> Option<Instant> {
     let proof_us = at_us - PROVES_BEFORE_US;
     now.checked_add(until(now_us, if now_us < proof_us { proof_us } else { at_us }))

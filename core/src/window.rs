@@ -14,9 +14,10 @@ const FRAME_BYTES: usize = 120;
 
 /// Collects what belongs to a stretch of time.
 ///
-/// V8 ticks once an interval, and each tick stands for the time until the next one. Readers of a profile let a sample last until the
-/// next one too, so where the window pauses or ends, an idle sample says where the last tick's time ends. That is after the pause has
-/// begun: work shorter than an interval is met by a tick now and then, which then stands for all those that met none.
+/// V8 ticks once an interval, and each tick stands for the time until the next one. Readers of a profile let a sample
+/// last until the next one too, so where the window pauses or ends, an idle sample says where the last tick's time
+/// ends. That is after the pause has begun: work shorter than an interval is met by a tick now and then, which then
+/// stands for all those that met none.
 #[derive(Debug)]
 pub(crate) struct Window {
     from_us: i64,
@@ -85,7 +86,8 @@ impl Window {
         self.paused = true;
     }
 
-    /// Ends the last tick: where the stream's next one, which is not the window's, is at `next_us`, else after an interval.
+    /// Ends the last tick: where the stream's next one, which is not the window's, is at `next_us`, else after an
+    /// interval.
     pub(crate) fn end_tick(&mut self, next_us: Option<i64>, clock: &Clock) {
         if let Some(last_us) = self.open_tick_us.take() {
             let next_us = next_us.filter(|next_us| next_us - last_us <= self.longest_tick_us());
@@ -111,7 +113,8 @@ impl Window {
         }
     }
 
-    /// Whether the window, encoded as a chunk, still takes less than `max_bytes` with a tick of this stack, or is empty.
+    /// Whether the window, encoded as a chunk, still takes less than `max_bytes` with a tick of this stack, or is
+    /// empty.
     pub(crate) fn takes(&mut self, stack: u32, merge: &mut Merge<'_>, max_bytes: usize) -> bool {
         let stack = merge.stack(&mut self.builder, stack);
         self.count(stack);
@@ -128,8 +131,8 @@ impl Window {
         let start = clock.wall(self.from_us);
         let last = self.builder.samples().last().map_or(start, |sample| sample.time_us);
         let end = self.wall(to_us, clock).max(last);
-        // Readings go on while a chunk waits for the next span, and when a process was frozen in the middle one comes before the first
-        // sample: they are reported for the time that there are samples of.
+        // Readings go on while a chunk waits for the next span, and when a process was frozen in the middle one comes
+        // before the first sample: they are reported for the time that there are samples of.
         let sampled = match self.sampled_us.map(|(first, last)| (self.wall(first, clock), self.wall(last, clock))) {
             Some((first, last)) => first - GAP_US..=end.min(last + GAP_US),
             None => start..=end,

@@ -13,8 +13,8 @@ use object::{Endianness, elf};
 /// Where Node enters the file.
 const ENTRY_POINT: &str = "napi_register_module_v1";
 
-/// The names of Node-API that a file may export, and nothing else. The second asks for a newer Node-API than every Node
-/// has.
+/// The names of Node-API that a file may export, and nothing else. The second asks for a newer Node-API than every
+/// Node has.
 const ALLOWED: [&str; 2] = [ENTRY_POINT, "node_api_module_get_api_version_v1"];
 
 /// What a shared object asks of others and gives to others.

@@ -41,8 +41,8 @@ struct ChunkFrame {
 }
 
 impl ChunkFrame {
-    /// The format does not say what kind of code a frame is: a file makes it a script, a name like `(idle)` a state of
-    /// V8.
+    /// The format does not say what kind of code a frame is: a file makes it a script, a name like `(idle)` a state
+    /// of V8.
     fn to_frame(&self) -> Frame {
         let file = self.abs_path.as_deref().or(self.filename.as_deref()).unwrap_or_default();
         let kind = match file {
@@ -63,7 +63,8 @@ impl ChunkFrame {
 
 /// One profile of all the chunks' samples of one thread.
 ///
-/// As Sentry's processor weighs it, a chunk's last sample lasts for no time: what ran until the next chunk is unknown.
+/// As Sentry's processor weighs it, a chunk's last sample lasts for no time: what ran until the next chunk is
+/// unknown.
 pub fn profile<'a>(payloads: impl IntoIterator<Item = &'a serde_json::Value>, thread: &str) -> Result<Profile> {
     let mut builder = ProfileBuilder::new();
     for payload in payloads {

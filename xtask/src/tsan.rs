@@ -1,7 +1,7 @@
 //! The core's tests of what meets between threads, under ThreadSanitizer.
 //!
-//! It sees only what was compiled for it, the standard library included, so that one is built too: from Debian's copy of
-//! its sources, unpacked in a copy of the toolchain. The system is not changed.
+//! It sees only what was compiled for it, the standard library included, so that one is built too: from Debian's copy
+//! of its sources, unpacked in a copy of the toolchain. The system is not changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,8 @@ use serde::{Serialize, Serializer};
 use super::to_json;
 use crate::{Frame, Profile};
 
-/// JSON that opens in Chrome DevTools and VS Code. Times are Unix microseconds; files are URLs, so that they can be opened.
+/// JSON that opens in Chrome DevTools and VS Code. Times are Unix microseconds; files are URLs, so that they can be
+/// opened.
 pub fn encode(profile: &Profile) -> Vec<u8> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -57,7 +58,8 @@ const IDLE: u32 = 2;
 /// The id of the first node that stands for a stack.
 const FIRST: u32 = 3;
 
-/// The call tree of the sampled stacks: a root, an idle node, then a node for each stack that was sampled or called one that was.
+/// The call tree of the sampled stacks: a root, an idle node, then a node for each stack that was sampled or called
+/// one that was.
 struct Tree<'a> {
     profile: &'a Profile,
     call_frames: Vec<CallFrame<'a>>,
@@ -65,8 +67,8 @@ struct Tree<'a> {
     stacks: Vec<u32>,
     /// By stack; `None` when it has no node.
     ids: Vec<Option<u32>>,
-    /// By stack; last the idle node's. Readers multiply them by the time that one hit stands for, which they take to be the same for
-    /// all nodes: so idle time counts as often as it has room for a sample.
+    /// By stack; last the idle node's. Readers multiply them by the time that one hit stands for, which they take to
+    /// be the same for all nodes: so idle time counts as often as it has room for a sample.
     hits: Vec<u32>,
     /// By node id; [`NONE`] ends a list.
     first_child: Vec<u32>,

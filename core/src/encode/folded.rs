@@ -7,9 +7,10 @@ use crate::{Frame, FrameKind, Profile};
 
 /// Lines whose numbers are microseconds; what did not run is left out.
 ///
-/// A frame is `function (file:line)`, or says what else it is where there is no file. The format has no escapes: as in the
-/// scripts it comes from, a `;` in a name becomes `:`, and a control character, such as a line break, a space. A function named
-/// `#` is `\#`: readers take a line that begins with `# ` for a comment. What XML has no place for is replaced.
+/// A frame is `function (file:line)`, or says what else it is where there is no file. The format has no escapes: as
+/// in the scripts it comes from, a `;` in a name becomes `:`, and a control character, such as a line break, a space.
+/// A function named `#` is `\#`: readers take a line that begins with `# ` for a comment. What XML has no place for
+/// is replaced.
 pub fn encode(profile: &Profile) -> Vec<u8> {
     lines(profile).into_bytes()
 }

@@ -1,5 +1,5 @@
-//! JSON written straight into one buffer: a chunk is mostly small integers, for each of which a general serializer makes several
-//! calls.
+//! JSON written straight into one buffer: a chunk is mostly small integers, for each of which a general serializer
+//! makes several calls.
 
 /// A JSON value in the making. Within an object each value follows its [`key`](Json::key).
 #[derive(Default)]

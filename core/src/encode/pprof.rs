@@ -9,8 +9,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{Frame, Profile};
 
-/// A profile with two values a stack, `samples/count` and `cpu/nanoseconds`; idle samples are left out. Each sample stands for a period,
-/// the sampling interval.
+/// A profile with two values a stack, `samples/count` and `cpu/nanoseconds`; idle samples are left out. Each sample
+/// stands for a period, the sampling interval.
 ///
 /// The format has no time line: samples of the same stack are added up.
 pub fn encode(profile: &Profile) -> Vec<u8> {
@@ -91,7 +91,8 @@ impl Strings {
     }
 }
 
-/// The part of `profile.proto` that a V8 profile fills; numbers and names as in `github.com/google/pprof/proto/profile.proto`.
+/// The part of `profile.proto` that a V8 profile fills; numbers and names as in
+/// `github.com/google/pprof/proto/profile.proto`.
 pub(super) mod proto {
     use prost::Message;
 

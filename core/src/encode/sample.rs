@@ -7,7 +7,8 @@ use rustc_hash::FxHashSet;
 use super::json::Json;
 use crate::{Frame, Point, Profile, Stack};
 
-/// What [`sample_v1::raw`](super::sample_v1::raw) and [`sample_v2::raw`](super::sample_v2::raw) cannot know from the profile.
+/// What [`sample_v1::raw`](super::sample_v1::raw) and [`sample_v2::raw`](super::sample_v2::raw) cannot know from the
+/// profile.
 #[derive(Clone, Copy, Debug)]
 pub struct RawOptions<'a> {
     /// The thread that was sampled, a number in decimal digits.
@@ -40,8 +41,8 @@ const POINT_BYTES: usize = 64;
 /// What the rest takes.
 const OTHER_BYTES: usize = 2_048;
 
-/// The stacks that samples have, numbered densely in order of first use, and the frames that those stacks have, the most used
-/// first: a deep profile is mostly frame numbers, and small ones are short.
+/// The stacks that samples have, numbered densely in order of first use, and the frames that those stacks have, the
+/// most used first: a deep profile is mostly frame numbers, and small ones are short.
 pub(super) struct Used<'a> {
     profile: &'a Profile,
     /// The written stacks; `None` is the empty stack of idle samples.
@@ -127,8 +128,8 @@ impl<'a> Used<'a> {
 
     /// Frame numbers, leaf first.
     ///
-    /// A stack ends like every other one that comes from the same caller, so the text of each caller is written once and copied
-    /// from then on: deep stacks are mostly copies.
+    /// A stack ends like every other one that comes from the same caller, so the text of each caller is written once
+    /// and copied from then on: deep stacks are mostly copies.
     fn write_stacks(&self, json: &mut Json) {
         // By stack: where its text is, once it was written.
         let mut texts = vec![0..0; self.profile.stacks().len()];

@@ -50,8 +50,8 @@ pub fn chunk(profile: &Profile, metadata: &Metadata) -> Vec<u8> {
     json.finish()
 }
 
-/// The JSON of the object that `stopProfiling(title, 1, …)` of `@sentry/node-cpu-profiler` returns: `samples`, `stacks`, `frames`,
-/// `resources`, `measurements`, `profiler_logging_mode`. All times are Unix seconds.
+/// The JSON of the object that `stopProfiling(title, 1, …)` of `@sentry/node-cpu-profiler` returns: `samples`,
+/// `stacks`, `frames`, `resources`, `measurements`, `profiler_logging_mode`. All times are Unix seconds.
 pub fn raw(profile: &Profile, options: RawOptions<'_>) -> Vec<u8> {
     sample::raw(profile, options, Clock::Unix)
 }

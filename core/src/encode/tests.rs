@@ -348,7 +348,8 @@ fn written_functions<'a>(document: &'a Value, sample: &Value) -> Vec<&'a str> {
     stack.iter().map(|frame| array(document, "frames")[index(frame)]["function"].as_str().expect("a name")).collect()
 }
 
-/// Indices in range, each frame and stack there once and used, positions u32 or none, and the samples those of the profile.
+/// Indices in range, each frame and stack there once and used, positions u32 or none, and the samples those of the
+/// profile.
 fn assert_sample_format(profile: &Profile, document: &Value) {
     let (samples, stacks, frames) = (array(document, "samples"), array(document, "stacks"), array(document, "frames"));
     assert_eq!(samples.len(), profile.samples().len());

@@ -4,8 +4,8 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// A word that the kernel sets to 0 in a child, so that asking costs a load and no call. This one when the kernel does
-/// not.
+/// A word that the kernel sets to 0 in a child, so that asking costs a load and no call. This one when the kernel
+/// does not.
 static NOT_WIPED: AtomicU64 = AtomicU64::new(0);
 
 /// Another number in a child than in its parent.

@@ -7,8 +7,8 @@ use std::ptr;
 /// The stack that V8 asks for its sampling thread.
 const V8_STACK_BYTES: usize = 256 << 10;
 
-/// What the processor reports of the code that runs. Where it is blocked the kernel ends the process without asking the
-/// handler of the host, whose callbacks run on our threads.
+/// What the processor reports of the code that runs. Where it is blocked the kernel ends the process without asking
+/// the handler of the host, whose callbacks run on our threads.
 #[cfg(unix)]
 const FAULTS: [libc::c_int; 6] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
 

@@ -24,7 +24,8 @@ impl ProfileBuilder {
         Self::default()
     }
 
-    /// An empty profile that keeps the first `max_samples` samples, idle ones aside, and counts the others as dropped.
+    /// An empty profile that keeps the first `max_samples` samples, idle ones aside, and counts the others as
+    /// dropped.
     pub fn with_max_samples(max_samples: usize) -> Self {
         Self { max_samples: Some(max_samples), ..Self::default() }
     }

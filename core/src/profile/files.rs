@@ -4,9 +4,9 @@ use super::FrameKind;
 
 /// Whether a function is the user's own code: a script in a file of the user's, or one that such code compiled.
 ///
-/// Files of the user are paths outside of `node_modules`, and what bundlers name their modules by. `node:fs`, WebAssembly, `data:`
-/// URLs and `evalmachine.<anonymous>` are none. What `eval` and `new Function` compile has no file, and belongs to whoever calls it:
-/// `caller` is what was found for the caller, `None` when there is none.
+/// Files of the user are paths outside of `node_modules`, and what bundlers name their modules by. `node:fs`,
+/// WebAssembly, `data:` URLs and `evalmachine.<anonymous>` are none. What `eval` and `new Function` compile has no
+/// file, and belongs to whoever calls it: `caller` is what was found for the caller, `None` when there is none.
 pub fn in_app(kind: FrameKind, function: &str, file: &str, caller: Option<bool>) -> bool {
     /// Functions of V8's between JavaScript and WebAssembly, which have no file either.
     const WRAPPERS: [&str; 3] = ["js-to-wasm", "wasm-to-js", "c-wasm-entry"];

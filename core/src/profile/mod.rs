@@ -1,7 +1,8 @@
 //! [`Profile`]: what was sampled in a stretch of time, in a compact form that knows nothing of V8.
 //!
 //! A profile is immutable, `Send + Sync`, and built only by [`ProfileBuilder`], which keeps its invariants:
-//! indices in range, parents before children, samples in time order, every frame and stack unique, no function without a name.
+//! indices in range, parents before children, samples in time order, every frame and stack unique, no function
+//! without a name.
 
 mod builder;
 mod files;
@@ -32,8 +33,8 @@ pub enum FrameKind {
 /// A function at its definition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Frame {
-    /// Never empty in a profile: [`ProfileBuilder`] calls a function without a name `<anonymous>` (the processor never
-    /// aggregates empty names).
+    /// Never empty in a profile: [`ProfileBuilder`] calls a function without a name `<anonymous>` (the processor
+    /// never aggregates empty names).
     pub function: Arc<str>,
     /// A plain path for files (also when V8 has a `file://` URL), `node:fs` and the like, or empty when there is no script.
     pub file: Arc<str>,
@@ -189,8 +190,8 @@ impl Profile {
 
     /// What each sampled stack adds up to, in order of first use, idle ones left out.
     ///
-    /// A sample lasts until the next one, as Sentry's processor weighs it. Where a stretch of work ends, an idle sample says how long
-    /// the last one lasts.
+    /// A sample lasts until the next one, as Sentry's processor weighs it. Where a stretch of work ends, an idle
+    /// sample says how long the last one lasts.
     pub fn stack_totals(&self) -> Vec<StackTotal> {
         let mut totals: Vec<StackTotal> = Vec::new();
         let mut slots = vec![None; self.stacks.len()];
@@ -248,7 +249,8 @@ mod tests {
         let inner = builder.stack(Some(outer), b);
         let again = builder.stack(Some(inner), a);
         let idle = builder.stack(None, idle);
-        // b 10 µs below a; a 20 µs, calling itself through b; a 5 µs alone; then nothing; what has no sample after it lasts for no time.
+        // b 10 µs below a; a 20 µs, calling itself through b; a 5 µs alone; then nothing; what has no sample after it
+        // lasts for no time.
         for (time_us, stack) in
             [(0, Some(inner)), (10, Some(again)), (30, Some(outer)), (35, Some(idle)), (100, None), (200, Some(inner))]
         {

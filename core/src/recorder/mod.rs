@@ -1,7 +1,8 @@
 //! [`Recorder`]: the one stream of slices of an isolate, on the isolate's thread.
 //!
-//! A slice is one recording of the source. The next one starts before the previous one stops, and the previous one is stopped only
-//! some sampling intervals later, because V8 drops samples that its thread has taken but not yet processed.
+//! A slice is one recording of the source. The next one starts before the previous one stops, and the previous one is
+//! stopped only some sampling intervals later, because V8 drops samples that its thread has taken but not yet
+//! processed.
 
 mod maintenance;
 mod rhythm;
@@ -168,8 +169,9 @@ impl Recorder {
         if state.suspended { Err(Error::Closed) } else { Ok(state) }
     }
 
-    /// As [`Recorder::hold`], and marks the consumer active from then on. Where no thread can be had that is later: it
-    /// is tried again, at growing intervals, now when the caller insists. Returns whether there are samples by now.
+    /// As [`Recorder::hold`], and marks the consumer active from then on. Where no thread can be had that is later:
+    /// it is tried again, at growing intervals, now when the caller insists. Returns whether there are samples by
+    /// now.
     pub(crate) fn hold_for(&self, consumer: u64, insist: bool) -> Result<bool, Error> {
         let _busy = self.busy.lap();
         let mut state = self.before_hold()?;
@@ -188,8 +190,8 @@ impl Recorder {
         began
     }
 
-    /// Tries again whether there can be samples for who waits for them, when it is time or the caller insists. Returns
-    /// whether there are by now.
+    /// Tries again whether there can be samples for who waits for them, when it is time or the caller insists.
+    /// Returns whether there are by now.
     pub(crate) fn retry(&self, insist: bool) -> Result<bool, Error> {
         let Ok(mut state) = self.state.try_borrow_mut() else { return Ok(true) };
         if state.waiting.is_empty() || state.suspended {
@@ -253,8 +255,8 @@ impl Recorder {
         }
     }
 
-    /// Ends the slice now, so that everything up to now can be handed out; the stream goes on in the next one. V8's thread is stopped
-    /// for that: it would drop what it has not processed yet.
+    /// Ends the slice now, so that everything up to now can be handed out; the stream goes on in the next one. V8's
+    /// thread is stopped for that: it would drop what it has not processed yet.
     pub(crate) fn cut_now(&self) {
         let _busy = self.busy.lap();
         let mut state = self.state.borrow_mut();

@@ -1,10 +1,10 @@
 //! When ticks come, and when the first one does.
 //!
-//! V8's thread ticks first an interval after it was started, so of work that begins when recording does, it would always miss what
-//! runs then, and meet the rest at the same places. So once, at a moment of the first interval that has nothing to do with the program,
-//! V8's thread is started anew in an interrupt: the sample that V8 takes in there is the first tick, and the others follow from then
-//! on. When nothing runs at that moment, it is tried again an interval later; V8's own ticks count meanwhile where JavaScript cannot be
-//! interrupted.
+//! V8's thread ticks first an interval after it was started, so of work that begins when recording does, it would
+//! always miss what runs then, and meet the rest at the same places. So once, at a moment of the first interval that
+//! has nothing to do with the program, V8's thread is started anew in an interrupt: the sample that V8 takes in there
+//! is the first tick, and the others follow from then on. When nothing runs at that moment, it is tried again an
+//! interval later; V8's own ticks count meanwhile where JavaScript cannot be interrupted.
 
 /// JavaScript that runs serves an interrupt sooner. What serves it later was not running when it was asked for.
 const PROMPT_US: i64 = 200;
@@ -27,8 +27,8 @@ pub(super) struct Rhythm {
 }
 
 impl Rhythm {
-    /// Chooses when V8's thread is started anew: where its ticks would have gone on when they ended just now, else at random.
-    /// Not by whether they met something: work that was met would be met more often.
+    /// Chooses when V8's thread is started anew: where its ticks would have gone on when they ended just now, else at
+    /// random. Not by whether they met something: work that was met would be met more often.
     pub(super) fn plan(&mut self, now_us: i64, interval_us: i64) {
         let goes_on = now_us - self.ended_us < GO_ON_US;
         let tick_us = self.tick_us.filter(|_| goes_on).unwrap_or_else(|| now_us - scramble(now_us, interval_us));
@@ -47,8 +47,8 @@ impl Rhythm {
         self.first_us = None;
     }
 
-    /// An interrupt for the first tick has come. Returns whether what runs is what ran when it was asked for: the tick is taken now.
-    /// Else it is tried again.
+    /// An interrupt for the first tick has come. Returns whether what runs is what ran when it was asked for: the
+    /// tick is taken now. Else it is tried again.
     pub(super) fn is_prompt(&mut self, asked_us: i64, now_us: i64, interval_us: i64) -> bool {
         let Some(first_us) = self.first_us.take() else { return false };
         if now_us - asked_us <= PROMPT_US {

@@ -138,11 +138,11 @@ impl Recorder {
         self.stream.schedule();
     }
 
-    /// Stops all recordings, which ends V8's sampling thread, and starts anew, with a tick or to have one soon. Returns
-    /// whether it does: what runs goes on where the system may give no other thread.
+    /// Stops all recordings, which ends V8's sampling thread, and starts anew, with a tick or to have one soon.
+    /// Returns whether it does: what runs goes on where the system may give no other thread.
     pub(super) fn restart(&self, state: &mut State, with_tick: bool) -> bool {
-        // The kernel takes a while to see that a thread has ended, so that the old one's place does not suffice. For a tick the ticker
-        // has just seen to it.
+        // The kernel takes a while to see that a thread has ended, so that the old one's place does not suffice. For a
+        // tick the ticker has just seen to it.
         let supply = self.stream.threads.supply;
         let has_thread = if with_tick { supply.is_just_proven(monotonic_us()) } else { supply.prove().is_ok() };
         if !has_thread {
@@ -157,7 +157,8 @@ impl Recorder {
         match Self::start(state) {
             Ok(id) => {
                 self.stream.threads.supply.taken();
-                // V8's thread says that it runs before it looks at the clock, and may be kept from that for as long as this one runs on.
+                // V8's thread says that it runs before it looks at the clock, and may be kept from that for as long as
+                // this one runs on.
                 std::thread::yield_now();
                 let beginning = if with_tick { Beginning::Tick } else { Beginning::Anew };
                 state.running = Some(Running { id, from_us, beginning });
@@ -205,7 +206,8 @@ impl Recorder {
         }
     }
 
-    /// In an interrupt, after the first tick was due: starts V8's thread anew with a tick if what runs is what ran then.
+    /// In an interrupt, after the first tick was due: starts V8's thread anew with a tick if what runs is what ran
+    /// then.
     pub(super) fn tick_first(&self, state: &mut State, now_us: i64) {
         // Another interrupt came first: that of the tick is on its way.
         let Some(asked_us) = self.stream.first_tick_asked_us() else { return };

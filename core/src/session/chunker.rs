@@ -99,7 +99,8 @@ impl Chunker {
         self.due_us().is_some_and(|due_us| now_us >= due_us)
     }
 
-    /// The open chunk would be dropped if it was closed now: what it has waits for more, until the chunk's time is over.
+    /// The open chunk would be dropped if it was closed now: what it has waits for more, until the chunk's time is
+    /// over.
     fn is_too_short(&self) -> bool {
         self.state.window().is_some_and(|window| window.tick_count() < MIN_SAMPLES)
     }

@@ -193,9 +193,9 @@ impl Session {
         Ok(())
     }
 
-    /// Finishes, waits for what was recorded to be handed out, at most `timeout`, and closes for good; returns whether
-    /// all was: what was not is dropped. The sink is not called any more: a call that is under way is waited for.
-    /// Harmless when it is closed, or its profiler disposed of, already.
+    /// Finishes, waits for what was recorded to be handed out, at most `timeout`, and closes for good; returns
+    /// whether all was: what was not is dropped. The sink is not called any more: a call that is under way is
+    /// waited for. Harmless when it is closed, or its profiler disposed of, already.
     pub fn close(&self, timeout: Duration) -> bool {
         let finished = self.finish();
         if std::mem::replace(&mut self.state.borrow_mut().closed, true) || self.recorder.is_foreign() {

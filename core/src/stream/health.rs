@@ -10,8 +10,8 @@ const SILENCE_US: i64 = 1_000_000;
 /// Shorter slices have none either.
 const SILENCE_INTERVALS: i64 = 10;
 
-/// V8's processing thread can spin and deliver empty profiles; stopping all recordings once cures it. An isolate that is not
-/// entered gives no samples either, so the cure is tried less and less often.
+/// V8's processing thread can spin and deliver empty profiles; stopping all recordings once cures it. An isolate that
+/// is not entered gives no samples either, so the cure is tried less and less often.
 #[derive(Default)]
 pub(super) struct Stalls {
     /// Slices in a row.

@@ -6,13 +6,13 @@ pub(super) const SLICE_MIN_US: i64 = 250_000;
 const SLICE_MAX_US: i64 = 2_000_000;
 /// A tree of this many nodes is deleted in less than half a millisecond.
 const SLICE_NODES: i64 = 2_000;
-/// Short slices share fewer nodes, so deleting all of them takes longer. A program whose stacks have more frames than this, on the average,
-/// gets longer slices: one is deleted in a millisecond, and all of them in a quarter less time.
+/// Short slices share fewer nodes, so deleting all of them takes longer. A program whose stacks have more frames than
+/// this, on the average, gets longer slices: one is deleted in a millisecond, and all of them in a quarter less time.
 const DEEP_FRAMES: i64 = 90;
 const DEEP_SLICE_NODES: i64 = 5_500;
 
-/// After a slice with so many nodes, whose stacks have so many frames: as long as a tree of the target's size takes, at most twice as
-/// long as this one.
+/// After a slice with so many nodes, whose stacks have so many frames: as long as a tree of the target's size takes,
+/// at most twice as long as this one.
 pub(super) fn next_slice_us(nodes: i64, frames: i64, length_us: i64) -> i64 {
     let target = if frames > DEEP_FRAMES { DEEP_SLICE_NODES } else { SLICE_NODES };
     let wanted = length_us.saturating_mul(target) / nodes.max(1);

@@ -93,8 +93,8 @@ pub(crate) enum Event {
 pub(super) struct Queue {
     events: VecDeque<Event>,
     slices: usize,
-    /// What moves each consumer, for as long as it was not passed on to it. Not among the events: a consumer goes by a
-    /// mark's time, and here they can be joined.
+    /// What moves each consumer, for as long as it was not passed on to it. Not among the events: a consumer goes by
+    /// a mark's time, and here they can be joined.
     marks: Vec<(u64, VecDeque<Mark>)>,
 }
 
@@ -144,8 +144,8 @@ impl Queue {
         }
     }
 
-    /// The next event, and the marks of the consumers that are known: those of one that is still to be attached wait, until no
-    /// event is left.
+    /// The next event, and the marks of the consumers that are known: those of one that is still to be attached wait,
+    /// until no event is left.
     pub(super) fn next(&mut self, is_known: impl Fn(u64) -> bool) -> (Option<Event>, Vec<(u64, VecDeque<Mark>)>) {
         let event = self.events.pop_front();
         if let Some(Event::Slice(_)) = event {

@@ -127,7 +127,8 @@ impl FirstTick {
         Some(due_us)
     }
 
-    /// Said before the interrupt is requested and again afterwards: the ticker may have been kept from its core in between.
+    /// Said before the interrupt is requested and again afterwards: the ticker may have been kept from its core in
+    /// between.
     pub(super) fn asked(&mut self, wanted_us: i64) {
         if self.wanted_us == Some(wanted_us) {
             self.asked_us = Some(monotonic_us());

@@ -1,9 +1,9 @@
 //! V8's functions by their mangled names.
 //!
-//! V8 has no stable C++ ABI, but the functions that a profiler needs have had the same mangled names from V8 10.1 on, and a
-//! mangled name carries its parameter types: a changed signature is a missing symbol, never a wrong call. The names are weak
-//! references in one table of addresses, so that the same library loads where some or all of them are missing. Every
-//! reference stays in that table: one elsewhere would make the symbol strong.
+//! V8 has no stable C++ ABI, but the functions that a profiler needs have had the same mangled names from V8 10.1 on,
+//! and a mangled name carries its parameter types: a changed signature is a missing symbol, never a wrong call. The
+//! names are weak references in one table of addresses, so that the same library loads where some or all of them are
+//! missing. Every reference stays in that table: one elsewhere would make the symbol strong.
 //!
 //! `cargo xtask v8-abi` compares [`SYMBOLS`] and [`CONSTANTS`] with the headers of every supported Node.
 

@@ -13,13 +13,14 @@ use crate::source::{Beginning, Circumstances, START_US};
 
 /// V8's time stamps may lie this far outside of a recording's start and end.
 const CANARY_SLACK_US: i64 = 1_000_000;
-/// Longer names are cut: V8 keeps a function's up to a megabyte, and every chunk that has the function would carry it.
+/// Longer names are cut: V8 keeps a function's up to a megabyte, and every chunk that has the function would carry
+/// it.
 const MAX_FUNCTION_CHARS: usize = 1_000;
 /// V8 itself cuts a script's name here.
 const MAX_FILE_CHARS: usize = 1_024;
 
-/// Copies everything out of a finished profile; also returns where its memory lies. Ticks of the muted stretches are left out, unless
-/// nothing ran.
+/// Copies everything out of a finished profile; also returns where its memory lies. Ticks of the muted stretches are
+/// left out, unless nothing ran.
 ///
 /// # Errors
 /// What makes no sense in it: then this is not the V8 we take it for.
@@ -50,7 +51,8 @@ pub(super) fn capture(
     let start = samples.first().filter(|(time_us, _)| time_us - started_us < START_US).map(|_| beginning);
     let is_tick = ticks(&samples, start, interval_us);
     for (&(time_us, node), is_tick) in samples.iter().zip(is_tick) {
-        // All of them, because what deleting them takes goes by the nodes. A sample at the root itself has no stack, and says nothing.
+        // All of them, because what deleting them takes goes by the nodes. A sample at the root itself has no stack,
+        // and says nothing.
         let is_muted = || muted.iter().any(|&(from, to)| (from..to).contains(&time_us)) && !is_waiting(node);
         if let Some(stack) = capture.stack(node).filter(|_| is_tick && !is_muted()) {
             capture.slice.ticks.push((time_us, stack));
@@ -66,8 +68,9 @@ fn is_waiting(node: Node<'_>) -> bool {
     node.kind() == FrameKind::Internal && [c"(idle)", c"(program)"].contains(&node.function_name().text())
 }
 
-/// Which of the samples, in time order, are ticks of V8's thread. The others are V8's own, one in each `Start` and one each time that
-/// it deoptimizes a function, and stand for no time. `start` says what the first one is if it is that of the start.
+/// Which of the samples, in time order, are ticks of V8's thread. The others are V8's own, one in each `Start` and
+/// one each time that it deoptimizes a function, and stand for no time. `start` says what the first one is if it is
+/// that of the start.
 fn ticks(samples: &[(i64, Node<'_>)], start: Option<Beginning>, interval_us: u32) -> Vec<bool> {
     let ids: Vec<(i64, usize)> = samples.iter().map(|&(time_us, node)| (time_us, node.id() as usize)).collect();
     let mut hits = vec![None; ids.iter().map(|(_, id)| id + 1).max().unwrap_or(0)];
@@ -79,8 +82,8 @@ fn ticks(samples: &[(i64, Node<'_>)], start: Option<Beginning>, interval_us: u32
     start.map(|beginning| beginning == Beginning::Tick).into_iter().chain(others).collect()
 }
 
-/// A node tells how many ticks it had, not which of its samples they were. Where it had other samples too, those that follow a tick too
-/// soon to be one are left out. Which of them it is, matters little: they have the same stack.
+/// A node tells how many ticks it had, not which of its samples they were. Where it had other samples too, those that
+/// follow a tick too soon to be one are left out. Which of them it is, matters little: they have the same stack.
 fn select_ticks(samples: &[(i64, usize)], hits: impl Fn(usize) -> u32, interval_us: u32) -> Vec<bool> {
     /// Of a node: samples that are still to come, and how many of them are no ticks.
     #[derive(Clone, Copy, Default)]

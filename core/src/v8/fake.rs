@@ -1,4 +1,5 @@
-//! A V8 made by hand, for what no real one does on demand: to make no sense, to give no samples, to have no JavaScript running.
+//! A V8 made by hand, for what no real one does on demand: to make no sense, to give no samples, to have no
+//! JavaScript running.
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};

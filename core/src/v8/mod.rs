@@ -41,7 +41,8 @@ impl Isolate {
 
 /// Turns off the compaction of V8's code space, process-wide.
 ///
-/// Node 22.0.0 to 22.23.2 can hang for ever when a garbage collection that compacts it begins inside a logged code event.
+/// Node 22.0.0 to 22.23.2 can hang for ever when a garbage collection that compacts it begins inside a logged code
+/// event.
 pub fn disable_code_compaction(api: &Api) {
     let flag = c"--no-compact-code-space";
     // SAFETY: V8 copies the flags.

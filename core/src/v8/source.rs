@@ -15,12 +15,12 @@ use crate::error::Error;
 use crate::slice::Slice;
 use crate::source::{Circumstances, Entered, Home, Interrupts, Raw, RecordingId, Serve, Source};
 
-/// What V8 may keep of one recording, which only an isolate that nobody wakes fills. A recording's maximum is its window's: V8
-/// would apply it to every slice, of all recordings and sessions, and not say what it left out.
+/// What V8 may keep of one recording, which only an isolate that nobody wakes fills. A recording's maximum is its
+/// window's: V8 would apply it to every slice, of all recordings and sessions, and not say what it left out.
 const MAX_SAMPLES: u32 = 500_000;
 
-/// A recording's title. Two recordings of one profiler that run at once need different ones, and V8 keeps each for ever,
-/// so there are just these.
+/// A recording's title. Two recordings of one profiler that run at once need different ones, and V8 keeps each for
+/// ever, so there are just these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Title {
     /// `""`
@@ -93,8 +93,8 @@ impl Source for V8 {
         let api = &*self.api;
         let isolate = self.isolate.0.as_ptr();
         let title = self.title.get().other();
-        // SAFETY: the isolate is entered on this, its thread. Both strings are roots of the heap, which V8 returns without creating a
-        // handle: the empty string, and the name of a string's type.
+        // SAFETY: the isolate is entered on this, its thread. Both strings are roots of the heap, which V8 returns
+        // without creating a handle: the empty string, and the name of a string's type.
         let result = unsafe {
             let empty = (api.string_new_from_utf8)(isolate, c"".as_ptr(), abi::STRING_NORMAL, 0);
             if empty.is_empty() {
@@ -158,8 +158,8 @@ struct Requests {
 
 impl Interrupts for Requests {
     fn request(&self, stream: u64) {
-        // SAFETY: the isolate is alive, since its source was not disposed of; V8 takes a lock of its own. The callback takes the data
-        // for a number.
+        // SAFETY: the isolate is alive, since its source was not disposed of; V8 takes a lock of its own. The callback
+        // takes the data for a number.
         unsafe {
             (self.api.isolate_request_interrupt)(self.isolate.0.as_ptr(), self.interrupted, stream as *mut c_void)
         }

@@ -9,8 +9,8 @@ use super::abi::{self, Api};
 use crate::profile::FrameKind;
 use crate::source::Home;
 
-/// A recording that V8 has finished. Its tree is detached and may be read on any thread until it is deleted, which must
-/// happen on the isolate's thread: dropping it only forgets it.
+/// A recording that V8 has finished. Its tree is detached and may be read on any thread until it is deleted, which
+/// must happen on the isolate's thread: dropping it only forgets it.
 #[derive(Debug)]
 pub(super) struct FinishedProfile {
     api: Arc<Api>,
@@ -70,7 +70,8 @@ impl FinishedProfile {
         })
     }
 
-    /// Frees V8's memory; grows with the tree (0.13 to 0.2 µs a node, and a quarter more where its memory is not known).
+    /// Frees V8's memory; grows with the tree (0.13 to 0.2 µs a node, and a quarter more where its memory is not
+    /// known).
     ///
     /// `_home` is the proof that V8 wants: the isolate's thread, and a profiler that was not disposed of.
     pub(super) fn delete(self, memory: &NodeMemory, _home: Home<'_>) {
@@ -86,8 +87,9 @@ impl FinishedProfile {
 
 /// Where the memory lies that deleting a finished profile touches.
 ///
-/// V8's other threads made it and the encoder read it, so the isolate's core has none in its cache. `Delete` follows pointers and
-/// would wait for each; fetched all at once, it comes while the next is asked for, which takes off about a fifth of the time.
+/// V8's other threads made it and the encoder read it, so the isolate's core has none in its cache. `Delete` follows
+/// pointers and would wait for each; fetched all at once, it comes while the next is asked for, which takes off about
+/// a fifth of the time.
 #[derive(Debug, Default)]
 pub(super) struct NodeMemory(Vec<usize>);
 
@@ -95,8 +97,9 @@ impl NodeMemory {
     /// What a node takes itself; it is 208 bytes in Node 22.
     const NODE_BYTES: usize = 208;
     const CACHE_LINE_BYTES: usize = 64;
-    /// The words of a node where V8 built with GCC's library keeps its function's entry, which counts its nodes, and the first of its
-    /// table and of its list of children. Every node of every V8 is larger; where something else is there, the hint is wasted.
+    /// The words of a node where V8 built with GCC's library keeps its function's entry, which counts its nodes, and
+    /// the first of its table and of its list of children. Every node of every V8 is larger; where something else
+    /// is there, the hint is wasted.
     const POINTERS: [usize; 3] = [1, 5, 11];
 
     /// Adds a node; not on the isolate's thread, since it reads it.
@@ -190,7 +193,8 @@ impl<'a> Node<'a> {
     }
 }
 
-/// A name in a finished profile. Most nodes have one that was met before: how long it is, is found out only when it is read.
+/// A name in a finished profile. Most nodes have one that was met before: how long it is, is found out only when it
+/// is read.
 #[derive(Clone, Copy)]
 pub(super) struct Name<'a>(*const c_char, PhantomData<&'a CStr>);
 

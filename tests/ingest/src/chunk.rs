@@ -620,7 +620,8 @@ fn is_empty(stacks: &[Vec<usize>], sample: &Sample) -> bool {
     stacks.get(sample.stack).is_some_and(Vec::is_empty)
 }
 
-/// How long each sample lasts, seconds: until the next of its thread, the last for no time. The samples must be sorted.
+/// How long each sample lasts, seconds: until the next of its thread, the last for no time. The samples must be
+/// sorted.
 fn durations(samples: &[Sample]) -> Vec<(&Sample, f64)> {
     let mut durations: Vec<(&Sample, f64)> = Vec::new();
     let mut latest: HashMap<&str, usize> = HashMap::new();

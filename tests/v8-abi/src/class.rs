@@ -31,7 +31,8 @@ impl Class {
     /// Whether a value declared as `self` by us arrives whole when V8 takes or gives it as `theirs`.
     pub fn carries(&self, theirs: &Class) -> bool {
         match (self, theirs) {
-            // `StateTag` became 16 bits wide in between: the core masks what it reads, and no value needs more than that.
+            // `StateTag` became 16 bits wide in between: the core masks what it reads, and no value needs more than
+            // that.
             (Self::Int { bits: 32, .. }, Self::Enum { bits }) => *bits <= 32,
             (Self::Struct(ours), Self::Struct(theirs)) => {
                 ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| ours.carries(theirs))
@@ -72,7 +73,8 @@ impl fmt::Display for Signature {
     }
 }
 
-/// What the names in types stand for, by full path in bindgen's output (`root::v8::StateTag::Type`), by name in the core's table.
+/// What the names in types stand for, by full path in bindgen's output (`root::v8::StateTag::Type`), by name in the
+/// core's table.
 #[derive(Default)]
 pub struct Names {
     classes: HashMap<String, Class>,

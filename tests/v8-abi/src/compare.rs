@@ -63,7 +63,8 @@ impl Table {
         Ok(Self { functions, constants })
     }
 
-    /// The C++ paths of the classes whose functions these are (`v8::CpuProfiler`), for whoever looks for them in headers.
+    /// The C++ paths of the classes whose functions these are (`v8::CpuProfiler`), for whoever looks for them in
+    /// headers.
     pub fn classes(&self) -> Result<BTreeSet<String>> {
         let demangled = self.functions.iter().map(|function| {
             let symbol = Symbol::new(&function.link_name).ok();
@@ -109,7 +110,8 @@ impl Constant {
             Some(enumerators) => match enumerators.get(&self.enumerator) {
                 Some(value) if *value == self.value => return None,
                 Some(value) => ("value", value.to_string()),
-                // Enumerators are added at the end: an old release may lack a new one, as long as nothing else has its value.
+                // Enumerators are added at the end: an old release may lack a new one, as long as nothing else has its
+                // value.
                 None if releases.iter().any(|other| self.is_in(other))
                     && !enumerators.values().any(|value| *value == self.value) =>
                 {

@@ -12,7 +12,8 @@ use crate::class::{Class, Names, Signature};
 /// Functions and enumerators of one release.
 #[derive(Debug, Default)]
 pub struct Headers {
-    /// By mangled name. An error is a type that could not be classified: a failure only where the table names the function.
+    /// By mangled name. An error is a type that could not be classified: a failure only where the table names the
+    /// function.
     pub functions: HashMap<String, std::result::Result<Signature, String>>,
     /// Enumerators by enum, both written as [`enum_key`] writes them.
     pub enums: HashMap<String, HashMap<String, i64>>,

@@ -24,8 +24,8 @@ use scenarios::Scenario;
 
 /// Compare this profiler with @sentry/node-cpu-profiler, @datadog/pprof, Node's inspector and none
 ///
-/// Every measurement is a fresh process; profilers take turns, and medians are compared. The machine should have nothing
-/// else to do. An hour and a half; --quick takes less than five minutes.
+/// Every measurement is a fresh process; profilers take turns, and medians are compared. The machine should have
+/// nothing else to do. An hour and a half; --quick takes less than five minutes.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Shorter recordings, each measured once or twice, on one release unless --node says otherwise

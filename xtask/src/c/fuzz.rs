@@ -42,8 +42,8 @@ fn build(name: &str, lib: &Path, libnode: &Libnode, flags: &[&str]) -> Result<Pa
     Ok(program)
 }
 
-/// Returns the line in which it counts what it did. Its watchdog ends it when a call hangs, `timeout` when it does not
-/// end.
+/// Returns the line in which it counts what it did. Its watchdog ends it when a call hangs, `timeout` when it does
+/// not end.
 fn run(mut timeout: Command, program: &Path, plan: Plan) -> Result<String> {
     let seconds = plan.c_seconds();
     timeout.arg("--kill-after=5").arg((seconds + 120).to_string());

@@ -61,8 +61,8 @@ pub fn body_files() -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Runs a program of the tests, or those of a name; what it left must be valid. Returns the line in which it counts its
-/// checks.
+/// Runs a program of the tests, or those of a name; what it left must be valid. Returns the line in which it counts
+/// its checks.
 pub fn run_body(command: &mut Command, output: &Path, name: Option<&str>) -> Result<String> {
     workspace::remove(output)?;
     fs::create_dir_all(output)?;

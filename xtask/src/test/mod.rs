@@ -30,8 +30,8 @@ pub struct Arguments {
     /// `node --test-name-pattern` takes it; of the C tests, the hostile hosts and the scenarios part of a name
     #[arg(long, value_name = "PATTERN", requires = "only")]
     name: Option<String>,
-    /// Run what finds most mistakes within three minutes of a built tree: formatting, lints, the Rust tests, the build,
-    /// the C tests, and on one release the Node test files that do not take long
+    /// Run what finds most mistakes within three minutes of a built tree: formatting, lints, the Rust tests, the
+    /// build, the C tests, and on one release the Node test files that do not take long
     #[arg(long, conflicts_with_all = ["only", "long"])]
     quick: bool,
     /// List the steps and run none
