@@ -63,7 +63,7 @@ impl From<&Error> for Status {
             Error::WrongThread => SENTRY_PROFILER_WRONG_THREAD,
             Error::Closed => SENTRY_PROFILER_CLOSED,
             Error::Reentrant => SENTRY_PROFILER_IN_CALLBACK,
-            Error::StartRefused(_) => SENTRY_PROFILER_START_REFUSED,
+            Error::StartRefused(_) | Error::StartFailed => SENTRY_PROFILER_START_REFUSED,
             Error::Thread(_) => SENTRY_PROFILER_NO_THREAD,
             Error::Forked => SENTRY_PROFILER_FORKED,
             _ => SENTRY_PROFILER_OTHER,
@@ -134,6 +134,7 @@ mod tests {
             (Error::Closed, SENTRY_PROFILER_CLOSED),
             (Error::Reentrant, SENTRY_PROFILER_IN_CALLBACK),
             (Error::StartRefused(2), SENTRY_PROFILER_START_REFUSED),
+            (Error::StartFailed, SENTRY_PROFILER_START_REFUSED),
             (Error::Thread(std::io::ErrorKind::OutOfMemory.into()), SENTRY_PROFILER_NO_THREAD),
             (Error::Forked, SENTRY_PROFILER_FORKED),
         ] {

@@ -1,14 +1,13 @@
 //! A build that old systems load: the add-on linked against the oldest glibc that Node 18 and Rust still know.
 
 use std::env;
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::linkage::Linkage;
-use crate::{process, workspace};
+use crate::{process, python, workspace};
 
 /// Serves Amazon Linux 2, CentOS 7 and whatever is younger.
 const GLIBC: [u32; 2] = [2, 17];
@@ -18,7 +17,7 @@ const TOOLS: [&str; 2] = ["ziglang==0.13.0", "cargo-zigbuild==0.24.0"];
 /// Builds the add-on for [`GLIBC`].
 pub fn build() -> Result<PathBuf> {
     let triple = format!("{}-unknown-linux-gnu", env::consts::ARCH);
-    let bin = tools()?;
+    let bin = python::installed("zig", &TOOLS)?;
     let path =
         env::join_paths([bin.clone()].into_iter().chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())))?;
     let target = format!("{triple}.{}.{}", GLIBC[0], GLIBC[1]);
@@ -37,24 +36,4 @@ pub fn check(linkage: &Linkage) -> Result<()> {
     let numbers: Vec<u32> = newest.split('.').filter_map(|number| number.parse().ok()).collect();
     ensure!(numbers.as_slice() <= &GLIBC[..], "the portable add-on needs glibc {newest}");
     Ok(())
-}
-
-/// The folder with the tools, installed once.
-fn tools() -> Result<PathBuf> {
-    let home = workspace::target()?.join("zig");
-    let bin = home.join("bin");
-    let stamp = home.join("installed");
-    let wanted = TOOLS.join(" ");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(bin);
-    }
-    eprintln!("installing {wanted}");
-    workspace::remove(&home)?;
-    process::run(Command::new("python3").args(["-m", "venv"]).arg(&home))
-        .context("the portable build needs Python 3 with its venv module")?;
-    process::run(
-        Command::new(bin.join("pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(TOOLS),
-    )?;
-    fs::write(&stamp, wanted)?;
-    Ok(bin)
 }

@@ -534,7 +534,11 @@ fn it_can_be_disposed_of_at_each_moment() {
         moment(&fixture);
         fixture.fake.left.store(true, SeqCst);
         let handed_out = Cell::new(false);
-        fixture.recorder.dispose(|| handed_out.set(true));
+        fixture.recorder.dispose(|| {
+            // Whoever delivers may ask.
+            assert!(matches!(fixture.recorder.check(), Err(Error::Closed)), "{what}");
+            handed_out.set(true);
+        });
         assert!(handed_out.get() && fixture.fake.disposed.load(SeqCst), "{what}");
         assert_eq!((fixture.running(), fixture.fake.unreclaimed.load(SeqCst)), (0, 0), "{what}");
         assert!(matches!(fixture.notes.marks().last(), Some(Mark::End(_))), "{what}");

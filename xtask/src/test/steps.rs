@@ -5,13 +5,13 @@ use anyhow::{Context as _, Result};
 use super::context::{Context, Outcome};
 use super::node::{self, Suite};
 use crate::node_releases::{self, RELEASES, Release};
-use crate::{c, demo, js_lint, libclang, process, v8_abi, workspace};
+use crate::{c, demo, js_lint, libclang, process, settings, v8_abi, workspace};
 
 /// What builds AWS's client of the Lambda Runtime API.
 const LAMBDA_PACKAGES: &[&str] = &["autoconf", "automake", "cmake", "libtool", "make"];
 
 /// The steps of `cargo xtask test --quick`: together three minutes on two cores, when everything was built before.
-pub const QUICK: &[&str] = &["fmt", "clippy", "js-lint", "rust", "build", "c-body", "node-24"];
+pub const QUICK: &[&str] = &["fmt", "clippy", "js-lint", "clang-format", "rust", "build", "c-body", "node-24"];
 
 /// One check.
 pub struct Step {
@@ -65,6 +65,8 @@ pub fn all() -> Vec<Step> {
         Step::new("js-lint", "JavaScript and TypeScript are formatted, and no lint speaks up", |_| {
             js_lint::run().map(Outcome::from)
         }),
+        Step::new("clang-format", "C and C++ are formatted", |_| settings::clang_format().map(Outcome::Passed)),
+        Step::new("deny", "licences and sources of what we depend on", |_| settings::cargo_deny().map(Outcome::from)),
         Step::new("rust", "the Rust tests", cargo(&["test", "--workspace"])),
         Step::new("v8-abi", "V8's headers agree with the table of its functions", |_| v8_abi::run().map(Outcome::from))
             .needs(libclang::packages()),

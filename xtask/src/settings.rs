@@ -1,0 +1,48 @@
+//! What the settings at the top of the repository ask for: `.clang-format` and `deny.toml`.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{process, python, workspace};
+
+/// Another version formats a little differently.
+const CLANG_FORMAT: &str = "clang-format==23.1.5";
+const CARGO_DENY: &str = "cargo-deny@0.20.2";
+
+/// C and C++ are formatted. Returns how many files.
+pub fn clang_format() -> Result<String> {
+    let bin = python::installed("clang-format", &[CLANG_FORMAT])?;
+    let listed = process::output(
+        Command::new("git").current_dir(workspace::root()).args(["ls-files", "*.c", "*.cc", "*.h", "*.hpp"]),
+    )?;
+    let files: Vec<&str> = listed.lines().collect();
+    ensure!(!files.is_empty(), "git lists no C file");
+    let mut format = Command::new(bin.join("clang-format"));
+    process::run(format.current_dir(workspace::root()).args(["--dry-run", "--Werror"]).args(&files))
+        .with_context(|| format!("{} -i on these files mends it", bin.join("clang-format").display()))?;
+    Ok(format!("{} files", files.len()))
+}
+
+/// What we depend on has a licence that we may ship, and comes from the registry. Known vulnerabilities are not looked
+/// up: that takes more of the network than the other checks.
+pub fn cargo_deny() -> Result<()> {
+    let home = cache()?.join("cargo-deny");
+    // It is there at once when this version was installed before.
+    process::output(workspace::cargo().args(["install", "--quiet", "--locked", CARGO_DENY, "--root"]).arg(&home))?;
+    let mut deny = Command::new(home.join("bin/cargo-deny"));
+    deny.current_dir(workspace::root()).args(["--log-level", "error", "check", "licenses", "bans", "sources"]);
+    process::output(&mut deny).map(drop)
+}
+
+/// Where tools stay that take long to build: the user's cache, else the target folder.
+fn cache() -> Result<PathBuf> {
+    let user = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    match user.filter(|path| path.is_absolute()).or_else(home) {
+        Some(cache) => Ok(cache.join("libsentry_profiler")),
+        None => Ok(workspace::target()?.join("tools")),
+    }
+}
