@@ -1,6 +1,7 @@
 //! Merging slices and writing each format, on recorded profiles: `cargo bench -p sentry-profiler`. `cargo xtask bench
 //! --instructions` counts instructions instead, for machines that are busy.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::hint::black_box;
 
@@ -8,7 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use flate2::read::GzDecoder;
 use sentry_profiler::encode::{RawOptions, cpuprofile, flamegraph, folded, pprof, sample_v1, sample_v2};
 use sentry_profiler::sentry::Metadata;
-use sentry_profiler::{Frame, FrameKind, Profile, ProfileBuilder};
+use sentry_profiler::{Frame, FrameKind, Slice, Stack};
 use serde::Deserialize;
 
 /// Chunks that sessions sent of the benchmark's programs (bench/programs/shapes.cjs), without measurements.
@@ -48,58 +49,55 @@ struct FrameBody {
     in_app: bool,
 }
 
-/// A recorded chunk, its frames ready to be merged.
-struct Recorded {
-    frames: Vec<Frame>,
-    /// Frames, root first.
-    stacks: Vec<Vec<u32>>,
-    /// Unix µs, stack.
-    samples: Vec<(i64, usize)>,
+/// The slices of a recorded chunk, each with frames and stacks of its own, as they come from V8.
+fn recorded(name: &str) -> Vec<Slice> {
+    let path = format!("{}/benches/recorded/{name}.json.gz", env!("CARGO_MANIFEST_DIR"));
+    let file = GzDecoder::new(File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}")));
+    let Body { samples, stacks, frames } =
+        serde_json::from_reader::<_, Chunk>(file).unwrap_or_else(|error| panic!("{path}: {error}")).profile;
+    let frames: Vec<_> = frames.into_iter().map(frame).collect();
+    let samples: Vec<_> = samples.into_iter().map(|s| ((s.timestamp * 1e6).round() as i64, s.stack_id)).collect();
+    let start_us = samples[0].0;
+    samples
+        .chunk_by(|a, b| (a.0 - start_us) / SLICE_US == (b.0 - start_us) / SLICE_US)
+        .map(|samples| slice(&frames, &stacks, samples))
+        .collect()
 }
 
-impl Recorded {
-    fn read(name: &str) -> Self {
-        let path = format!("{}/benches/recorded/{name}.json.gz", env!("CARGO_MANIFEST_DIR"));
-        let file = GzDecoder::new(File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}")));
-        let Body { samples, mut stacks, frames } =
-            serde_json::from_reader::<_, Chunk>(file).unwrap_or_else(|error| panic!("{path}: {error}")).profile;
-        stacks.iter_mut().for_each(|stack| stack.reverse());
-        let frame = |frame: FrameBody| Frame {
-            kind: if frame.abs_path.is_empty() { FrameKind::Internal } else { FrameKind::Script },
-            function: frame.function.into(),
-            file: frame.abs_path.into(),
-            line: frame.lineno,
-            column: frame.colno,
-            in_app: frame.in_app,
-        };
-        Self {
-            frames: frames.into_iter().map(frame).collect(),
-            stacks,
-            samples: samples.into_iter().map(|s| ((s.timestamp * 1e6).round() as i64, s.stack_id)).collect(),
-        }
+fn frame(frame: FrameBody) -> Frame {
+    Frame {
+        kind: if frame.abs_path.is_empty() { FrameKind::Internal } else { FrameKind::Script },
+        function: frame.function.into(),
+        file: frame.abs_path.into(),
+        line: frame.lineno,
+        column: frame.colno,
+        in_app: frame.in_app,
     }
+}
 
-    /// As a session does it: slice after slice, each with indices of its own.
-    fn merge(&self) -> Profile {
-        let mut builder = ProfileBuilder::new();
-        let start_us = self.samples[0].0;
-        for slice in self.samples.chunk_by(|a, b| (a.0 - start_us) / SLICE_US == (b.0 - start_us) / SLICE_US) {
-            let mut frames = vec![None; self.frames.len()];
-            let mut stacks = vec![None; self.stacks.len()];
-            for &(time_us, stack) in slice {
-                let merged = *stacks[stack].get_or_insert_with(|| {
-                    self.stacks[stack].iter().fold(None, |parent, &frame| {
-                        let merged =
-                            frames[frame as usize].get_or_insert_with(|| builder.frame(&self.frames[frame as usize]));
-                        Some(builder.stack(parent, *merged))
-                    })
-                });
-                builder.sample(time_us, merged);
-            }
+/// Stacks are lists of frames here, leaf first, and a tree in a slice.
+fn slice(frames: &[Frame], stacks: &[Vec<u32>], samples: &[(i64, usize)]) -> Slice {
+    let mut used = vec![];
+    let mut frame_ids = HashMap::new();
+    let mut tree: Vec<Stack> = vec![];
+    let mut stack_ids = HashMap::new();
+    let mut ticks = vec![];
+    for &(time_us, stack) in samples {
+        let mut parent = None;
+        for &frame in stacks[stack].iter().rev() {
+            let frame = *frame_ids.entry(frame).or_insert_with(|| {
+                used.push(frames[frame as usize].clone());
+                used.len() as u32 - 1
+            });
+            parent = Some(*stack_ids.entry((parent, frame)).or_insert_with(|| {
+                tree.push(Stack { parent, frame });
+                tree.len() as u32 - 1
+            }));
         }
-        let end_us = self.samples.last().map_or(start_us, |sample| sample.0);
-        builder.finish(start_us, end_us, 10_101)
+        // What ends a stretch of work has no stack, and comes from no slice.
+        ticks.extend(parent.map(|stack| (time_us, stack)));
     }
+    Slice::new(used, tree, ticks)
 }
 
 /// What is measured is called here and nowhere else: callgrind counts by this function's name.
@@ -110,14 +108,14 @@ fn measured<T>(work: &mut dyn FnMut() -> T) -> T {
 
 fn formats(criterion: &mut Criterion) {
     for name in RECORDED {
-        let recorded = Recorded::read(name);
-        let profile = recorded.merge();
+        let slices = recorded(name);
+        let profile = Slice::merge(&slices);
         let metadata = Metadata::default();
         let options = RawOptions { thread_id: "0", collect_resources: false, logging_mode: "eager" };
         let mut bench = |part: &str, work: &mut dyn FnMut() -> usize| {
             criterion.bench_function(&format!("{name}/{part}"), |bencher| bencher.iter(|| measured(work)));
         };
-        bench("merge", &mut || recorded.merge().samples().len());
+        bench("merge", &mut || Slice::merge(&slices).samples().len());
         bench("chunk", &mut || sample_v2::chunk(&profile, &metadata).len());
         bench("raw v2", &mut || sample_v2::raw(&profile, options).len());
         bench("raw v1", &mut || sample_v1::raw(&profile, options).len());

@@ -68,4 +68,6 @@ pub use session::{
     CHUNK_DURATION_RANGE, Chunk, DEFAULT_CHUNK_DURATION, DEFAULT_QUIET, DISPOSE_TIMEOUT, Lifecycle, MIN_SAMPLES,
     Outcome, Session, SessionOptions, SessionStats, Sink,
 };
+#[doc(hidden)]
+pub use slice::Slice;
 pub use supply::THREAD_STACK_BYTES;

@@ -147,8 +147,8 @@ impl Profiler {
     /// Begins a recording. A recording that has the title already is dropped.
     ///
     /// # Errors
-    /// [`Error::EmptyTitle`], [`Error::WrongThread`], [`Error::Closed`], [`Error::Forked`], [`Error::StartRefused`], [`Error::StartFailed`],
-    /// [`Error::Thread`], [`Error::Unsupported`].
+    /// [`Error::EmptyTitle`], [`Error::WrongThread`], [`Error::Closed`], [`Error::Forked`], [`Error::StartRefused`],
+    /// [`Error::StartFailed`], [`Error::Thread`], [`Error::Unsupported`].
     pub fn start_profiling(&self, title: &str) -> Result<(), Error> {
         if title.is_empty() {
             return Err(Error::EmptyTitle);

@@ -2,11 +2,11 @@
 
 #[cfg(test)]
 use crate::profile::FrameKind;
-use crate::profile::{Frame, ProfileBuilder, Stack};
+use crate::profile::{Frame, Profile, ProfileBuilder, Stack};
 
 /// One recording, its times still the source's (monotonic, microseconds).
 #[derive(Debug, Default)]
-pub(crate) struct Slice {
+pub struct Slice {
     /// Not merged beyond the source's own sharing of strings.
     pub(crate) frames: Vec<Frame>,
     /// Parents first.
@@ -28,6 +28,27 @@ impl Slice {
     /// How many frames a tick's stack has, on the average.
     pub(crate) fn mean_depth(&self) -> usize {
         self.ticked_frames / self.ticks.len().max(1)
+    }
+}
+
+/// For the benchmark, which has recorded ones.
+#[doc(hidden)]
+impl Slice {
+    pub fn new(frames: Vec<Frame>, stacks: Vec<Stack>, ticks: Vec<(i64, u32)>) -> Self {
+        Self { frames, stacks, ticks, ..Self::default() }
+    }
+
+    pub fn merge(slices: &[Self]) -> Profile {
+        let mut builder = ProfileBuilder::new();
+        for slice in slices {
+            let mut merge = Merge::new(slice);
+            for &(time_us, stack) in &slice.ticks {
+                let stack = merge.stack(&mut builder, stack);
+                builder.sample(time_us, Some(stack));
+            }
+        }
+        let times_us = || slices.iter().flat_map(|slice| &slice.ticks).map(|tick| tick.0);
+        builder.finish(times_us().next().unwrap_or(0), times_us().next_back().unwrap_or(0), 10_101)
     }
 }
 

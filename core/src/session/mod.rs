@@ -101,7 +101,8 @@ impl Session {
     /// Begins to record, in the manual lifecycle; after [`Outcome::NoThread`] as soon as it can.
     ///
     /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`], [`Error::Forked`], [`Error::StartRefused`], [`Error::StartFailed`], [`Error::Unsupported`].
+    /// [`Error::Closed`], [`Error::WrongThread`], [`Error::Forked`], [`Error::StartRefused`], [`Error::StartFailed`],
+    /// [`Error::Unsupported`].
     pub fn start(&self) -> Result<Outcome, Error> {
         if let Some(outcome) = self.refusal()? {
             return Ok(outcome);
