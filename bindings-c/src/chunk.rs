@@ -74,8 +74,8 @@ pub fn sink(callback: ChunkCallback, metadata: Metadata, gate: Gate) -> Sink {
             payload: from(payload),
             payload_len: chunk.payload.len(),
             sample_count: chunk.sample_count as u64,
-            start_us: chunk.start_us,
-            end_us: chunk.end_us,
+            start_us: chunk.start.us(),
+            end_us: chunk.end.us(),
         };
         // SAFETY: the host vouches for its function and its data until the gate is closed.
         gate.pass(|| unsafe { (callback.function)(&raw const view, callback.user_data) });

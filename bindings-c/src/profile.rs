@@ -141,8 +141,8 @@ pub unsafe extern "C" fn sentry_profile_info(
         let profile = &handle.profile;
         let all = sentry_profile_info_t {
             struct_size: size_of::<sentry_profile_info_t>(),
-            start_us: profile.start_us(),
-            end_us: profile.end_us(),
+            start_us: profile.start().us(),
+            end_us: profile.end().us(),
             sampling_interval_us: profile.interval_us().into(),
             sample_count: profile.active_samples() as u64,
             dropped_sample_count: profile.dropped_samples(),

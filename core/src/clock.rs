@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
-pub(crate) use crate::platform::clocks::monotonic_us;
-use crate::platform::clocks::wall_us;
+use crate::time::{Monotonic, Unix};
 
 /// A wall clock that moved by less than this is the scheduler between two readings, not a step.
 const TOLERANCE_US: i64 = 2_000;
@@ -14,11 +13,18 @@ const JUMP_US: i64 = 1_000_000;
 /// One entry each time that the wall clock is found to have moved: hours of the worst slewing.
 const MAX_ANCHORS: usize = 4_096;
 
+/// What the wall clock is ahead of the monotonic one, microseconds, from a moment on.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    from: Monotonic,
+    ahead_us: i64,
+}
+
 /// From monotonic to wall time, also across a stepped clock or a machine that was frozen in between.
 #[derive(Debug)]
 pub(crate) struct Clock {
-    /// (monotonic time from which it holds, wall − monotonic), in time order, never empty.
-    anchors: Mutex<VecDeque<(i64, i64)>>,
+    /// In time order, never empty.
+    anchors: Mutex<VecDeque<Anchor>>,
 }
 
 impl Clock {
@@ -26,10 +32,10 @@ impl Clock {
         Self { anchors: Mutex::new(VecDeque::from([reading()])) }
     }
 
-    /// With these (monotonic time, wall − monotonic).
+    /// With anchors as (monotonic time, wall − monotonic), microseconds.
     #[cfg(test)]
     pub(crate) fn with_anchors(anchors: &[(i64, i64)]) -> Self {
-        Self { anchors: Mutex::new(anchors.iter().copied().collect()) }
+        Self { anchors: Mutex::new(anchors.iter().copied().map(Anchor::of).collect()) }
     }
 
     /// Compares the clocks; to be called every 100 ms while something records, and where a window opens or closes.
@@ -37,69 +43,77 @@ impl Clock {
         self.observe_at(reading());
     }
 
-    fn observe_at(&self, (monotonic_us, offset_us): (i64, i64)) {
+    fn observe_at(&self, anchor: Anchor) {
         let mut anchors = self.anchors.lock();
-        let known = anchors.back().expect("never empty").1;
-        if (offset_us - known).abs() > TOLERANCE_US {
-            anchors.push_back((monotonic_us, offset_us));
+        let known_us = anchors.back().expect("never empty").ahead_us;
+        if (anchor.ahead_us - known_us).abs() > TOLERANCE_US {
+            anchors.push_back(anchor);
             if anchors.len() > MAX_ANCHORS {
                 anchors.pop_front();
             }
         }
     }
 
-    /// The Unix time of a moment, microseconds.
-    pub(crate) fn wall(&self, monotonic_us: i64) -> i64 {
+    /// The Unix time of a moment.
+    pub(crate) fn wall(&self, moment: Monotonic) -> Unix {
         let anchors = self.anchors.lock();
-        let offset = anchors.iter().rev().find(|(from, _)| *from <= monotonic_us).or(anchors.front());
-        monotonic_us + offset.expect("never empty").1
+        let anchor = anchors.iter().rev().find(|anchor| anchor.from <= moment).or(anchors.front());
+        Unix::from_us(moment.us() + anchor.expect("never empty").ahead_us)
     }
 
     /// Whether the wall clock was stepped, or the machine frozen, between two moments.
-    pub(crate) fn jumped(&self, from_us: i64, to_us: i64) -> bool {
-        let elapsed = self.wall(to_us) - self.wall(from_us);
-        (elapsed - (to_us - from_us)).abs() > JUMP_US
+    pub(crate) fn jumped(&self, from: Monotonic, to: Monotonic) -> bool {
+        let elapsed_us = self.wall(to) - self.wall(from);
+        (elapsed_us - (to - from)).abs() > JUMP_US
     }
 }
 
-/// (monotonic time, wall − monotonic)
-fn reading() -> (i64, i64) {
+fn reading() -> Anchor {
     // The shortest of three: the scheduler may come between the readings.
-    (0..3)
-        .map(|_| {
-            let before = monotonic_us();
-            let wall = wall_us();
-            let after = monotonic_us();
-            (after - before, (before, wall - (before + after) / 2))
-        })
-        .min_by_key(|(width, _)| *width)
-        .expect("three readings")
-        .1
+    let one = |_| {
+        let before = Monotonic::now();
+        let wall = Unix::now();
+        let after = Monotonic::now();
+        let width_us = after - before;
+        (width_us, Anchor { from: before, ahead_us: wall.us() - (before.us() + width_us / 2) })
+    };
+    (0..3).map(one).min_by_key(|(width_us, _)| *width_us).expect("three readings").1
+}
+
+#[cfg(test)]
+impl Anchor {
+    fn of((from_us, ahead_us): (i64, i64)) -> Self {
+        Self { from: Monotonic::from_us(from_us), ahead_us }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(us: i64) -> Monotonic {
+        Monotonic::from_us(us)
+    }
+
     #[test]
     fn now_is_now() {
         let clock = Clock::new();
-        assert!((clock.wall(monotonic_us()) - wall_us()).abs() < 50_000);
-        assert!(!clock.jumped(monotonic_us() - 60_000_000, monotonic_us()));
+        assert!((clock.wall(Monotonic::now()) - Unix::now()).abs() < 50_000);
+        assert!(!clock.jumped(Monotonic::now() - 60_000_000, Monotonic::now()));
     }
 
     #[test]
     fn a_step_holds_from_where_it_was_seen() {
         let clock = Clock::with_anchors(&[(1_000, 5_000_000)]);
-        clock.observe_at((2_000, 5_000_500));
-        assert_eq!(clock.wall(2_000), 5_002_000, "a jitter is no step");
-        clock.observe_at((3_000, 65_000_000));
-        assert_eq!(clock.wall(2_999), 5_002_999);
-        assert_eq!(clock.wall(3_000), 65_003_000);
-        assert!(clock.jumped(2_999, 3_000));
-        assert!(!clock.jumped(3_000, 9_000));
-        clock.observe_at((4_000, 1_000_000));
-        assert_eq!(clock.wall(4_000), 1_004_000, "backwards too");
-        assert_eq!(clock.wall(0), 5_000_000, "before the first anchor the first one holds");
+        clock.observe_at(Anchor::of((2_000, 5_000_500)));
+        assert_eq!(clock.wall(at(2_000)), Unix::from_us(5_002_000), "a jitter is no step");
+        clock.observe_at(Anchor::of((3_000, 65_000_000)));
+        assert_eq!(clock.wall(at(2_999)), Unix::from_us(5_002_999));
+        assert_eq!(clock.wall(at(3_000)), Unix::from_us(65_003_000));
+        assert!(clock.jumped(at(2_999), at(3_000)));
+        assert!(!clock.jumped(at(3_000), at(9_000)));
+        clock.observe_at(Anchor::of((4_000, 1_000_000)));
+        assert_eq!(clock.wall(at(4_000)), Unix::from_us(1_004_000), "backwards too");
+        assert_eq!(clock.wall(at(0)), Unix::from_us(5_000_000), "before the first anchor the first one holds");
     }
 }

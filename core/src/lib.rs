@@ -53,6 +53,7 @@ mod source;
 mod stream;
 mod supply;
 mod ticker;
+mod time;
 pub mod v8;
 mod window;
 
@@ -71,3 +72,4 @@ pub use session::{
 #[doc(hidden)]
 pub use slice::Slice;
 pub use supply::THREAD_STACK_BYTES;
+pub use time::Unix;

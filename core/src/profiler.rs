@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::clock::monotonic_us;
 use crate::error::Error;
 use crate::host::{Logger, Waker};
 use crate::isolate_time::IsolateTime;
@@ -20,6 +19,7 @@ use crate::recorder::{Recorder, RecorderOptions, Recorders};
 use crate::session::{DISPOSE_TIMEOUT, Delivery, Session, SessionOptions};
 use crate::slice::Merge;
 use crate::stream::{Consumer, Input, Mark};
+use crate::time::Monotonic;
 use crate::v8::{Api, LoggingMode, Unsupported, V8};
 use crate::window::Window;
 
@@ -186,7 +186,7 @@ impl Profiler {
             return Err(error);
         }
         let Some(recording) = self.recordings.borrow_mut().remove(title) else { return Ok(None) };
-        let end_us = monotonic_us();
+        let end_us = Monotonic::now();
         self.recorder.mark(recording.consumer, Mark::End(end_us));
         self.recorder.release(end_us, 0);
         self.recorder.cut_now();
@@ -288,7 +288,7 @@ impl Drop for Profiler {
 /// One window, from the start to the end of a named recording.
 struct RecordingConsumer {
     window: Option<Window>,
-    end_us: Option<i64>,
+    end_us: Option<Monotonic>,
     result: Arc<Mutex<Option<Profile>>>,
 }
 
@@ -304,7 +304,7 @@ impl Consumer for RecordingConsumer {
         }
         let begin_us = window.start_us();
         let from_us = begin_us.max(input.from_us);
-        let to_us = self.end_us.unwrap_or(i64::MAX).min(input.to_us);
+        let to_us = self.end_us.map_or(input.to_us, |end_us| end_us.min(input.to_us));
         let mut merge = Merge::new(input.slice);
         let ticks = &input.slice.ticks;
         for &(time_us, stack) in ticks.iter().filter(|(at, _)| (from_us..to_us).contains(at)) {

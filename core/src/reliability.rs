@@ -137,7 +137,7 @@ fn a_flush_before_the_first_tick_keeps_the_rhythm_that_was_chosen() {
     let fixture = Fixture::new();
     let session = fixture.session(Lifecycle::Manual, |_| ());
     assert_eq!(session.start().unwrap(), Outcome::Started);
-    let phase_us = || fixture.profiler.recorder().tick_us().unwrap().rem_euclid(INTERVAL_US.into());
+    let phase_us = || fixture.profiler.recorder().tick_us().unwrap().us().rem_euclid(INTERVAL_US.into());
     let chosen_us = phase_us();
     for _ in 0..3 {
         // No JavaScript runs: V8 ticks all the same.

@@ -3,6 +3,7 @@
 #[cfg(test)]
 use crate::profile::FrameKind;
 use crate::profile::{Frame, Profile, ProfileBuilder, Stack};
+use crate::time::{Monotonic, Unix};
 
 /// One recording, its times still the source's (monotonic, microseconds).
 #[derive(Debug, Default)]
@@ -12,7 +13,7 @@ pub struct Slice {
     /// Parents first.
     pub(crate) stacks: Vec<Stack>,
     /// When the source ticked and the stack that it met, in time order.
-    pub(crate) ticks: Vec<(i64, u32)>,
+    pub(crate) ticks: Vec<(Monotonic, u32)>,
     /// Of the ticks' stacks, together.
     pub(crate) ticked_frames: usize,
     /// The source was started anew for it: its ticks do not go on where those before ended.
@@ -35,6 +36,7 @@ impl Slice {
 #[doc(hidden)]
 impl Slice {
     pub fn new(frames: Vec<Frame>, stacks: Vec<Stack>, ticks: Vec<(i64, u32)>) -> Self {
+        let ticks = ticks.into_iter().map(|(us, stack)| (Monotonic::from_us(us), stack)).collect();
         Self { frames, stacks, ticks, ..Self::default() }
     }
 
@@ -44,11 +46,12 @@ impl Slice {
             let mut merge = Merge::new(slice);
             for &(time_us, stack) in &slice.ticks {
                 let stack = merge.stack(&mut builder, stack);
-                builder.sample(time_us, Some(stack));
+                builder.sample(Unix::from_us(time_us.us()), Some(stack));
             }
         }
-        let times_us = || slices.iter().flat_map(|slice| &slice.ticks).map(|tick| tick.0);
-        builder.finish(times_us().next().unwrap_or(0), times_us().next_back().unwrap_or(0), 10_101)
+        let times_us = || slices.iter().flat_map(|slice| &slice.ticks).map(|tick| tick.0.us());
+        let bound = |us: Option<i64>| Unix::from_us(us.unwrap_or(0));
+        builder.finish(bound(times_us().next()), bound(times_us().next_back()), 10_101)
     }
 }
 
@@ -67,7 +70,7 @@ impl Slice {
         Self {
             frames: vec![frame],
             stacks: vec![Stack { parent: None, frame: 0 }],
-            ticks: times_us.into_iter().map(|time_us| (time_us, 0)).collect(),
+            ticks: times_us.into_iter().map(|us| (Monotonic::from_us(us), 0)).collect(),
             ..Self::default()
         }
     }

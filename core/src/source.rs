@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 
 use crate::error::Error;
 use crate::slice::Slice;
+use crate::time::Monotonic;
 
 /// What is sampled so soon after a recording's start is the start itself.
 pub(crate) const START_US: i64 = 2_000;
@@ -85,7 +86,7 @@ pub(crate) trait Serve {
 /// A recording that has ended. Forgetting it leaks what it holds.
 pub(crate) trait Raw: Send {
     /// When it sampled last before a moment.
-    fn last_sample_us(&self, before_us: i64) -> Option<i64>;
+    fn last_sample_us(&self, before_us: Monotonic) -> Option<Monotonic>;
 
     /// Copies everything out of it; takes as long as it is large, so it is not for the isolate's thread.
     ///
@@ -102,7 +103,7 @@ pub(crate) trait Raw: Send {
 pub(crate) struct Circumstances {
     pub(crate) beginning: Beginning,
     /// Ticks of these stretches are left out, unless nothing ran.
-    pub(crate) muted: Vec<(i64, i64)>,
+    pub(crate) muted: Vec<(Monotonic, Monotonic)>,
     pub(crate) interval_us: u32,
 }
 
@@ -110,7 +111,7 @@ pub(crate) struct Circumstances {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beginning {
     /// With a call of the host's, which was over at this time.
-    HostCall(i64),
+    HostCall(Monotonic),
     /// In an interrupt at a random moment: the sample that the source took there is the first tick.
     Tick,
     /// After all others had been stopped.

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::platform::clocks::monotonic_us;
 use crate::platform::threads::{block_signals, probe};
+use crate::time::Monotonic;
 
 /// The stack of both threads, on which the host's callbacks run: what Rust gives a thread. Memory that is not used is
 /// only reserved.
@@ -46,13 +46,13 @@ impl Supply {
     /// left to the ticker where that can do it.
     pub(crate) fn prove(&self) -> io::Result<()> {
         (self.probe)()?;
-        self.proven(monotonic_us());
+        self.proven(Monotonic::now());
         Ok(())
     }
 
     /// V8 had a thread until now, or could have had one.
-    pub(crate) fn proven(&self, now_us: i64) {
-        self.proven_us.store(now_us, Ordering::Relaxed);
+    pub(crate) fn proven(&self, now_us: Monotonic) {
+        self.proven_us.store(now_us.us(), Ordering::Relaxed);
     }
 
     /// V8 takes the thread.
@@ -60,16 +60,16 @@ impl Supply {
         self.proven_us.store(i64::MIN, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_proven(&self, now_us: i64) -> bool {
+    pub(crate) fn is_proven(&self, now_us: Monotonic) -> bool {
         self.proof_age_us(now_us) <= PROOF_HOLDS_US
     }
 
-    pub(crate) fn is_just_proven(&self, now_us: i64) -> bool {
+    pub(crate) fn is_just_proven(&self, now_us: Monotonic) -> bool {
         self.proof_age_us(now_us) <= FRESH_PROOF_HOLDS_US
     }
 
-    fn proof_age_us(&self, now_us: i64) -> i64 {
-        now_us.saturating_sub(self.proven_us.load(Ordering::Relaxed))
+    fn proof_age_us(&self, now_us: Monotonic) -> i64 {
+        now_us - Monotonic::from_us(self.proven_us.load(Ordering::Relaxed))
     }
 }
 

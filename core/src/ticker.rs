@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::encoder::Encoder;
 use crate::measurements::CpuUsage;
 use crate::panics::contain;
-use crate::platform::clocks::monotonic_us;
 use crate::supply::{Supply, lock};
+use crate::time::Monotonic;
 
 /// Between two readings of CPU and memory.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
@@ -24,13 +24,13 @@ pub(crate) trait Ticked: Send + Sync {
     /// Different from all others'.
     fn id(&self) -> u64;
     /// Every 100 ms, with the share of the cores that this process used since.
-    fn tick(self: Arc<Self>, now_us: i64, cpu_usage: Option<f64>);
+    fn tick(self: Arc<Self>, now_us: Monotonic, cpu_usage: Option<f64>);
     /// Between two ticks: something may be due.
-    fn nudge(&self, now_us: i64);
-    /// When to come back between two ticks.
-    fn next_look_us(&self) -> i64;
+    fn nudge(&self, now_us: Monotonic);
+    /// When to come back between two ticks, `None` when nothing is due.
+    fn next_look_us(&self) -> Option<Monotonic>;
     /// When the isolate is to be interrupted for the first tick of its samples, `None` when it was.
-    fn first_tick_due_us(&self) -> Option<i64>;
+    fn first_tick_due_us(&self) -> Option<Monotonic>;
     /// One of the above did.
     fn panicked(&self, panic: &str);
 }
@@ -154,15 +154,15 @@ impl Ticker {
             };
             // V8's thread is started anew for a first tick, exactly when that is due. Whether a thread can be had is
             // tried just before.
-            let now_us = monotonic_us();
-            let is_near = |at_us: i64| at_us - now_us <= PROVES_BEFORE_US;
+            let now_us = Monotonic::now();
+            let is_near = |at_us: Monotonic| at_us - now_us <= PROVES_BEFORE_US;
             if streams.iter().filter_map(|stream| stream.first_tick_due_us()).any(is_near)
                 && !self.supply.is_just_proven(now_us)
             {
                 let _ = self.supply.prove();
             }
             let now = Instant::now();
-            let now_us = monotonic_us();
+            let now_us = Monotonic::now();
             // A host's callback may panic; the other streams go on.
             let each = |act: &dyn Fn(&Arc<dyn Ticked>)| {
                 for stream in &streams {
@@ -183,7 +183,7 @@ impl Ticker {
             } else {
                 each(&|stream| stream.nudge(now_us));
             }
-            let looks = streams.iter().filter_map(|stream| next_look(now, now_us, stream.next_look_us()));
+            let looks = streams.iter().filter_map(|stream| next_look(now, now_us, stream.next_look_us()?));
             let first_ticks =
                 streams.iter().filter_map(|stream| next_for_first_tick(now, now_us, stream.first_tick_due_us()?));
             next = looks.chain(first_ticks).fold(reading, Instant::min);
@@ -197,24 +197,28 @@ fn next_tick(last: Instant, now: Instant) -> Instant {
 }
 
 /// When to look after a stream again that asks for it at `at_us`.
-fn next_look(now: Instant, now_us: i64, at_us: i64) -> Option<Instant> {
+fn next_look(now: Instant, now_us: Monotonic, at_us: Monotonic) -> Option<Instant> {
     now.checked_add(until(now_us, at_us).max(LOOK))
 }
 
 /// When to come back for a first tick that is due at `at_us`: to prove that there is a thread for it, then to ask for
 /// it.
-fn next_for_first_tick(now: Instant, now_us: i64, at_us: i64) -> Option<Instant> {
+fn next_for_first_tick(now: Instant, now_us: Monotonic, at_us: Monotonic) -> Option<Instant> {
     let proof_us = at_us - PROVES_BEFORE_US;
     now.checked_add(until(now_us, if now_us < proof_us { proof_us } else { at_us }))
 }
 
-fn until(now_us: i64, at_us: i64) -> Duration {
-    u64::try_from(at_us.saturating_sub(now_us)).map_or(Duration::ZERO, Duration::from_micros)
+fn until(now_us: Monotonic, at_us: Monotonic) -> Duration {
+    u64::try_from(at_us - now_us).map_or(Duration::ZERO, Duration::from_micros)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(us: i64) -> Monotonic {
+        Monotonic::from_us(us)
+    }
 
     #[test]
     fn ticks_keep_their_distance_and_their_rhythm() {
@@ -230,16 +234,16 @@ mod tests {
     fn a_first_tick_is_prepared_just_before_and_asked_for_on_time() {
         let now = Instant::now();
         let ms = Duration::from_millis;
-        assert_eq!(next_for_first_tick(now, 1_000_000, 1_007_000), Some(now + ms(6)));
-        assert_eq!(next_for_first_tick(now, 1_006_000, 1_007_000), Some(now + ms(1)));
-        assert_eq!(next_for_first_tick(now, 1_007_001, 1_007_000), Some(now));
+        assert_eq!(next_for_first_tick(now, at(1_000_000), at(1_007_000)), Some(now + ms(6)));
+        assert_eq!(next_for_first_tick(now, at(1_006_000), at(1_007_000)), Some(now + ms(1)));
+        assert_eq!(next_for_first_tick(now, at(1_007_001), at(1_007_000)), Some(now));
     }
 
     #[test]
     fn a_stream_is_looked_after_when_it_asks_for_it_and_not_all_the_time() {
         let now = Instant::now();
-        assert_eq!(next_look(now, 1_000_000, 1_040_000), Some(now + Duration::from_millis(40)));
-        assert_eq!(next_look(now, 1_000_000, 900_000), Some(now + LOOK));
-        assert!(next_look(now, 1_000_000, i64::MAX).is_none_or(|at| at > now + TICK));
+        assert_eq!(next_look(now, at(1_000_000), at(1_040_000)), Some(now + Duration::from_millis(40)));
+        assert_eq!(next_look(now, at(1_000_000), at(900_000)), Some(now + LOOK));
+        assert!(next_look(now, at(1_000_000), at(i64::MAX)).is_none_or(|at| at > now + TICK));
     }
 }

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::measurements::Reading;
 use crate::profile::{Frame, Point, Profile, ProfileBuilder};
 use crate::slice::Merge;
+use crate::time::{Monotonic, Unix};
 
 /// Between two ticks further apart than this nothing ran that we know of: the process was frozen or starved.
 const GAP_US: i64 = 500_000;
@@ -20,15 +21,15 @@ const FRAME_BYTES: usize = 120;
 /// stands for all those that met none.
 #[derive(Debug)]
 pub(crate) struct Window {
-    from_us: i64,
+    from_us: Monotonic,
     interval_us: u32,
     builder: ProfileBuilder,
     /// The last tick, unless an idle sample came after it.
-    open_tick_us: Option<i64>,
+    open_tick_us: Option<Monotonic>,
     /// Samples were not wanted, or not taken, for a while since the last tick.
     paused: bool,
     /// The first tick and the last one, also when it was too many.
-    sampled_us: Option<(i64, i64)>,
+    sampled_us: Option<(Monotonic, Monotonic)>,
     /// Depth of each stack of the builder once a sample has used it as a whole, 0 before.
     used_depth: Vec<u32>,
     stack_frames: usize,
@@ -38,7 +39,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    pub(crate) fn new(from_us: i64, interval_us: u32, max_samples: usize) -> Self {
+    pub(crate) fn new(from_us: Monotonic, interval_us: u32, max_samples: usize) -> Self {
         Self {
             from_us,
             interval_us,
@@ -53,7 +54,7 @@ impl Window {
         }
     }
 
-    pub(crate) fn start_us(&self) -> i64 {
+    pub(crate) fn start_us(&self) -> Monotonic {
         self.from_us
     }
 
@@ -63,7 +64,7 @@ impl Window {
     }
 
     /// Adds a tick.
-    pub(crate) fn tick(&mut self, time_us: i64, stack: u32, merge: &mut Merge<'_>, clock: &Clock) {
+    pub(crate) fn tick(&mut self, time_us: Monotonic, stack: u32, merge: &mut Merge<'_>, clock: &Clock) {
         let longest_us = if self.paused { self.longest_tick_us() } else { GAP_US };
         if self.open_tick_us.is_some_and(|last_us| time_us - last_us > longest_us) {
             self.end_tick(None, clock);
@@ -88,9 +89,9 @@ impl Window {
 
     /// Ends the last tick: where the stream's next one, which is not the window's, is at `next_us`, else after an
     /// interval.
-    pub(crate) fn end_tick(&mut self, next_us: Option<i64>, clock: &Clock) {
+    pub(crate) fn end_tick(&mut self, next_us: Option<Monotonic>, clock: &Clock) {
         if let Some(last_us) = self.open_tick_us.take() {
-            let next_us = next_us.filter(|next_us| next_us - last_us <= self.longest_tick_us());
+            let next_us = next_us.filter(|&next_us| next_us - last_us <= self.longest_tick_us());
             // Another profile may begin with that one.
             let end_us = next_us.map_or(last_us + i64::from(self.interval_us), |next_us| next_us - 1);
             self.builder.idle(self.wall(end_us, clock));
@@ -103,13 +104,13 @@ impl Window {
     }
 
     pub(crate) fn reading(&mut self, reading: &Reading, clock: &Clock) {
-        let time_us = self.wall(reading.time_us, clock);
+        let time = self.wall(reading.time_us, clock);
         let measurements = self.builder.measurements_mut();
         if let Some(value) = reading.cpu_usage {
-            measurements.cpu_usage.push(Point { time_us, value });
+            measurements.cpu_usage.push(Point { time, value });
         }
         if let Some(bytes) = reading.heap_bytes {
-            measurements.memory_footprint.push(Point { time_us, value: bytes as f64 });
+            measurements.memory_footprint.push(Point { time, value: bytes as f64 });
         }
     }
 
@@ -126,10 +127,10 @@ impl Window {
         self.builder.samples().len() * SAMPLE_BYTES + self.stack_frames * STACK_FRAME_BYTES + self.frame_bytes
     }
 
-    pub(crate) fn finish(mut self, to_us: i64, clock: &Clock) -> Profile {
+    pub(crate) fn finish(mut self, to_us: Monotonic, clock: &Clock) -> Profile {
         self.end_tick(None, clock);
         let start = clock.wall(self.from_us);
-        let last = self.builder.samples().last().map_or(start, |sample| sample.time_us);
+        let last = self.builder.samples().last().map_or(start, |sample| sample.time);
         let end = self.wall(to_us, clock).max(last);
         // Readings go on while a chunk waits for the next span, and when a process was frozen in the middle one comes
         // before the first sample: they are reported for the time that there are samples of.
@@ -139,13 +140,13 @@ impl Window {
         };
         let measurements = self.builder.measurements_mut();
         for points in [&mut measurements.cpu_usage, &mut measurements.memory_footprint] {
-            points.retain(|point| sampled.contains(&point.time_us));
+            points.retain(|point| sampled.contains(&point.time));
         }
         self.builder.finish(start, end, self.interval_us)
     }
 
     /// A profile's times must not fold over: a window that sees the wall clock jump stays with the time it began in.
-    fn wall(&self, time_us: i64, clock: &Clock) -> i64 {
+    fn wall(&self, time_us: Monotonic, clock: &Clock) -> Unix {
         if clock.jumped(self.from_us, time_us) {
             return clock.wall(self.from_us) + (time_us - self.from_us);
         }
@@ -185,6 +186,10 @@ fn json_bytes(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(us: i64) -> Monotonic {
+        Monotonic::from_us(us)
+    }
     use crate::slice::Slice;
 
     #[test]
@@ -192,14 +197,14 @@ mod tests {
         const SECOND_US: i64 = 1_000_000;
         let clock = Clock::with_anchors(&[(0, 0)]);
         let slice = Slice::of((0..100).map(|at| at * SECOND_US / 10));
-        let mut window = Window::new(0, 100_000, 3);
+        let mut window = Window::new(at(0), 100_000, 3);
         let mut merge = Merge::new(&slice);
         slice.ticks.iter().for_each(|&(at_us, stack)| window.tick(at_us, stack, &mut merge, &clock));
         for second in 1..=20 {
-            let reading = Reading { time_us: second * SECOND_US, cpu_usage: Some(1.0), heap_bytes: Some(2) };
+            let reading = Reading { time_us: at(second * SECOND_US), cpu_usage: Some(1.0), heap_bytes: Some(2) };
             window.reading(&reading, &clock);
         }
-        let profile = window.finish(20 * SECOND_US, &clock);
+        let profile = window.finish(at(20 * SECOND_US), &clock);
         assert_eq!(profile.samples().len(), 3 + 1, "an idle sample ends the last one");
         assert_eq!((profile.active_samples(), profile.dropped_samples()), (3, 97));
         let measurements = profile.measurements();

@@ -228,7 +228,7 @@ fn shorten(text: &str, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sentry_profiler::{Frame, FrameKind, ProfileBuilder};
+    use sentry_profiler::{Frame, FrameKind, ProfileBuilder, Unix};
 
     use super::*;
 
@@ -243,9 +243,9 @@ mod tests {
         };
         let (hot, mild) = (stack("hot", "/app/a.mjs", 7), stack("milder", "", 0));
         for (time, stack) in [(0, Some(mild)), (1_000_000, Some(hot)), (4_000_000, None)] {
-            builder.sample(time, stack);
+            builder.sample(Unix::from_us(time), stack);
         }
-        let table = table(&builder.finish(0, 4_000_000, 10_000));
+        let table = table(&builder.finish(Unix::from_us(0), Unix::from_us(4_000_000), 10_000));
         assert_eq!(
             table.lines().collect::<Vec<_>>(),
             [

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
-use sentry_profiler::{Frame, FrameKind, Profile, ProfileBuilder};
+use sentry_profiler::{Frame, FrameKind, Profile, ProfileBuilder, Unix};
 use serde::Deserialize;
 
 /// The part of a `profile_chunk` (sample format V2) that says what ran.
@@ -71,7 +71,7 @@ pub fn profile<'a>(payloads: impl IntoIterator<Item = &'a serde_json::Value>, th
         let Samples { samples, stacks, frames } = Chunk::deserialize(payload).context("not a profile chunk")?.profile;
         let frames: Vec<_> = frames.iter().map(|frame| builder.frame(&frame.to_frame())).collect();
         let mut ids = HashMap::new();
-        let mut last_us = None;
+        let mut last = None;
         for Sample { timestamp, stack_id, thread_id } in samples {
             if thread_id != thread {
                 continue;
@@ -88,17 +88,18 @@ pub fn profile<'a>(payloads: impl IntoIterator<Item = &'a serde_json::Value>, th
                     stack
                 }
             };
-            let time_us = (timestamp * 1e6).round() as i64;
-            last_us = last_us.max(Some(time_us));
-            builder.sample(time_us, stack);
+            let time = Unix::from_us((timestamp * 1e6).round() as i64);
+            last = last.max(Some(time));
+            builder.sample(time, stack);
         }
-        if let Some(time_us) = last_us {
-            builder.sample(time_us, None);
+        if let Some(time) = last {
+            builder.sample(time, None);
         }
     }
-    let mut times: Vec<_> = builder.samples().iter().map(|sample| sample.time_us).collect();
+    let mut times: Vec<_> = builder.samples().iter().map(|sample| sample.time).collect();
     times.sort_unstable();
-    let (start, end) = (times.first().copied().unwrap_or_default(), times.last().copied().unwrap_or_default());
+    let bound = |time: Option<&Unix>| time.copied().unwrap_or(Unix::from_us(0));
+    let (start, end) = (bound(times.first()), bound(times.last()));
     // A chunk does not say its interval; pauses are longer, so the middle one of the distances is.
     let mut distances: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     distances.sort_unstable();
@@ -131,7 +132,7 @@ mod tests {
         };
         let profile = profile(&[chunk(10.0, 1), chunk(20.0, 2)], "0").unwrap();
         assert_eq!(profile.active_samples(), 4, "the other thread's samples are not in it");
-        assert_eq!((profile.start_us(), profile.end_us()), (10_000_000, 20_250_000));
+        assert_eq!((profile.start().us(), profile.end().us()), (10_000_000, 20_250_000));
         let hottest: Vec<_> = profile
             .hottest(9)
             .iter()

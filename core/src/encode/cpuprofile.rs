@@ -24,18 +24,18 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
 
     let tree = Tree::new(profile);
     let samples = profile.samples();
-    let first = samples.first().map_or(profile.start_us(), |sample| sample.time_us);
-    let last = samples.last().map_or(profile.end_us(), |sample| sample.time_us);
+    let first = samples.first().map_or(profile.start(), |sample| sample.time);
+    let last = samples.last().map_or(profile.end(), |sample| sample.time);
     // DevTools wants every sample between start and end.
-    let start = profile.start_us().min(first);
+    let start = profile.start().min(first);
     to_json(&Document {
         nodes: Seq(|| tree.nodes()),
-        start_time: start,
-        end_time: profile.end_us().max(last),
+        start_time: start.us(),
+        end_time: profile.end().max(last).us(),
         samples: Seq(|| samples.iter().map(|sample| tree.node_of(sample.stack))),
         time_deltas: Seq(|| {
-            let before = std::iter::once(start).chain(samples.iter().map(|sample| sample.time_us));
-            samples.iter().zip(before).map(|(sample, before)| sample.time_us - before)
+            let before = std::iter::once(start).chain(samples.iter().map(|sample| sample.time));
+            samples.iter().zip(before).map(|(sample, before)| sample.time - before)
         }),
     })
 }
@@ -84,16 +84,16 @@ impl<'a> Tree<'a> {
         let mut hits = vec![0; count + 1];
         let mut used = vec![false; count];
         // What came before the first sample is nobody's.
-        let first_us = profile.samples().first().map_or(profile.start_us(), |sample| sample.time_us);
-        let mut idle_us = u64::try_from(first_us - profile.start_us()).unwrap_or(0);
-        let ends = profile.samples().iter().skip(1).map(|sample| sample.time_us).chain([profile.end_us()]);
-        for (sample, end_us) in profile.samples().iter().zip(ends) {
+        let first = profile.samples().first().map_or(profile.start(), |sample| sample.time);
+        let mut idle_us = u64::try_from(first - profile.start()).unwrap_or(0);
+        let ends = profile.samples().iter().skip(1).map(|sample| sample.time).chain([profile.end()]);
+        for (sample, end) in profile.samples().iter().zip(ends) {
             match sample.stack {
                 Some(stack) if !profile.is_idle(sample.stack) => {
                     hits[stack as usize] += 1;
                     used[stack as usize] = true;
                 }
-                _ => idle_us += u64::try_from(end_us - sample.time_us).unwrap_or(0),
+                _ => idle_us += u64::try_from(end - sample.time).unwrap_or(0),
             }
         }
         let interval_us = u64::from(profile.interval_us().max(1));

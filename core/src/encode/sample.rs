@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use rustc_hash::FxHashSet;
 
 use super::json::Json;
+use crate::time::Unix;
 use crate::{Frame, Point, Profile, Stack};
 
 /// What [`sample_v1::raw`](super::sample_v1::raw) and [`sample_v2::raw`](super::sample_v2::raw) cannot know from the
@@ -24,13 +25,13 @@ pub struct RawOptions<'a> {
 pub(super) enum Clock {
     /// Unix seconds, under `timestamp`.
     Unix,
-    /// Nanoseconds since a moment given in Unix microseconds, under `elapsed_since_start_ns`.
-    Since(i64),
+    /// Nanoseconds since a moment, under `elapsed_since_start_ns`.
+    Since(Unix),
 }
 
-fn nanoseconds(start_us: i64, time_us: i64) -> u64 {
+fn nanoseconds(start: Unix, time: Unix) -> u64 {
     // Clocks step back by some microseconds now and then; the format has no negative times.
-    u64::try_from(time_us.saturating_sub(start_us)).unwrap_or(0).saturating_mul(1000)
+    u64::try_from(time - start).unwrap_or(0).saturating_mul(1000)
 }
 
 /// What a sample, a frame in a stack, a frame and a reading take at most, about: bytes.
@@ -110,10 +111,10 @@ impl<'a> Used<'a> {
         json.key("samples").array(self.profile.samples(), |json, sample| {
             json.object(|json| {
                 match clock {
-                    Clock::Unix => json.key("timestamp").seconds(sample.time_us),
+                    Clock::Unix => json.key("timestamp").seconds(sample.time.us()),
                     // A string: the format's numbers may exceed what a double holds.
                     Clock::Since(start) => {
-                        json.key("elapsed_since_start_ns").quoted_integer(nanoseconds(start, sample.time_us));
+                        json.key("elapsed_since_start_ns").quoted_integer(nanoseconds(start, sample.time));
                     }
                 }
                 let stack = self.stack_ids[self.slot(sample.stack)].expect("every sample's stack was numbered");
@@ -203,9 +204,9 @@ pub(super) fn write_measurements(json: &mut Json, profile: &Profile, clock: Cloc
                 json.key("values").array(finite, |json, point| {
                     json.object(|json| {
                         match clock {
-                            Clock::Unix => json.key("timestamp").seconds(point.time_us),
+                            Clock::Unix => json.key("timestamp").seconds(point.time.us()),
                             Clock::Since(start) => {
-                                json.key("elapsed_since_start_ns").integer(nanoseconds(start, point.time_us));
+                                json.key("elapsed_since_start_ns").integer(nanoseconds(start, point.time));
                             }
                         }
                         json.key("value").float(point.value);

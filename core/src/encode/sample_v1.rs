@@ -9,5 +9,5 @@ use crate::encode::RawOptions;
 ///
 /// Times are nanoseconds since the profile's start: samples carry them as strings, measurements as numbers.
 pub fn raw(profile: &Profile, options: RawOptions<'_>) -> Vec<u8> {
-    sample::raw(profile, options, Clock::Since(profile.start_us()))
+    sample::raw(profile, options, Clock::Since(profile.start()))
 }

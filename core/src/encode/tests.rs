@@ -12,9 +12,10 @@ use super::{Format, RawOptions, cpuprofile, encode, folded, sample_v1, sample_v2
 use crate::profile::{in_app, plain_path};
 use crate::sentry::envelope::{EnvelopeHeader, envelope};
 use crate::sentry::{Metadata, Thread};
+use crate::time::Unix;
 use crate::{Frame, FrameKind, Point, Profile, ProfileBuilder};
 
-const START_US: i64 = 1_700_000_000_000_123;
+const START: Unix = Unix::from_us(1_700_000_000_000_123);
 
 fn frame(function: &str, file: &str, line: u32, column: u32, kind: FrameKind) -> Frame {
     // What has no file is compiled code, which has lines, or none of the user's.
@@ -44,14 +45,12 @@ fn small() -> Profile {
         (2_010_101, Some(collector)),
         (2_020_000, None),
     ] {
-        builder.sample(START_US + after_us, stack);
+        builder.sample(START + after_us, stack);
     }
-    builder.measurements_mut().cpu_usage = vec![
-        Point { time_us: START_US + 100_000, value: 12.5 },
-        Point { time_us: START_US + 200_000, value: f64::NAN },
-    ];
-    builder.measurements_mut().memory_footprint = vec![Point { time_us: START_US + 100_000, value: 4_194_304.0 }];
-    builder.finish(START_US, START_US + 2_020_000, 10_101)
+    builder.measurements_mut().cpu_usage =
+        vec![Point { time: START + 100_000, value: 12.5 }, Point { time: START + 200_000, value: f64::NAN }];
+    builder.measurements_mut().memory_footprint = vec![Point { time: START + 100_000, value: 4_194_304.0 }];
+    builder.finish(START, START + 2_020_000, 10_101)
 }
 
 fn meta() -> Metadata {
@@ -168,9 +167,9 @@ fn what_is_unset_is_left_out() {
     let mut builder = ProfileBuilder::new();
     let main = builder.frame(&frame("main", "/srv/main.js", 1, 1, FrameKind::Script));
     let main = builder.stack(None, main);
-    builder.sample(START_US, Some(main));
-    builder.sample(START_US + 10_000, Some(main));
-    let profile = builder.finish(START_US, START_US + 20_000, 10_000);
+    builder.sample(START, Some(main));
+    builder.sample(START + 10_000, Some(main));
+    let profile = builder.finish(START, START + 20_000, 10_000);
     let payload = sample_v2::chunk(&profile, &bare);
     validate(&payload);
     let keys: HashSet<String> = parse(&payload).as_object().expect("an object").keys().cloned().collect();
@@ -183,7 +182,7 @@ fn what_is_unset_is_left_out() {
 
 #[test]
 fn an_empty_profile_can_be_encoded() {
-    let profile = ProfileBuilder::new().finish(START_US, START_US, 10_101);
+    let profile = ProfileBuilder::new().finish(START, START, 10_101);
     let raw = parse(&sample_v2::raw(&profile, OPTIONS));
     assert_eq!((&raw["samples"], &raw["stacks"], &raw["frames"]), (&json!([]), &json!([]), &json!([])));
     assert_eq!(parse(&sample_v1::raw(&profile, OPTIONS))["samples"], json!([]));
@@ -200,9 +199,9 @@ fn v8s_idle_state_and_idle_samples_are_one_node() {
     let mut builder = ProfileBuilder::new();
     let idle = builder.frame(&frame("(idle)", "", 0, 0, FrameKind::Internal));
     let idle = builder.stack(None, idle);
-    builder.sample(START_US, Some(idle));
-    builder.sample(START_US + 10_000, None);
-    let profile = builder.finish(START_US, START_US + 20_000, 10_000);
+    builder.sample(START, Some(idle));
+    builder.sample(START + 10_000, None);
+    let profile = builder.finish(START, START + 20_000, 10_000);
     let document = parse(&cpuprofile::encode(&profile));
     assert_eq!(document["nodes"].as_array().map(Vec::len), Some(2));
     assert_eq!(document["nodes"][1]["hitCount"], 2);
@@ -228,9 +227,9 @@ fn a_deep_chunk_stays_small() {
         })
         .collect();
     for n in 0..5_800 {
-        builder.sample(START_US + n as i64 * 10_101, Some(stacks[n % stacks.len()]));
+        builder.sample(START + n as i64 * 10_101, Some(stacks[n % stacks.len()]));
     }
-    let payload = sample_v2::chunk(&builder.finish(START_US, START_US + 60_000_000, 10_101), &meta());
+    let payload = sample_v2::chunk(&builder.finish(START, START + 60_000_000, 10_101), &meta());
     assert_eq!(validate(&payload).stacks, 2000);
     // An eighth of what the peer sends for it.
     assert!(payload.len() < 18_200_000 / 8, "{} bytes", payload.len());
@@ -311,24 +310,24 @@ fn any_profile() -> impl Strategy<Value = Profile> {
             stack_ids.push(stack);
             callers.extend((!is_idle).then_some(stack));
         }
-        let mut time_us = START_US;
+        let mut time = START;
         let mut timed: Vec<_> = samples
             .into_iter()
             .map(|(delta, stack)| {
-                time_us += delta;
-                (time_us, stack.map(|stack| *stack.get(&stack_ids)))
+                time = time + delta;
+                (time, stack.map(|stack| *stack.get(&stack_ids)))
             })
             .collect();
         if !timed.is_empty() {
             for (at, cpu, memory) in readings {
-                let time_us = at.get(&timed).0;
-                builder.measurements_mut().cpu_usage.push(Point { time_us, value: cpu });
-                builder.measurements_mut().memory_footprint.push(Point { time_us, value: memory * 1e7 });
+                let time = at.get(&timed).0;
+                builder.measurements_mut().cpu_usage.push(Point { time, value: cpu });
+                builder.measurements_mut().memory_footprint.push(Point { time, value: memory * 1e7 });
             }
         }
         timed.reverse();
-        timed.iter().for_each(|&(time_us, stack)| builder.sample(time_us, stack));
-        builder.finish(START_US, time_us + 10_000, 10_101)
+        timed.iter().for_each(|&(time, stack)| builder.sample(time, stack));
+        builder.finish(START, time + 10_000, 10_101)
     })
 }
 
@@ -386,7 +385,7 @@ proptest! {
         assert_sample_format(&profile, &document["profile"]);
         for (sample, written) in profile.samples().iter().zip(array(&document["profile"], "samples")) {
             let seconds = written["timestamp"].as_f64().expect("seconds");
-            prop_assert_eq!((seconds * 1e6).round() as i64, sample.time_us);
+            prop_assert_eq!((seconds * 1e6).round() as i64, sample.time.us());
         }
         let verdict = validate_chunk(&json!({"type": "profile_chunk", "platform": "node"}), &payload);
         if profile.active_samples() >= 2 {
@@ -408,7 +407,7 @@ proptest! {
         prop_assert_eq!(&v1["frames"], &v2["frames"]);
         for (sample, written) in profile.samples().iter().zip(array(&v1, "samples")) {
             let nanoseconds: i64 = written["elapsed_since_start_ns"].as_str().expect("a string").parse().expect("a number");
-            prop_assert_eq!(nanoseconds, (sample.time_us - START_US) * 1000);
+            prop_assert_eq!(nanoseconds, (sample.time - START) * 1000);
             prop_assert_eq!(&written["thread_id"], "7");
         }
         let files: HashSet<&str> = array(&v2, "frames").iter().filter_map(|frame| frame["abs_path"].as_str()).collect();
@@ -452,14 +451,14 @@ proptest! {
         prop_assert_eq!(deltas.len(), samples.len());
         let mut time_us = document["startTime"].as_i64().expect("a start");
         let mut hits = vec![0; nodes.len() + 1];
-        let mut idle_us = profile.samples().first().map_or(0, |sample| sample.time_us - profile.start_us());
+        let mut idle_us = profile.samples().first().map_or(0, |sample| sample.time - profile.start());
         let next = profile.samples().iter().skip(1).map(Some).chain([None]);
         for (((sample, after), node), delta) in profile.samples().iter().zip(next).zip(samples).zip(deltas) {
             time_us += delta.as_i64().expect("a delta");
-            prop_assert_eq!(time_us, sample.time_us);
+            prop_assert_eq!(time_us, sample.time.us());
             let node = node.as_u64().expect("an id") as usize;
             if profile.is_idle(sample.stack) {
-                idle_us += after.map_or(profile.end_us(), |after| after.time_us).saturating_sub(sample.time_us);
+                idle_us += after.map_or(profile.end(), |after| after.time) - sample.time;
             } else {
                 hits[node] += 1;
             }

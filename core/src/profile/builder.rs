@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::{Frame, Measurements, Profile, Sample, Stack};
+use crate::time::Unix;
 
 /// Builds a [`Profile`] and merges equal frames and stacks on the way.
 #[derive(Debug, Default)]
@@ -81,8 +82,8 @@ impl ProfileBuilder {
     }
 
     /// Adds an idle sample, which ends what the sample before it ran. The maximum does not count it.
-    pub fn idle(&mut self, time_us: i64) {
-        self.samples.push(Sample { time_us, stack: None });
+    pub fn idle(&mut self, time: Unix) {
+        self.samples.push(Sample { time, stack: None });
         self.idle_samples += 1;
     }
 
@@ -90,14 +91,14 @@ impl ProfileBuilder {
     ///
     /// # Panics
     /// When the index did not come from this builder.
-    pub fn sample(&mut self, time_us: i64, stack: Option<u32>) {
+    pub fn sample(&mut self, time: Unix, stack: Option<u32>) {
         assert!(stack.is_none_or(|s| (s as usize) < self.stacks.len()), "stack {stack:?} is not of this builder");
         if stack.is_none() {
-            self.idle(time_us);
+            self.idle(time);
         } else if self.is_full() {
             self.drop_sample();
         } else {
-            self.samples.push(Sample { time_us, stack });
+            self.samples.push(Sample { time, stack });
         }
     }
 
@@ -122,12 +123,12 @@ impl ProfileBuilder {
     }
 
     /// The finished profile; samples and readings are put in time order (V8's time stamps may step back by some µs).
-    pub fn finish(self, start_us: i64, end_us: i64, interval_us: u32) -> Profile {
+    pub fn finish(self, start: Unix, end: Unix, interval_us: u32) -> Profile {
         let Self { frames, stacks, mut samples, mut measurements, dropped_samples, .. } = self;
-        samples.sort_by_key(|s| s.time_us);
-        measurements.cpu_usage.sort_by_key(|p| p.time_us);
-        measurements.memory_footprint.sort_by_key(|p| p.time_us);
-        Profile { start_us, end_us, interval_us, frames, stacks, samples, measurements, dropped_samples }
+        samples.sort_by_key(|s| s.time);
+        measurements.cpu_usage.sort_by_key(|p| p.time);
+        measurements.memory_footprint.sort_by_key(|p| p.time);
+        Profile { start, end, interval_us, frames, stacks, samples, measurements, dropped_samples }
     }
 }
 
@@ -144,7 +145,7 @@ mod tests {
     fn a_function_without_a_name_is_anonymous() {
         let mut builder = ProfileBuilder::new();
         assert_eq!(builder.frame(&frame("")), builder.frame(&frame("<anonymous>")));
-        assert_eq!(builder.finish(0, 0, 1).frames(), [frame("<anonymous>")]);
+        assert_eq!(builder.finish(Unix::from_us(0), Unix::from_us(0), 1).frames(), [frame("<anonymous>")]);
     }
 
     #[test]
@@ -157,7 +158,7 @@ mod tests {
             let ids: Vec<_> = stacks.iter().map(|&(parent, frame)| builder.stack(parent, frame)).collect();
             assert_eq!(ids, [0, 1, 2, 3, 4, 5, 6]);
         }
-        let profile = builder.finish(0, 0, 1);
+        let profile = builder.finish(Unix::from_us(0), Unix::from_us(0), 1);
         assert_eq!((profile.frames().len(), profile.stacks().len()), (2, 7));
     }
 
@@ -169,12 +170,12 @@ mod tests {
         let outer = builder.stack(None, a);
         let inner = builder.stack(Some(outer), b);
         assert_eq!(inner, builder.stack(Some(outer), b));
-        builder.sample(30, Some(inner));
-        builder.sample(10, Some(outer));
-        builder.sample(20, None);
-        builder.sample(40, Some(inner));
-        let profile = builder.finish(0, 50, 10);
-        let times: Vec<_> = profile.samples().iter().map(|s| s.time_us).collect();
+        builder.sample(Unix::from_us(30), Some(inner));
+        builder.sample(Unix::from_us(10), Some(outer));
+        builder.sample(Unix::from_us(20), None);
+        builder.sample(Unix::from_us(40), Some(inner));
+        let profile = builder.finish(Unix::from_us(0), Unix::from_us(50), 10);
+        let times: Vec<_> = profile.samples().iter().map(|s| s.time.us()).collect();
         assert_eq!(times, [10, 20, 30]);
         assert_eq!(profile.dropped_samples(), 1);
         assert_eq!(profile.active_samples(), 2);

@@ -9,6 +9,8 @@ mod files;
 
 use std::sync::Arc;
 
+use crate::time::Unix;
+
 pub use self::builder::ProfileBuilder;
 pub use self::files::{in_app, module_of, plain_path};
 
@@ -72,8 +74,8 @@ pub struct Stack {
 /// What ran at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// Unix time, microseconds.
-    pub time_us: i64,
+    /// When.
+    pub time: Unix,
     /// An index into [`Profile::stacks`]; `None` for an idle sample, which ends what the sample before it ran.
     pub stack: Option<u32>,
 }
@@ -81,8 +83,8 @@ pub struct Sample {
 /// One reading of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
-    /// Unix time, microseconds.
-    pub time_us: i64,
+    /// When.
+    pub time: Unix,
     /// In the measurement's unit.
     pub value: f64,
 }
@@ -121,8 +123,8 @@ pub struct Hotspot<'a> {
 /// A finished profile: shared, immutable, ready for any encoder on any thread.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
-    start_us: i64,
-    end_us: i64,
+    start: Unix,
+    end: Unix,
     interval_us: u32,
     frames: Vec<Frame>,
     stacks: Vec<Stack>,
@@ -132,14 +134,14 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// When it began, Unix time in microseconds.
-    pub fn start_us(&self) -> i64 {
-        self.start_us
+    /// When it began.
+    pub fn start(&self) -> Unix {
+        self.start
     }
 
-    /// When it ended, Unix time in microseconds.
-    pub fn end_us(&self) -> i64 {
-        self.end_us
+    /// When it ended.
+    pub fn end(&self) -> Unix {
+        self.end
     }
 
     /// The sampling interval asked for, microseconds.
@@ -205,7 +207,7 @@ impl Profile {
             });
             let next = self.samples.get(at + 1).unwrap_or(sample);
             totals[slot].samples += 1;
-            totals[slot].time_us += next.time_us.abs_diff(sample.time_us);
+            totals[slot].time_us += (next.time - sample.time).unsigned_abs();
         }
         totals
     }
@@ -254,9 +256,9 @@ mod tests {
         for (time_us, stack) in
             [(0, Some(inner)), (10, Some(again)), (30, Some(outer)), (35, Some(idle)), (100, None), (200, Some(inner))]
         {
-            builder.sample(time_us, stack);
+            builder.sample(Unix::from_us(time_us), stack);
         }
-        let profile = builder.finish(0, 300, 10);
+        let profile = builder.finish(Unix::from_us(0), Unix::from_us(300), 10);
         let (a, b) = (frame("a"), frame("b"));
         assert_eq!(
             profile.hottest(9),

@@ -4,9 +4,9 @@ use std::rc::Weak;
 use std::sync::atomic::Ordering;
 
 use super::{RECORDERS, Recorder, State};
-use crate::clock::monotonic_us;
 use crate::host::LogLevel;
 use crate::source::{Home, Serve, Source};
+use crate::time::Monotonic;
 
 /// How long a slice runs on next to its successor, in sampling intervals.
 const OVERLAP_INTERVALS: i64 = 3;
@@ -24,7 +24,7 @@ impl Recorder {
         if !state.source.as_deref().is_some_and(Source::is_entered) {
             return;
         }
-        let now_us = monotonic_us();
+        let now_us = Monotonic::now();
         let sensible = self.stream.broken().is_none();
         if !state.waiting.is_empty() && !state.suspended && sensible {
             // Where V8 refuses they go on waiting.
@@ -53,13 +53,13 @@ impl Recorder {
     }
 
     /// Does the first thing that is due with the running slices; returns whether there was any.
-    fn move_on(&self, state: &mut State, now_us: i64) -> bool {
+    fn move_on(&self, state: &mut State, now_us: Monotonic) -> bool {
         if state.closing.is_some_and(|(_, at_us)| now_us - at_us >= self.overlap_us()) {
             self.finish_closing(state);
             return true;
         }
         let Some(running) = state.running else { return false };
-        let unwanted = state.holds == 0 && now_us >= state.linger_until_us;
+        let unwanted = state.holds == 0 && state.linger_until_us.is_none_or(|until_us| now_us >= until_us);
         if unwanted || self.stream.broken().is_some() {
             self.end(state);
         } else if self.stream.stalled.swap(false, Ordering::Relaxed) {
@@ -87,21 +87,16 @@ impl Recorder {
 
     /// Says when this thread is needed next.
     pub(super) fn plan(&self, state: &State) {
-        let mut due_us = i64::MAX;
-        if state.running.is_some() && state.holds == 0 {
-            due_us = state.linger_until_us;
-        }
-        if let Some((_, at_us)) = state.closing {
-            due_us = due_us.min(at_us + self.overlap_us());
-        }
-        if self.stream.captured_count() > 0 {
-            due_us = 0;
-        }
+        let now_us = Monotonic::now();
+        let is_unheld = state.running.is_some() && state.holds == 0;
+        let dues_us = [
+            is_unheld.then(|| state.linger_until_us.unwrap_or(now_us)),
+            state.closing.map(|(_, at_us)| at_us + self.overlap_us()),
+            (self.stream.captured_count() > 0).then_some(now_us),
+            state.waiting.retry_us(),
+        ];
         self.stream.want_first_tick(state.rhythm.first_us());
-        if let Some(retry_us) = state.waiting.retry_us() {
-            due_us = due_us.min(retry_us);
-        }
-        self.stream.plan(state.running.map(|running| running.from_us), due_us);
+        self.stream.plan(state.running.map(|running| running.from_us), dues_us.into_iter().flatten().min());
     }
 
     fn overlap_us(&self) -> i64 {

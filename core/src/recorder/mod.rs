@@ -16,13 +16,13 @@ use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use crate::clock::monotonic_us;
 use crate::error::Error;
 use crate::host::{Logger, Waker};
 use crate::isolate_time::Stopwatch;
 use crate::lifetime::Threads;
 use crate::source::{Beginning, RecordingId, Source};
 use crate::stream::{Consumer, Event, Mark, Stream};
+use crate::time::Monotonic;
 
 pub(crate) use self::maintenance::Recorders;
 use self::rhythm::Rhythm;
@@ -50,13 +50,13 @@ struct State {
     source: Option<Box<dyn Source>>,
     running: Option<Running>,
     /// The slice before, and when its successor took over.
-    closing: Option<(Running, i64)>,
+    closing: Option<(Running, Monotonic)>,
     /// How many consumers want samples now.
     holds: usize,
     /// The stream lives on until then without any.
-    linger_until_us: i64,
+    linger_until_us: Option<Monotonic>,
     /// When the heap is to be read next, `None` before the stream's first time.
-    heap_due_us: Option<i64>,
+    heap_due_us: Option<Monotonic>,
     /// The process is about to end: nothing starts any more.
     suspended: bool,
     rhythm: Rhythm,
@@ -66,7 +66,7 @@ struct State {
 #[derive(Clone, Copy)]
 struct Running {
     id: RecordingId,
-    from_us: i64,
+    from_us: Monotonic,
     beginning: Beginning,
 }
 
@@ -143,15 +143,15 @@ impl Recorder {
 
     /// One moment of the rhythm of ticks, as far as it is known.
     #[cfg(test)]
-    pub(crate) fn tick_us(&self) -> Option<i64> {
+    pub(crate) fn tick_us(&self) -> Option<Monotonic> {
         self.state.borrow().rhythm.tick_us()
     }
 
     /// Keeps the stream running until [`Recorder::release`]; returns since when there are samples for the caller.
-    pub(crate) fn hold(&self) -> Result<i64, Error> {
+    pub(crate) fn hold(&self) -> Result<Monotonic, Error> {
         let _busy = self.busy.lap();
         let mut state = self.before_hold()?;
-        let from_us = monotonic_us();
+        let from_us = Monotonic::now();
         if state.running.is_none() {
             self.begin(&mut state, from_us)?;
         }
@@ -175,7 +175,7 @@ impl Recorder {
     pub(crate) fn hold_for(&self, consumer: u64, insist: bool) -> Result<bool, Error> {
         let _busy = self.busy.lap();
         let mut state = self.before_hold()?;
-        let now_us = monotonic_us();
+        let now_us = Monotonic::now();
         state.holds += 1;
         if state.running.is_some() {
             self.mark(consumer, Mark::Active(now_us));
@@ -197,7 +197,7 @@ impl Recorder {
         if state.waiting.is_empty() || state.suspended {
             return Ok(state.running.is_some());
         }
-        self.try_begin(&mut state, monotonic_us(), insist)
+        self.try_begin(&mut state, Monotonic::now(), insist)
     }
 
     /// Whether the consumer holds the stream and has had no samples yet.
@@ -211,15 +211,15 @@ impl Recorder {
     }
 
     /// Takes a [`Recorder::hold`] back; without any the stream lives on for `linger_us`.
-    pub(crate) fn release(&self, now_us: i64, linger_us: i64) {
+    pub(crate) fn release(&self, now_us: Monotonic, linger_us: i64) {
         let _busy = self.busy.lap();
         let mut state = self.state.borrow_mut();
         state.holds = state.holds.saturating_sub(1);
-        state.linger_until_us = state.linger_until_us.max(now_us + linger_us);
+        state.linger_until_us = state.linger_until_us.max(Some(now_us + linger_us));
         if state.holds > 0 {
             return;
         }
-        if state.running.is_none() || linger_us == 0 && state.linger_until_us <= now_us {
+        if state.running.is_none() || linger_us == 0 && state.linger_until_us <= Some(now_us) {
             self.end(&mut state);
         } else {
             self.plan(&state);
@@ -230,7 +230,7 @@ impl Recorder {
     pub(crate) fn end_linger(&self) {
         let _busy = self.busy.lap();
         let mut state = self.state.borrow_mut();
-        state.linger_until_us = 0;
+        state.linger_until_us = None;
         if state.holds == 0 && state.running.is_some() {
             self.end(&mut state);
         }
@@ -261,7 +261,7 @@ impl Recorder {
         let _busy = self.busy.lap();
         let mut state = self.state.borrow_mut();
         if state.running.is_none() {
-            self.stream.push(Event::Quiet(monotonic_us()));
+            self.stream.push(Event::Quiet(Monotonic::now()));
         } else {
             self.read_heap_once(&mut state);
             if !self.restart(&mut state, false) {
@@ -307,7 +307,7 @@ impl Recorder {
             self.end(&mut state);
         }
         self.stream.threads.ticker.unregister(self.stream.id);
-        self.stream.push(Event::EndAll(monotonic_us()));
+        self.stream.push(Event::EndAll(Monotonic::now()));
         // Waits for the encoder when it is at it; afterwards nothing reads V8's memory.
         self.stream.drain();
         self.reclaim(&state, usize::MAX);

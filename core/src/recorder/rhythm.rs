@@ -6,6 +6,8 @@
 //! is the first tick, and the others follow from then on. When nothing runs at that moment, it is tried again an
 //! interval later; V8's own ticks count meanwhile where JavaScript cannot be interrupted.
 
+use crate::time::Monotonic;
+
 /// JavaScript that runs serves an interrupt sooner. What serves it later was not running when it was asked for.
 const PROMPT_US: i64 = 200;
 /// How long after they ended ticks go on as they were. Longer pauses are at random anyway, unless they are a timer's.
@@ -17,28 +19,28 @@ const TRIES: usize = 100;
 #[derive(Default)]
 pub(super) struct Rhythm {
     /// When V8's thread is to be started anew, so that its ticks are not bound to the program's beginnings.
-    first_us: Option<i64>,
+    first_us: Option<Monotonic>,
     /// From when JavaScript could have been interrupted until then: V8's own ticks do not count.
-    muted: Vec<(i64, i64)>,
+    muted: Vec<(Monotonic, Monotonic)>,
     /// When V8's thread ticked last, or would have; the others are intervals apart.
-    tick_us: Option<i64>,
+    tick_us: Option<Monotonic>,
     /// When the last recording was stopped.
-    ended_us: i64,
+    ended_us: Option<Monotonic>,
 }
 
 impl Rhythm {
     /// Chooses when V8's thread is started anew: where its ticks would have gone on when they ended just now, else at
     /// random. Not by whether they met something: work that was met would be met more often.
-    pub(super) fn plan(&mut self, now_us: i64, interval_us: i64) {
-        let goes_on = now_us - self.ended_us < GO_ON_US;
-        let tick_us = self.tick_us.filter(|_| goes_on).unwrap_or_else(|| now_us - scramble(now_us, interval_us));
+    pub(super) fn plan(&mut self, now_us: Monotonic, interval_us: i64) {
+        let goes_on = self.ended_us.is_some_and(|ended_us| now_us - ended_us < GO_ON_US);
+        let tick_us = self.tick_us.filter(|_| goes_on).unwrap_or_else(|| now_us - scramble(now_us.us(), interval_us));
         let first_us = next_tick_us(tick_us, now_us, interval_us);
         self.tick_us = Some(first_us);
         self.first_us = Some(first_us);
     }
 
     /// When V8's thread is to be started anew, `None` when it was.
-    pub(super) fn first_us(&self) -> Option<i64> {
+    pub(super) fn first_us(&self) -> Option<Monotonic> {
         self.first_us
     }
 
@@ -49,7 +51,7 @@ impl Rhythm {
 
     /// An interrupt for the first tick has come. Returns whether what runs is what ran when it was asked for: the
     /// tick is taken now. Else it is tried again.
-    pub(super) fn is_prompt(&mut self, asked_us: i64, now_us: i64, interval_us: i64) -> bool {
+    pub(super) fn is_prompt(&mut self, asked_us: Monotonic, now_us: Monotonic, interval_us: i64) -> bool {
         let Some(first_us) = self.first_us.take() else { return false };
         if now_us - asked_us <= PROMPT_US {
             return true;
@@ -63,20 +65,20 @@ impl Rhythm {
     }
 
     /// The first tick was taken.
-    pub(super) fn began(&mut self, now_us: i64) {
+    pub(super) fn began(&mut self, now_us: Monotonic) {
         self.tick_us = Some(now_us);
     }
 
     /// A recording was stopped, in which V8 had sampled last at that time.
-    pub(super) fn stopped(&mut self, now_us: i64, last_us: Option<i64>) {
-        self.ended_us = now_us;
+    pub(super) fn stopped(&mut self, now_us: Monotonic, last_us: Option<Monotonic>) {
+        self.ended_us = Some(now_us);
         // Before the first tick those of V8's thread are bound to where it was started.
         if self.first_us.is_none() && last_us.is_some() {
             self.tick_us = last_us;
         }
     }
 
-    pub(super) fn muted(&self) -> &[(i64, i64)] {
+    pub(super) fn muted(&self) -> &[(Monotonic, Monotonic)] {
         &self.muted
     }
 
@@ -86,13 +88,13 @@ impl Rhythm {
     }
 
     #[cfg(test)]
-    pub(super) fn tick_us(&self) -> Option<i64> {
+    pub(super) fn tick_us(&self) -> Option<Monotonic> {
         self.tick_us
     }
 }
 
 /// The first tick after a moment, of ticks an interval apart of which one is known.
-fn next_tick_us(tick_us: i64, now_us: i64, interval_us: i64) -> i64 {
+fn next_tick_us(tick_us: Monotonic, now_us: Monotonic, interval_us: i64) -> Monotonic {
     now_us + interval_us - (now_us - tick_us).rem_euclid(interval_us)
 }
 
@@ -107,13 +109,17 @@ fn scramble(seed: i64, limit: i64) -> i64 {
 mod tests {
     use super::*;
 
+    fn at(us: i64) -> Monotonic {
+        Monotonic::from_us(us)
+    }
+
     const INTERVAL_US: i64 = 10_000;
 
     #[test]
     fn the_first_tick_is_at_random_and_within_an_interval() {
         let firsts: Vec<_> = (0..1_000)
-            .map(|at| {
-                let now_us = 1_000_000_000 + at * 1_000_003;
+            .map(|turn| {
+                let now_us = at(1_000_000_000 + turn * 1_000_003);
                 let mut rhythm = Rhythm::default();
                 rhythm.plan(now_us, INTERVAL_US);
                 rhythm.first_us().unwrap() - now_us
@@ -127,25 +133,25 @@ mod tests {
     #[test]
     fn ticks_go_on_where_they_ended_just_now() {
         let mut rhythm = Rhythm::default();
-        rhythm.plan(1_000_000, INTERVAL_US);
+        rhythm.plan(at(1_000_000), INTERVAL_US);
         rhythm.give_up();
-        rhythm.stopped(1_050_000, Some(1_043_000));
-        rhythm.plan(1_052_000, INTERVAL_US);
-        assert_eq!(rhythm.first_us(), Some(1_053_000));
+        rhythm.stopped(at(1_050_000), Some(at(1_043_000)));
+        rhythm.plan(at(1_052_000), INTERVAL_US);
+        assert_eq!(rhythm.first_us(), Some(at(1_053_000)));
         // Stopped before its first tick: V8's own, which are bound to the start, change nothing.
-        rhythm.stopped(1_090_000, Some(1_089_999));
-        rhythm.plan(1_091_000, INTERVAL_US);
-        assert_eq!(rhythm.first_us(), Some(1_093_000));
+        rhythm.stopped(at(1_090_000), Some(at(1_089_999)));
+        rhythm.plan(at(1_091_000), INTERVAL_US);
+        assert_eq!(rhythm.first_us(), Some(at(1_093_000)));
         // After a long pause it is another one.
-        rhythm.stopped(1_100_000, None);
-        rhythm.plan(2_000_000, INTERVAL_US);
-        assert_ne!(rhythm.first_us().unwrap() % INTERVAL_US, 3_000);
+        rhythm.stopped(at(1_100_000), None);
+        rhythm.plan(at(2_000_000), INTERVAL_US);
+        assert_ne!(rhythm.first_us().unwrap().us() % INTERVAL_US, 3_000);
     }
 
     #[test]
     fn an_interrupt_that_comes_late_mutes_until_the_next_try() {
         let mut rhythm = Rhythm::default();
-        rhythm.plan(1_000_000, INTERVAL_US);
+        rhythm.plan(at(1_000_000), INTERVAL_US);
         let first_us = rhythm.first_us().unwrap();
         assert!(!rhythm.is_prompt(first_us, first_us + 25_000, INTERVAL_US));
         assert_eq!(rhythm.first_us(), Some(first_us + 30_000));
@@ -154,7 +160,7 @@ mod tests {
         assert_eq!(rhythm.first_us(), None);
         rhythm.began(first_us + 30_200);
         assert_eq!(rhythm.tick_us(), Some(first_us + 30_200));
-        assert!(!rhythm.is_prompt(0, 0, INTERVAL_US), "it was taken");
+        assert!(!rhythm.is_prompt(at(0), at(0), INTERVAL_US), "it was taken");
         rhythm.unmute();
         assert_eq!(rhythm.muted(), []);
     }
@@ -162,7 +168,7 @@ mod tests {
     #[test]
     fn what_is_never_interrupted_keeps_the_rhythm_of_v8() {
         let mut rhythm = Rhythm::default();
-        rhythm.plan(0, INTERVAL_US);
+        rhythm.plan(at(0), INTERVAL_US);
         let tries = std::iter::from_fn(|| {
             let first_us = rhythm.first_us()?;
             Some(rhythm.is_prompt(first_us, first_us + 9_000, INTERVAL_US))

@@ -1,17 +1,17 @@
 //! The running slice and the one before it: how they begin, follow each other and end.
 
 use super::{Recorder, Running, State};
-use crate::clock::monotonic_us;
 use crate::error::Error;
 use crate::host::LogLevel;
 use crate::source::{Beginning, Circumstances, Entered, RecordingId, START_US};
 use crate::stream::{Event, FinishedSlice, Mark};
+use crate::time::Monotonic;
 
 /// Ticks are 100 ms apart; what is asked for in between need not read the heap.
 const HEAP_INTERVAL_US: i64 = 60_000;
 
 impl Recorder {
-    pub(super) fn read_heap(&self, state: &mut State, now_us: i64) {
+    pub(super) fn read_heap(&self, state: &mut State, now_us: Monotonic) {
         let Some(source) = &state.source else { return };
         self.stream.set_heap_bytes(source.heap_bytes());
         let first = state.heap_due_us.replace(now_us + HEAP_INTERVAL_US).is_none();
@@ -24,7 +24,7 @@ impl Recorder {
     /// What ends before an interrupt came has a reading of the heap, too.
     pub(super) fn read_heap_once(&self, state: &mut State) {
         if state.running.is_some() && state.heap_due_us.is_none() {
-            self.read_heap(state, monotonic_us());
+            self.read_heap(state, Monotonic::now());
         }
     }
 
@@ -34,7 +34,7 @@ impl Recorder {
     }
 
     /// Begins for those that wait; returns whether it does. The log hears of a refusal once, and of its end.
-    pub(super) fn try_begin(&self, state: &mut State, now_us: i64, insist: bool) -> Result<bool, Error> {
+    pub(super) fn try_begin(&self, state: &mut State, now_us: Monotonic, insist: bool) -> Result<bool, Error> {
         if !insist && !state.waiting.may_try(now_us) {
             // Whoever came last is looked after as well.
             self.stream.threads.ticker.register_if_running(self.stream.clone());
@@ -56,7 +56,7 @@ impl Recorder {
         }
     }
 
-    pub(super) fn begin(&self, state: &mut State, from_us: i64) -> Result<(), Error> {
+    pub(super) fn begin(&self, state: &mut State, from_us: Monotonic) -> Result<(), Error> {
         self.stream.clock.observe();
         self.have_threads(state, from_us)?;
         let id = match Self::start(state) {
@@ -69,7 +69,7 @@ impl Recorder {
                 return Err(error);
             }
         };
-        let beginning = Beginning::HostCall(monotonic_us());
+        let beginning = Beginning::HostCall(Monotonic::now());
         state.running = Some(Running { id, from_us, beginning });
         self.plan_first_tick(state);
         state.heap_due_us = None;
@@ -85,7 +85,7 @@ impl Recorder {
     }
 
     /// The ticker's, and one for V8: from V8 13.6 on (Node 24) it ends the process where it gets none.
-    pub(super) fn have_threads(&self, state: &State, now_us: i64) -> Result<(), Error> {
+    pub(super) fn have_threads(&self, state: &State, now_us: Monotonic) -> Result<(), Error> {
         let threads = self.stream.threads;
         threads.ticker.register(self.stream.clone())?;
         if !threads.supply.is_proven(now_us)
@@ -108,7 +108,7 @@ impl Recorder {
         match Self::start(state) {
             Ok(id) => {
                 // Both hold every sample around this moment: the new one has begun, the old one goes on.
-                let at_us = monotonic_us();
+                let at_us = Monotonic::now();
                 state.running = Some(Running { id, from_us: at_us, beginning: Beginning::Overlap });
                 state.closing = Some((running, at_us));
             }
@@ -127,11 +127,11 @@ impl Recorder {
         self.read_heap_once(state);
         self.finish_closing(state);
         if let Some(running) = state.running.take() {
-            self.stop_slice(state, running, monotonic_us(), true);
+            self.stop_slice(state, running, Monotonic::now(), true);
             state.rhythm.give_up();
             state.rhythm.unmute();
             self.stream.clock.observe();
-            self.stream.threads.supply.proven(monotonic_us());
+            self.stream.threads.supply.proven(Monotonic::now());
         }
         self.stream.threads.ticker.unregister(self.stream.id);
         self.plan(state);
@@ -144,16 +144,16 @@ impl Recorder {
         // The kernel takes a while to see that a thread has ended, so that the old one's place does not suffice. For a
         // tick the ticker has just seen to it.
         let supply = self.stream.threads.supply;
-        let has_thread = if with_tick { supply.is_just_proven(monotonic_us()) } else { supply.prove().is_ok() };
+        let has_thread = if with_tick { supply.is_just_proven(Monotonic::now()) } else { supply.prove().is_ok() };
         if !has_thread {
             return false;
         }
         self.finish_closing(state);
         if let Some(running) = state.running.take() {
-            self.stop_slice(state, running, monotonic_us(), false);
+            self.stop_slice(state, running, Monotonic::now(), false);
         }
         state.rhythm.unmute();
-        let from_us = monotonic_us();
+        let from_us = Monotonic::now();
         match Self::start(state) {
             Ok(id) => {
                 self.stream.threads.supply.taken();
@@ -179,13 +179,13 @@ impl Recorder {
     /// When it is stopped, V8's thread ticks once more, out of turn and inside of our call: `to_us` is before that.
     ///
     /// The encoder is to be woken when V8 is done with: it would compete with V8's threads for a core.
-    pub(super) fn stop_slice(&self, state: &mut State, slice: Running, to_us: i64, last: bool) {
+    pub(super) fn stop_slice(&self, state: &mut State, slice: Running, to_us: Monotonic, last: bool) {
         let Some(source) = &state.source else { return };
         match source.stop(slice.id) {
             Some(raw) => {
                 let Running { from_us, beginning, .. } = slice;
                 let last_us = raw.last_sample_us(to_us).filter(|last_us| *last_us - from_us > START_US);
-                state.rhythm.stopped(monotonic_us(), last_us);
+                state.rhythm.stopped(Monotonic::now(), last_us);
                 let circumstances = Circumstances {
                     beginning,
                     muted: state.rhythm.muted().to_vec(),
@@ -202,13 +202,13 @@ impl Recorder {
 
     pub(super) fn plan_first_tick(&self, state: &mut State) {
         if !self.starts_are_dear {
-            state.rhythm.plan(monotonic_us(), self.stream.interval_us.into());
+            state.rhythm.plan(Monotonic::now(), self.stream.interval_us.into());
         }
     }
 
     /// In an interrupt, after the first tick was due: starts V8's thread anew with a tick if what runs is what ran
     /// then.
-    pub(super) fn tick_first(&self, state: &mut State, now_us: i64) {
+    pub(super) fn tick_first(&self, state: &mut State, now_us: Monotonic) {
         // Another interrupt came first: that of the tick is on its way.
         let Some(asked_us) = self.stream.first_tick_asked_us() else { return };
         if state.rhythm.is_prompt(asked_us, now_us, self.stream.interval_us.into()) && self.restart(state, true) {

@@ -12,6 +12,7 @@ use crate::source::fake::{Fake, FakeSource};
 use crate::stream::Input;
 use crate::supply::testing::{self, Refusal};
 use crate::ticker::Ticked;
+use crate::time::Monotonic;
 
 const INTERVAL_US: u32 = 1_000;
 
@@ -20,9 +21,9 @@ enum Seen {
     Mark(Mark),
     /// From, to, ticks in between, whether it is the last one, and whether the source was started anew for it.
     Slice {
-        from_us: i64,
-        to_us: i64,
-        ticks: Vec<i64>,
+        from_us: Monotonic,
+        to_us: Monotonic,
+        ticks: Vec<Monotonic>,
         last: bool,
         anew: bool,
     },
@@ -56,7 +57,7 @@ impl Notes {
     }
 
     /// All stretches that follow each other: (from, to, whether the stream ended there).
-    fn stretches(&self) -> Vec<(i64, i64, bool)> {
+    fn stretches(&self) -> Vec<(Monotonic, Monotonic, bool)> {
         let stretch = |seen: &Seen| match *seen {
             Seen::Slice { from_us, to_us, last, .. } => Some((from_us, to_us, last)),
             Seen::Mark(_) => None,
@@ -64,7 +65,7 @@ impl Notes {
         self.0.lock().iter().filter_map(stretch).collect()
     }
 
-    fn ticks(&self) -> Vec<i64> {
+    fn ticks(&self) -> Vec<Monotonic> {
         let ticks = |seen: &Seen| if let Seen::Slice { ticks, .. } = seen { ticks.clone() } else { vec![] };
         self.0.lock().iter().flat_map(ticks).collect()
     }
@@ -110,17 +111,17 @@ impl Fixture {
 
     /// JavaScript runs until this holds.
     fn run_until(&self, mut holds: impl FnMut() -> bool) {
-        let end_us = monotonic_us() + 10_000_000;
+        let end_us = Monotonic::now() + 10_000_000;
         while !holds() {
-            assert!(monotonic_us() < end_us, "it took too long");
+            assert!(Monotonic::now() < end_us, "it took too long");
             self.fake.serve::<Recorders>();
             std::thread::sleep(Duration::from_micros(500));
         }
     }
 
     fn run_for_ms(&self, ms: i64) {
-        let end_us = monotonic_us() + ms * 1_000;
-        self.run_until(|| monotonic_us() >= end_us);
+        let end_us = Monotonic::now() + ms * 1_000;
+        self.run_until(|| Monotonic::now() >= end_us);
     }
 
     /// Everything that was recorded has come to the consumers.
@@ -140,14 +141,14 @@ impl Fixture {
         self.log.lock().iter().filter(|(other, text)| *other == level && text.contains(part)).count()
     }
 
-    fn begin(&self) -> i64 {
+    fn begin(&self) -> Monotonic {
         let from_us = self.recorder.hold().unwrap();
         self.recorder.mark(self.consumer, Mark::Active(from_us));
         from_us
     }
 
-    fn let_go(&self) -> i64 {
-        let now_us = monotonic_us();
+    fn let_go(&self) -> Monotonic {
+        let now_us = Monotonic::now();
         self.recorder.mark(self.consumer, Mark::End(now_us));
         self.recorder.release(now_us, 0);
         now_us
@@ -155,7 +156,7 @@ impl Fixture {
 }
 
 /// Nothing was missed, but for the moments of a fresh start, and nothing came twice.
-fn assert_whole(notes: &Notes, from_us: i64, to_us: i64) {
+fn assert_whole(notes: &Notes, from_us: Monotonic, to_us: Monotonic) {
     let stretches = notes.stretches();
     assert!(stretches.windows(2).all(|pair| (0..5_000).contains(&(pair[1].0 - pair[0].1))), "{stretches:?}");
     assert!(stretches[0].0 <= from_us && stretches.last().unwrap().1 >= to_us, "{stretches:?}");
@@ -166,7 +167,7 @@ fn assert_whole(notes: &Notes, from_us: i64, to_us: i64) {
 #[test]
 fn recording_is_one_slice_from_hold_to_release() {
     let fixture = Fixture::new();
-    let before_us = monotonic_us();
+    let before_us = Monotonic::now();
     let from_us = fixture.begin();
     assert!(from_us >= before_us && fixture.recorder.is_running());
     assert_eq!((fixture.starts(), fixture.running(), fixture.before_starts.get()), (1, 1, 1));
@@ -191,11 +192,11 @@ fn many_hold_one_stream_and_the_last_release_ends_it() {
     let from_us = fixture.begin();
     (0..10).for_each(|_| assert!(fixture.recorder.hold().unwrap() >= from_us));
     assert_eq!((fixture.starts(), fixture.before_starts.get()), (1, 1));
-    (0..10).for_each(|_| fixture.recorder.release(monotonic_us(), 0));
+    (0..10).for_each(|_| fixture.recorder.release(Monotonic::now(), 0));
     assert!(fixture.recorder.is_running());
     fixture.let_go();
     assert!(!fixture.recorder.is_running());
-    fixture.recorder.release(monotonic_us(), 0);
+    fixture.recorder.release(Monotonic::now(), 0);
     fixture.begin();
     assert_eq!(fixture.starts(), 2, "one release too many takes nothing away");
 }
@@ -205,7 +206,7 @@ fn slices_overlap_and_nothing_is_missed() {
     let fixture = Fixture::new();
     let from_us = fixture.begin();
     fixture.run_until(|| fixture.running() == 2);
-    assert!(fixture.recorder.stream.next_look_us() < monotonic_us() + 100_000, "the one before ends soon");
+    assert!(fixture.recorder.stream.next_look_us().unwrap() < Monotonic::now() + 100_000, "the one before ends soon");
     fixture.run_until(|| fixture.starts() == 3 && fixture.running() == 1);
     assert_eq!(fixture.fake.most_running.load(SeqCst), 2);
     let to_us = fixture.let_go();
@@ -241,24 +242,24 @@ fn a_successor_that_is_refused_leaves_the_slice_running() {
 fn a_stream_lives_on_for_the_next_one() {
     let fixture = Fixture::new();
     fixture.begin();
-    let now_us = monotonic_us();
+    let now_us = Monotonic::now();
     fixture.recorder.release(now_us, 60_000);
     assert!(fixture.recorder.is_running());
-    assert!(fixture.recorder.stream.next_look_us() < now_us + 200_000, "before the slice is over");
+    assert!(fixture.recorder.stream.next_look_us().unwrap() < now_us + 200_000, "before the slice is over");
     fixture.recorder.hold().unwrap();
     assert_eq!(fixture.starts(), 1);
-    let now_us = monotonic_us();
+    let now_us = Monotonic::now();
     fixture.recorder.release(now_us, 60_000);
     // Shorter ones take nothing of it away.
     fixture.recorder.hold().unwrap();
-    fixture.recorder.release(monotonic_us(), 0);
+    fixture.recorder.release(Monotonic::now(), 0);
     assert!(fixture.recorder.is_running());
     fixture.run_until(|| !fixture.recorder.is_running());
-    let lived_us = monotonic_us() - now_us;
+    let lived_us = Monotonic::now() - now_us;
     assert!((60_000..400_000).contains(&lived_us), "{lived_us}");
 
     fixture.begin();
-    fixture.recorder.release(monotonic_us(), 60_000_000);
+    fixture.recorder.release(Monotonic::now(), 60_000_000);
     fixture.recorder.end_linger();
     assert!(!fixture.recorder.is_running());
     fixture.begin();
@@ -271,7 +272,7 @@ fn a_cut_hands_out_all_up_to_now_and_goes_on() {
     let fixture = Fixture::new();
     let from_us = fixture.begin();
     std::thread::sleep(Duration::from_millis(10));
-    let now_us = monotonic_us();
+    let now_us = Monotonic::now();
     fixture.recorder.cut_now();
     fixture.drain();
     assert_whole(&fixture.notes, from_us, now_us);
@@ -283,7 +284,7 @@ fn a_cut_hands_out_all_up_to_now_and_goes_on() {
     // Where there is no thread for a fresh start the next slice begins next to this one.
     fixture.begin();
     fixture.refusal.set(true);
-    let cut_us = monotonic_us();
+    let cut_us = Monotonic::now();
     fixture.recorder.cut_now();
     fixture.drain();
     assert_eq!(fixture.running(), 1);
@@ -294,7 +295,7 @@ fn a_cut_hands_out_all_up_to_now_and_goes_on() {
     assert_eq!(fixture.fake.beginnings.lock().last(), Some(&Beginning::Overlap));
 
     // While nothing records, time passes all the same.
-    let now_us = monotonic_us();
+    let now_us = Monotonic::now();
     fixture.recorder.mark(fixture.consumer, Mark::Flush(now_us));
     fixture.recorder.cut_now();
     fixture.drain();
@@ -351,7 +352,7 @@ fn who_gets_no_thread_waits_and_is_told_when_there_is_one() {
     std::thread::sleep(Duration::from_millis(260));
     assert!(!fixture.recorder.hold_for(fixture.consumer, false).unwrap());
     assert!(fixture.recorder.waits_in_vain(fixture.consumer) && !fixture.recorder.waits_in_vain(fixture.consumer));
-    fixture.recorder.release(monotonic_us(), 0);
+    fixture.recorder.release(Monotonic::now(), 0);
     fixture.refusal.set(false);
     assert!(!fixture.recorder.retry(true).unwrap(), "nobody waits");
 }
@@ -445,7 +446,7 @@ fn a_suspended_recorder_hands_out_and_starts_nothing() {
     let fixture = Fixture::new();
     let from_us = fixture.begin();
     std::thread::sleep(Duration::from_millis(5));
-    let to_us = monotonic_us();
+    let to_us = Monotonic::now();
     fixture.recorder.suspend();
     assert_eq!(fixture.running(), 0);
     fixture.drain();
@@ -461,15 +462,15 @@ fn the_first_tick_comes_once_and_at_a_moment_of_its_own() {
     let fixture = Fixture::with(|_| {});
     let from_us = fixture.begin();
     // Spins, because what is served late does not count.
-    let end_us = monotonic_us() + 5_000_000;
+    let end_us = Monotonic::now() + 5_000_000;
     while fixture.starts() == 1 {
-        assert!(monotonic_us() < end_us, "no first tick");
+        assert!(Monotonic::now() < end_us, "no first tick");
         fixture.fake.serve::<Recorders>();
     }
     assert!(fixture.recorder.state.borrow().rhythm.first_us().is_none());
-    assert!((fixture.recorder.tick_us().unwrap() - monotonic_us()).abs() < 100_000);
-    let began_us = monotonic_us();
-    while monotonic_us() < began_us + 20_000 {
+    assert!((fixture.recorder.tick_us().unwrap() - Monotonic::now()).abs() < 100_000);
+    let began_us = Monotonic::now();
+    while Monotonic::now() < began_us + 20_000 {
         fixture.fake.serve::<Recorders>();
     }
     assert_eq!((fixture.starts(), fixture.running()), (2, 1));
@@ -488,7 +489,7 @@ fn an_interrupt_that_comes_late_is_no_first_tick() {
     assert!(fixture.fake.serve::<Recorders>());
     assert_eq!(fixture.starts(), 1);
     let next_us = fixture.recorder.state.borrow().rhythm.first_us().expect("another try");
-    assert!(next_us > monotonic_us() - 2_000);
+    assert!(next_us > Monotonic::now() - 2_000);
     fixture.let_go();
     fixture.drain();
     assert!(!fixture.fake.muted.lock().is_empty());
@@ -580,10 +581,10 @@ fn who_is_detached_hears_no_more_and_others_do() {
     let id = fixture.recorder.attach(Box::new(other.clone()));
     assert_ne!(id, fixture.consumer);
     fixture.begin();
-    fixture.recorder.mark(id, Mark::Idle(1));
+    fixture.recorder.mark(id, Mark::Idle(Monotonic::from_us(1)));
     fixture.recorder.cut_now();
     fixture.drain();
-    assert_eq!(other.marks(), [Mark::Idle(1)]);
+    assert_eq!(other.marks(), [Mark::Idle(Monotonic::from_us(1))]);
     assert_eq!(other.stretches().len(), 1);
     fixture.recorder.detach(id);
     fixture.let_go();

@@ -1,5 +1,7 @@
 //! Who waits for a system that gives no thread, and when it is tried again.
 
+use crate::time::Monotonic;
+
 /// When it is tried again whether a thread can be had; each time twice as late.
 const RETRY_US: i64 = 1_000_000;
 const RETRY_MAX_US: i64 = 60_000_000;
@@ -13,7 +15,7 @@ pub(super) struct Waiting {
 
 #[derive(Clone, Copy)]
 struct Refused {
-    retry_us: i64,
+    retry_us: Monotonic,
     wait_us: i64,
 }
 
@@ -37,17 +39,17 @@ impl Waiting {
     }
 
     /// Whether it may be tried now.
-    pub(super) fn may_try(&self, now_us: i64) -> bool {
+    pub(super) fn may_try(&self, now_us: Monotonic) -> bool {
         self.refused.is_none_or(|refused| now_us >= refused.retry_us)
     }
 
     /// When it is tried next for those that wait.
-    pub(super) fn retry_us(&self) -> Option<i64> {
+    pub(super) fn retry_us(&self) -> Option<Monotonic> {
         self.refused.filter(|_| !self.is_empty()).map(|refused| refused.retry_us)
     }
 
     /// The system gave none. Returns whether that is new.
-    pub(super) fn refuse(&mut self, now_us: i64) -> bool {
+    pub(super) fn refuse(&mut self, now_us: Monotonic) -> bool {
         let wait_us = self.refused.map_or(RETRY_US, |refused| (refused.wait_us * 2).min(RETRY_MAX_US));
         self.refused.replace(Refused { retry_us: now_us + wait_us, wait_us }).is_none()
     }
@@ -62,15 +64,19 @@ impl Waiting {
 mod tests {
     use super::*;
 
+    fn at(us: i64) -> Monotonic {
+        Monotonic::from_us(us)
+    }
+
     #[test]
     fn it_is_tried_less_and_less_often() {
         let mut waiting = Waiting::default();
         waiting.push(1);
-        assert!(waiting.may_try(0) && waiting.retry_us().is_none());
-        let mut now_us = 0;
+        assert!(waiting.may_try(at(0)) && waiting.retry_us().is_none());
+        let mut now_us = at(0);
         let mut waits = vec![];
-        for at in 0..8 {
-            assert_eq!(waiting.refuse(now_us), at == 0, "it is said once");
+        for tries in 0..8 {
+            assert_eq!(waiting.refuse(now_us), tries == 0, "it is said once");
             let retry_us = waiting.retry_us().unwrap();
             assert!(!waiting.may_try(retry_us - 1) && waiting.may_try(retry_us));
             waits.push((retry_us - now_us) / 1_000_000);

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::measurements::Reading;
 use crate::slice::Merge;
 use crate::stream::{Consumer, Input, Mark, push_mark};
+use crate::time::Monotonic;
 use crate::window::Window;
 
 /// Stay well below the 10 MiB that an older ingest accepts.
@@ -22,7 +23,7 @@ pub(super) struct Chunker {
     /// Those that the stream has not come to yet.
     marks: VecDeque<Mark>,
     state: State,
-    last_tick_us: Option<i64>,
+    last_tick_us: Option<Monotonic>,
 }
 
 #[derive(Default)]
@@ -33,7 +34,7 @@ enum State {
     /// Ticks go into this chunk.
     Recording(Window),
     /// This chunk waits for the next span.
-    Quiet { window: Window, since_us: i64 },
+    Quiet { window: Window, since_us: Monotonic },
 }
 
 impl State {
@@ -55,7 +56,7 @@ impl State {
         matches!(self, Self::Recording(_))
     }
 
-    fn quiet_since_us(&self) -> Option<i64> {
+    fn quiet_since_us(&self) -> Option<Monotonic> {
         if let Self::Quiet { since_us, .. } = self { Some(*since_us) } else { None }
     }
 }
@@ -74,28 +75,28 @@ impl Chunker {
         }
     }
 
-    fn open(&mut self, from_us: i64) {
+    fn open(&mut self, from_us: Monotonic) {
         self.state = State::Recording(Window::new(from_us, self.interval_us, usize::MAX));
         self.last_tick_us = None;
     }
 
-    fn close(&mut self, to_us: i64, clock: &Clock) {
+    fn close(&mut self, to_us: Monotonic, clock: &Clock) {
         if let State::Recording(window) | State::Quiet { window, .. } = std::mem::take(&mut self.state) {
             self.delivery.put(window.finish(to_us, clock));
         }
     }
 
     /// Goes on in a new chunk.
-    fn restart(&mut self, at_us: i64, clock: &Clock) {
+    fn restart(&mut self, at_us: Monotonic, clock: &Clock) {
         self.close(at_us, clock);
         self.open(at_us);
     }
 
-    fn due_us(&self) -> Option<i64> {
+    fn due_us(&self) -> Option<Monotonic> {
         self.state.window().map(|window| window.start_us() + self.duration_us)
     }
 
-    fn is_due(&self, now_us: i64) -> bool {
+    fn is_due(&self, now_us: Monotonic) -> bool {
         self.due_us().is_some_and(|due_us| now_us >= due_us)
     }
 
@@ -106,7 +107,7 @@ impl Chunker {
     }
 
     /// Whether a chunk that has been quiet since then has waited for the next span as long as it may.
-    fn has_waited(&self, since_us: i64, now_us: i64) -> bool {
+    fn has_waited(&self, since_us: Monotonic, now_us: Monotonic) -> bool {
         now_us - since_us >= self.quiet_us && !self.is_too_short()
     }
 
@@ -134,7 +135,7 @@ impl Chunker {
         }
     }
 
-    fn resume(&mut self, at_us: i64, clock: &Clock) {
+    fn resume(&mut self, at_us: Monotonic, clock: &Clock) {
         if let Some(since_us) = self.state.quiet_since_us()
             && (self.has_waited(since_us, at_us) || self.is_due(at_us))
         {
@@ -146,7 +147,7 @@ impl Chunker {
         }
     }
 
-    fn pause(&mut self, at_us: i64, clock: &Clock) {
+    fn pause(&mut self, at_us: Monotonic, clock: &Clock) {
         self.roll(at_us, clock);
         self.state = match std::mem::take(&mut self.state) {
             State::Recording(mut window) => {
@@ -158,7 +159,7 @@ impl Chunker {
     }
 
     /// Closes chunks that are full at this moment.
-    fn roll(&mut self, now_us: i64, clock: &Clock) {
+    fn roll(&mut self, now_us: Monotonic, clock: &Clock) {
         while self.state.is_recording()
             && let Some(due_us) = self.due_us()
             && now_us >= due_us
@@ -170,7 +171,7 @@ impl Chunker {
         }
     }
 
-    fn apply_until(&mut self, time_us: i64, clock: &Clock) {
+    fn apply_until(&mut self, time_us: Monotonic, clock: &Clock) {
         while let Some(mark) = self.marks.front().copied().filter(|mark| mark.time_us() <= time_us) {
             self.marks.pop_front();
             self.apply(mark, clock);
@@ -178,7 +179,7 @@ impl Chunker {
     }
 
     /// Comes to a tick; returns whether it is wanted.
-    fn tick(&mut self, time_us: i64, clock: &Clock) -> bool {
+    fn tick(&mut self, time_us: Monotonic, clock: &Clock) -> bool {
         self.apply_until(time_us, clock);
         let recording = self.state.is_recording();
         let is_due = self.is_due(time_us);
@@ -254,10 +255,10 @@ impl Consumer for Chunker {
         false
     }
 
-    fn boundary_us(&self) -> i64 {
+    fn boundary_us(&self) -> Option<Monotonic> {
         // Without an open chunk, that of the one which the next mark opens.
         let opens = || self.marks.iter().find(|mark| matches!(mark, Mark::Active(_)));
-        self.due_us().or_else(|| Some(opens()?.time_us() + self.duration_us)).unwrap_or(i64::MAX)
+        self.due_us().or_else(|| Some(opens()?.time_us() + self.duration_us))
     }
 }
 
@@ -276,6 +277,10 @@ mod tests {
     const INTERVAL_US: i64 = 10_000;
     const SECOND_US: i64 = 1_000_000;
     const WALL_US: i64 = 1_700_000_000_000_000;
+
+    fn at(us: i64) -> Monotonic {
+        Monotonic::from_us(us)
+    }
 
     /// A consumer with one-second chunks, fed by hand, and what it hands out.
     struct Fixture {
@@ -315,12 +320,12 @@ mod tests {
 
         fn feed_slice(&mut self, slice: &Slice, to_us: i64, last: bool) {
             let readings: Vec<_> = (self.fed_us / 100_000 + 1..=to_us / 100_000)
-                .map(|at| Reading { time_us: at * 100_000 - 1, cpu_usage: Some(1.0), heap_bytes: Some(2) })
+                .map(|tick| Reading { time_us: at(tick * 100_000 - 1), cpu_usage: Some(1.0), heap_bytes: Some(2) })
                 .collect();
             self.chunker.input(&Input {
                 slice,
-                from_us: self.fed_us,
-                to_us,
+                from_us: at(self.fed_us),
+                to_us: at(to_us),
                 last,
                 readings: &readings,
                 clock: &self.clock,
@@ -358,11 +363,11 @@ mod tests {
     #[test]
     fn chunks_follow_each_other_without_loss() {
         let mut fixture = Fixture::new();
-        fixture.chunker.mark(Mark::Active(0));
+        fixture.chunker.mark(Mark::Active(at(0)));
         for slice in 1..=8 {
             fixture.feed(slice * 310_000);
         }
-        fixture.chunker.mark(Mark::End(2_480_000));
+        fixture.chunker.mark(Mark::End(at(2_480_000)));
         fixture.feed(2_600_000);
         let delivered = fixture.delivered();
         assert_eq!(delivered.iter().map(Vec::len).collect::<Vec<_>>(), [100 + 1, 100 + 1, 48 + 1]);
@@ -380,8 +385,8 @@ mod tests {
     fn short_spans_share_a_chunk_and_their_gaps_are_cut_out() {
         let mut fixture = Fixture::new();
         for span in 0..4 {
-            fixture.chunker.mark(Mark::Active(span * 100_000));
-            fixture.chunker.mark(Mark::Idle(span * 100_000 + 25_000));
+            fixture.chunker.mark(Mark::Active(at(span * 100_000)));
+            fixture.chunker.mark(Mark::Idle(at(span * 100_000 + 25_000)));
         }
         fixture.feed(450_000);
         assert_eq!(fixture.delivered().len(), 0, "it may go on");
@@ -394,10 +399,10 @@ mod tests {
     #[test]
     fn quiet_closes_a_chunk_and_the_end_of_the_stream_does_at_once() {
         let mut fixture = Fixture::new();
-        fixture.chunker.mark(Mark::Active(0));
-        fixture.chunker.mark(Mark::Idle(50_000));
-        fixture.chunker.mark(Mark::Active(700_000));
-        fixture.chunker.mark(Mark::Idle(750_000));
+        fixture.chunker.mark(Mark::Active(at(0)));
+        fixture.chunker.mark(Mark::Idle(at(50_000)));
+        fixture.chunker.mark(Mark::Active(at(700_000)));
+        fixture.chunker.mark(Mark::Idle(at(750_000)));
         fixture.feed(800_000);
         assert_eq!(fixture.delivered().len(), 1);
         fixture.feed_samples(vec![], 800_001, true);
@@ -409,8 +414,8 @@ mod tests {
     #[test]
     fn the_readings_of_a_chunk_end_where_its_last_span_does() {
         let mut fixture = Fixture::new();
-        fixture.chunker.mark(Mark::Active(0));
-        fixture.chunker.mark(Mark::Idle(250_000));
+        fixture.chunker.mark(Mark::Active(at(0)));
+        fixture.chunker.mark(Mark::Idle(at(250_000)));
         fixture.feed(1_000_000);
         let chunk = &fixture.json()[0];
         for name in ["cpu_usage", "memory_footprint"] {
@@ -424,19 +429,19 @@ mod tests {
         for end in [Mark::Flush, Mark::End] {
             let mut fixture = Fixture::new();
             fixture.chunker.duration_us = 60 * SECOND_US;
-            fixture.chunker.mark(Mark::Active(0));
+            fixture.chunker.mark(Mark::Active(at(0)));
             // 0 to 100 ms, then nothing until the readings of 3 s, before which no sample comes.
             fixture.feed(100_001);
             fixture.fed_us = 3 * SECOND_US - 1;
-            fixture.chunker.mark(end(3 * SECOND_US + 1));
+            fixture.chunker.mark(end(at(3 * SECOND_US + 1)));
             fixture.feed_samples(vec![], 3 * SECOND_US + 2, false);
             // What a flush opened has readings, and its first sample 2 s later.
             fixture.feed_samples(vec![], 4 * SECOND_US, false);
             fixture.fed_us = 5 * SECOND_US;
-            fixture.chunker.mark(Mark::End(6 * SECOND_US));
+            fixture.chunker.mark(Mark::End(at(6 * SECOND_US)));
             fixture.feed(6 * SECOND_US + 1);
             let chunks = fixture.json();
-            assert_eq!(chunks.len(), if end(0) == Mark::Flush(0) { 2 } else { 1 });
+            assert_eq!(chunks.len(), if end(at(0)) == Mark::Flush(at(0)) { 2 } else { 1 });
             for (chunk, samples) in chunks.iter().zip(fixture.delivered()) {
                 let values = chunk["measurements"]["cpu_usage"]["values"].as_array().unwrap();
                 let times = values.iter().map(|value| value["timestamp"].as_f64().unwrap() - WALL_US as f64 / 1e6);
@@ -451,11 +456,11 @@ mod tests {
     fn a_flush_hands_out_what_there_is_and_goes_on() {
         let mut fixture = Fixture::new();
         fixture.chunker.delivery.ask_flush();
-        fixture.chunker.mark(Mark::Active(0));
-        fixture.chunker.mark(Mark::Flush(105_000));
+        fixture.chunker.mark(Mark::Active(at(0)));
+        fixture.chunker.mark(Mark::Flush(at(105_000)));
         fixture.feed(200_000);
         assert_eq!(fixture.delivered(), [(0..=11).map(|at| (at * 10, at < 11)).collect::<Vec<_>>()]);
-        fixture.chunker.mark(Mark::End(200_000));
+        fixture.chunker.mark(Mark::End(at(200_000)));
         fixture.feed(210_000);
         assert_eq!(fixture.delivered()[1].len(), 9 + 1);
     }
@@ -463,8 +468,8 @@ mod tests {
     #[test]
     fn a_chunk_of_one_sample_is_dropped_and_counted() {
         let mut fixture = Fixture::new();
-        fixture.chunker.mark(Mark::Active(0));
-        fixture.chunker.mark(Mark::End(5_000));
+        fixture.chunker.mark(Mark::Active(at(0)));
+        fixture.chunker.mark(Mark::End(at(5_000)));
         fixture.feed(100_000);
         assert_eq!(fixture.delivered().len(), 0);
         assert_eq!(fixture.chunker.delivery.stats(0).dropped_too_short, 1);
@@ -476,14 +481,14 @@ mod tests {
         // Spans of 5 ms, each with one tick in it, each flushed, further apart than a chunk waits when it is quiet.
         for span in 0..3 {
             let from_us = span * 600_000;
-            fixture.chunker.mark(Mark::Active(from_us));
-            fixture.chunker.mark(Mark::Idle(from_us + 5_000));
-            fixture.chunker.mark(Mark::Flush(from_us + 6_000));
+            fixture.chunker.mark(Mark::Active(at(from_us)));
+            fixture.chunker.mark(Mark::Idle(at(from_us + 5_000)));
+            fixture.chunker.mark(Mark::Flush(at(from_us + 6_000)));
             fixture.fed_us = from_us;
             fixture.feed_samples(vec![from_us + 1], from_us + 7_000, true);
         }
         assert_eq!(fixture.delivered(), [[(0, true), (10, false), (600, true), (610, false)]]);
-        fixture.chunker.mark(Mark::End(SECOND_US * 2));
+        fixture.chunker.mark(Mark::End(at(SECOND_US * 2)));
         fixture.feed_samples(vec![], SECOND_US * 2 + 1, true);
         assert_eq!(fixture.delivered().len(), 1);
         assert_eq!(fixture.chunker.delivery.stats(0).dropped_too_short, 1, "the session's end drops it");
@@ -495,11 +500,11 @@ mod tests {
         // Spans of 6 ms, 4.3 ms apart: a tick comes at any time of them, and the next one mostly in another span.
         let spans = 90;
         for span in 0..spans {
-            fixture.chunker.mark(Mark::Active(span * 10_300));
-            fixture.chunker.mark(Mark::Idle(span * 10_300 + 6_000));
+            fixture.chunker.mark(Mark::Active(at(span * 10_300)));
+            fixture.chunker.mark(Mark::Idle(at(span * 10_300 + 6_000)));
         }
         fixture.feed(spans * 10_300);
-        fixture.chunker.mark(Mark::End(spans * 10_300));
+        fixture.chunker.mark(Mark::End(at(spans * 10_300)));
         fixture.feed(spans * 10_300 + 30_000);
         let samples: Vec<_> = fixture.delivered().concat();
         let busy_ms: i64 = samples.windows(2).filter(|pair| pair[0].1).map(|pair| pair[1].0 - pair[0].0).sum();
@@ -512,14 +517,14 @@ mod tests {
     fn long_names_do_not_make_a_chunk_longer_than_it_may_be() {
         let mut fixture = Fixture::new();
         fixture.chunker.duration_us = 60 * SECOND_US;
-        fixture.chunker.mark(Mark::Active(0));
+        fixture.chunker.mark(Mark::Active(at(0)));
         for slice in 0..40 {
             let mut ticks = Slice::of((0..25).map(|at| slice * SECOND_US + at * INTERVAL_US));
             // Each tick has functions of its own, with names that JSON makes longer.
             ticks.rename(|tick| format!("{slice} {tick} {}", "\u{1}".repeat(6_000)));
             fixture.feed_slice(&ticks, (slice + 1) * SECOND_US, false);
         }
-        fixture.chunker.mark(Mark::End(40 * SECOND_US));
+        fixture.chunker.mark(Mark::End(at(40 * SECOND_US)));
         fixture.feed_samples(vec![], 40 * SECOND_US + 1, true);
         let sizes: Vec<_> = fixture.payloads().iter().map(Vec::len).collect();
         assert!(sizes.len() > 1 && sizes.iter().all(|&size| size <= MAX_CHUNK_BYTES), "{sizes:?}");
@@ -530,13 +535,13 @@ mod tests {
     #[test]
     fn a_freeze_is_a_gap_and_splits_the_chunk() {
         let mut fixture = Fixture::new();
-        fixture.chunker.mark(Mark::Active(0));
+        fixture.chunker.mark(Mark::Active(at(0)));
         // 0 to 100 ms, nothing for 600 ms, then nothing for an hour.
         let hour = 3_600 * SECOND_US;
         let mut samples: Vec<_> = (0..10).map(|at| at * INTERVAL_US).collect();
         samples.extend((0..10).map(|at| 700_000 + at * INTERVAL_US));
         samples.extend((0..10).map(|at| hour + at * INTERVAL_US));
-        fixture.chunker.mark(Mark::End(hour + 100_000));
+        fixture.chunker.mark(Mark::End(at(hour + 100_000)));
         fixture.feed_samples(samples, hour + 100_000, true);
         let delivered = fixture.delivered();
         assert_eq!(delivered.len(), 2);
@@ -550,9 +555,9 @@ mod tests {
         // At 305 ms the wall clock goes an hour back.
         let hour = 3_600 * SECOND_US;
         let mut fixture = Fixture::with_clock(Clock::with_anchors(&[(0, WALL_US), (305_000, WALL_US - hour)]));
-        fixture.chunker.mark(Mark::Active(0));
+        fixture.chunker.mark(Mark::Active(at(0)));
         fixture.feed(600_000);
-        fixture.chunker.mark(Mark::End(600_000));
+        fixture.chunker.mark(Mark::End(at(600_000)));
         fixture.feed(610_000);
         let delivered = fixture.delivered();
         assert_eq!(delivered.len(), 2);
@@ -564,11 +569,11 @@ mod tests {
     fn more_spans_than_fit_lose_their_gaps_and_nothing_else() {
         let mut fixture = Fixture::new();
         for span in 0..MAX_MARKS as i64 {
-            fixture.chunker.mark(Mark::Active(span * 20));
-            fixture.chunker.mark(Mark::Idle(span * 20 + 10));
+            fixture.chunker.mark(Mark::Active(at(span * 20)));
+            fixture.chunker.mark(Mark::Idle(at(span * 20 + 10)));
         }
         assert!(fixture.chunker.marks.len() <= MAX_MARKS + 1);
-        fixture.chunker.mark(Mark::End(SECOND_US / 2));
+        fixture.chunker.mark(Mark::End(at(SECOND_US / 2)));
         fixture.feed(SECOND_US / 2 + 1);
         assert!(fixture.delivered()[0].iter().filter(|s| s.1).count() >= 16);
     }

@@ -218,8 +218,8 @@ impl Delivery {
             platform: metadata.platform,
             payload,
             sample_count,
-            start_us: profile.start_us(),
-            end_us: profile.end_us(),
+            start: profile.start(),
+            end: profile.end(),
         });
     }
 }
@@ -229,6 +229,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::slice::{Merge, Slice};
+    use crate::time::Monotonic;
     use crate::window::Window;
 
     #[test]
@@ -240,12 +241,12 @@ mod tests {
         }));
         let delivery = Arc::new(Delivery::new(options, true, Threads::get(), None));
         let profile = || {
-            let mut window = Window::new(0, 10, 10);
+            let mut window = Window::new(Monotonic::from_us(0), 10, 10);
             let slice = Slice::of([1, 2, 3]);
             let clock = Clock::with_anchors(&[(0, 1_700_000_000_000_000)]);
             let mut merge = Merge::new(&slice);
             slice.ticks.iter().for_each(|&(at, stack)| window.tick(at, stack, &mut merge, &clock));
-            window.finish(10, &clock)
+            window.finish(Monotonic::from_us(10), &clock)
         };
         let count = MAX_QUEUED_CHUNKS as u64 + 5;
         (0..count).for_each(|_| delivery.put(profile()));

@@ -19,11 +19,11 @@ pub use self::delivery::{MIN_SAMPLES, SessionStats};
 pub use self::options::{
     CHUNK_DURATION_RANGE, Chunk, DEFAULT_CHUNK_DURATION, DEFAULT_QUIET, Lifecycle, SessionOptions, Sink,
 };
-use crate::clock::monotonic_us;
 use crate::error::Error;
 use crate::recorder::Recorder;
 use crate::sentry::Id;
 use crate::stream::{Event, Mark};
+use crate::time::Monotonic;
 
 /// How long disposing waits for chunks to be delivered.
 pub const DISPOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -162,7 +162,7 @@ impl Session {
             return Ok(());
         }
         state.recording = false;
-        let now_us = monotonic_us();
+        let now_us = Monotonic::now();
         if !self.recorder.waits_in_vain(self.consumer) {
             self.recorder.mark(self.consumer, Mark::Idle(now_us));
         }
@@ -178,7 +178,7 @@ impl Session {
     /// As [`Session::start`].
     pub fn flush(&self, timeout: Duration) -> Result<bool, Error> {
         self.check()?;
-        self.hand_out(Mark::Flush(monotonic_us()));
+        self.hand_out(Mark::Flush(Monotonic::now()));
         Ok(self.delivery.wait(timeout))
     }
 
@@ -188,7 +188,7 @@ impl Session {
     /// As [`Session::start`].
     pub fn finish(&self) -> Result<(), Error> {
         self.check()?;
-        let now_us = monotonic_us();
+        let now_us = Monotonic::now();
         self.let_go(now_us);
         self.hand_out(Mark::End(now_us));
         Ok(())
@@ -216,7 +216,7 @@ impl Session {
     /// As [`Session::finish`], without the isolate entered, where V8 can end a recording and begin none. Returns
     /// whether everything comes out: what is in a recording that goes on for others does not.
     fn finish_outside(&self) -> bool {
-        let now_us = monotonic_us();
+        let now_us = Monotonic::now();
         self.let_go(now_us);
         if self.recorder.is_running() {
             return false;
@@ -229,7 +229,7 @@ impl Session {
     }
 
     /// Wants no samples from now on.
-    fn let_go(&self, now_us: i64) {
+    fn let_go(&self, now_us: Monotonic) {
         if std::mem::take(&mut self.state.borrow_mut().recording) {
             self.recorder.waits_in_vain(self.consumer);
             self.recorder.release(now_us, 0);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::sentry::{Id, Metadata};
+use crate::time::Unix;
 
 /// Sentry starts a new chunk each minute, and refuses one that is longer than 66 s.
 pub const DEFAULT_CHUNK_DURATION: Duration = Duration::from_secs(60);
@@ -39,10 +40,10 @@ pub struct Chunk {
     pub payload: Vec<u8>,
     /// Samples in it, idle samples aside.
     pub sample_count: usize,
-    /// Unix time of its beginning, microseconds.
-    pub start_us: i64,
-    /// Unix time of its end, microseconds.
-    pub end_us: i64,
+    /// When it begins.
+    pub start: Unix,
+    /// When it ends.
+    pub end: Unix,
 }
 
 /// Takes finished chunks, on the encoder thread.

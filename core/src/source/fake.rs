@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 
 use super::{Beginning, Circumstances, Entered, Home, Interrupts, Raw, RecordingId, Serve, Source};
 use crate::error::Error;
-use crate::platform::clocks::monotonic_us;
 use crate::slice::Slice;
+use crate::time::Monotonic;
 
 /// Both ends of it: what the test wishes, and what happened.
 #[derive(Default)]
@@ -37,7 +37,7 @@ pub(crate) struct Fake {
     pub(crate) disposed: AtomicBool,
     /// How the recordings that were captured had begun.
     pub(crate) beginnings: Mutex<Vec<Beginning>>,
-    pub(crate) muted: Mutex<Vec<(i64, i64)>>,
+    pub(crate) muted: Mutex<Vec<(Monotonic, Monotonic)>>,
     pub(crate) hidden: Mutex<Vec<String>>,
     requests: Mutex<Vec<u64>>,
 }
@@ -55,7 +55,7 @@ impl Fake {
 pub(crate) struct FakeSource {
     fake: Arc<Fake>,
     interval_us: i64,
-    started: RefCell<Vec<(RecordingId, i64)>>,
+    started: RefCell<Vec<(RecordingId, Monotonic)>>,
     /// It stays on its thread.
     _here: Rc<()>,
 }
@@ -79,7 +79,7 @@ impl Source for FakeSource {
         let id = RecordingId(self.fake.starts.fetch_add(1, SeqCst) as u32);
         let running = self.fake.running.fetch_add(1, SeqCst) + 1;
         self.fake.most_running.fetch_max(running, SeqCst);
-        self.started.borrow_mut().push((id, monotonic_us()));
+        self.started.borrow_mut().push((id, Monotonic::now()));
         Ok(id)
     }
 
@@ -92,7 +92,7 @@ impl Source for FakeSource {
             return None;
         }
         self.fake.unreclaimed.fetch_add(1, SeqCst);
-        let (to_us, interval_us) = (monotonic_us(), self.interval_us);
+        let (to_us, interval_us) = (Monotonic::now(), self.interval_us);
         Some(Box::new(FakeRaw { fake: self.fake.clone(), from_us, to_us, interval_us }))
     }
 
@@ -131,13 +131,13 @@ impl Interrupts for FakeInterrupts {
 
 struct FakeRaw {
     fake: Arc<Fake>,
-    from_us: i64,
-    to_us: i64,
+    from_us: Monotonic,
+    to_us: Monotonic,
     interval_us: i64,
 }
 
 impl FakeRaw {
-    fn ticks(&self) -> impl DoubleEndedIterator<Item = i64> {
+    fn ticks(&self) -> impl DoubleEndedIterator<Item = Monotonic> {
         let (from_us, interval_us) = (self.from_us, self.interval_us);
         let count = if self.fake.silent.load(SeqCst) { 0 } else { (self.to_us - from_us) / interval_us };
         (1..=count).map(move |at| from_us + at * interval_us)
@@ -145,7 +145,7 @@ impl FakeRaw {
 }
 
 impl Raw for FakeRaw {
-    fn last_sample_us(&self, before_us: i64) -> Option<i64> {
+    fn last_sample_us(&self, before_us: Monotonic) -> Option<Monotonic> {
         self.ticks().rev().find(|&at_us| at_us < before_us)
     }
 
@@ -158,7 +158,7 @@ impl Raw for FakeRaw {
         self.fake.beginnings.lock().push(beginning);
         self.fake.muted.lock().extend(muted);
         let first = (beginning == Beginning::Tick).then_some(self.from_us);
-        let mut slice = Slice::of(first.into_iter().chain(self.ticks()));
+        let mut slice = Slice::of(first.into_iter().chain(self.ticks()).map(Monotonic::us));
         slice.anew = beginning != Beginning::Overlap;
         Ok(slice)
     }

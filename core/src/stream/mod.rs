@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::error::Unsupported;
 use crate::host::{LogLevel, Logger, Waker};
 use crate::lifetime::Threads;
@@ -28,6 +28,7 @@ pub(crate) use self::queue::MAX_MARKS;
 use self::queue::Queue;
 pub(crate) use self::queue::{Consumer, Event, FinishedSlice, Input, Mark, push_mark};
 use self::summons::{Ask, FirstTick, Summons};
+use crate::time::Monotonic;
 
 /// Readings that may wait for a slice: an hour, for an isolate that nobody wakes.
 const MAX_READINGS: usize = 36_000;
@@ -130,7 +131,7 @@ impl Stream {
     }
 
     /// When a slice that began at `from_us` should end.
-    pub(crate) fn slice_due_us(&self, from_us: i64) -> i64 {
+    pub(crate) fn slice_due_us(&self, from_us: Monotonic) -> Monotonic {
         self.summons.lock().slice_due_us(from_us)
     }
 
@@ -148,7 +149,7 @@ impl Stream {
     }
 
     /// A reading of the heap alone.
-    pub(crate) fn push_heap_reading(&self, time_us: i64) {
+    pub(crate) fn push_heap_reading(&self, time_us: Monotonic) {
         self.push_reading(Reading { time_us, cpu_usage: None, heap_bytes: self.heap_bytes() });
     }
 
@@ -210,8 +211,8 @@ impl Stream {
             while let Some(event) = self.next_event(&mut consumers) {
                 self.process(event, &mut consumers, &mut remarks);
             }
-            let boundary_us = consumers.iter().map(|(_, consumer)| consumer.boundary_us()).min();
-            self.summons.lock().boundary_us = boundary_us.unwrap_or(i64::MAX);
+            let boundary_us = consumers.iter().filter_map(|(_, consumer)| consumer.boundary_us()).min();
+            self.summons.lock().boundary_us = boundary_us;
         }
         // The isolate's thread may wait for the consumers, and must not wait for the host's log.
         for (level, remark) in remarks {
@@ -248,7 +249,7 @@ impl Stream {
         }
     }
 
-    fn feed(&self, consumers: &mut Consumers, slice: &Slice, from_us: i64, to_us: i64, last: bool) {
+    fn feed(&self, consumers: &mut Consumers, slice: &Slice, from_us: Monotonic, to_us: Monotonic, last: bool) {
         let readings: Vec<Reading> = {
             let mut readings = self.readings.lock();
             let count = readings.partition_point(|reading| reading.time_us < to_us);
@@ -307,7 +308,7 @@ impl Stream {
         self.captured.lock().len()
     }
 
-    fn ask(&self, now_us: i64, on_grid: bool) {
+    fn ask(&self, now_us: Monotonic, on_grid: bool) {
         let host = self.host.lock();
         let Some(host) = &*host else { return };
         let ask = self.summons.lock().decide(now_us, on_grid);
@@ -320,7 +321,7 @@ impl Stream {
                 struct Woken<'a>(&'a Mutex<Summons>);
                 impl Drop for Woken<'_> {
                     fn drop(&mut self) {
-                        self.0.lock().woken(clock::monotonic_us());
+                        self.0.lock().woken(Monotonic::now());
                     }
                 }
                 let _woken = Woken(&self.summons);
@@ -338,16 +339,16 @@ impl Stream {
     }
 
     /// When the ticker has interrupted the isolate for the stream's first tick.
-    pub(crate) fn first_tick_asked_us(&self) -> Option<i64> {
+    pub(crate) fn first_tick_asked_us(&self) -> Option<Monotonic> {
         self.first_tick.lock().asked_us()
     }
 
-    pub(crate) fn want_first_tick(&self, at_us: Option<i64>) {
+    pub(crate) fn want_first_tick(&self, at_us: Option<Monotonic>) {
         self.first_tick.lock().want(at_us);
     }
 
     /// Says when this thread is needed: for the running slice, and for anything else.
-    pub(crate) fn plan(&self, slice_from_us: Option<i64>, due_us: i64) {
+    pub(crate) fn plan(&self, slice_from_us: Option<Monotonic>, due_us: Option<Monotonic>) {
         self.summons.lock().plan(slice_from_us, due_us);
     }
 }
@@ -357,7 +358,7 @@ impl Ticked for Stream {
         self.id
     }
 
-    fn tick(self: Arc<Self>, now_us: i64, cpu_usage: Option<f64>) {
+    fn tick(self: Arc<Self>, now_us: Monotonic, cpu_usage: Option<f64>) {
         self.clock.observe();
         self.push_reading(Reading { time_us: now_us, cpu_usage, heap_bytes: self.heap_bytes() });
         if !self.queue.lock().is_empty() {
@@ -366,7 +367,7 @@ impl Ticked for Stream {
         self.ask(now_us, true);
     }
 
-    fn nudge(&self, now_us: i64) {
+    fn nudge(&self, now_us: Monotonic) {
         // V8's thread is started anew for it.
         let first_tick_us = self.first_tick.lock().ask(now_us).filter(|_| self.threads.supply.is_just_proven(now_us));
         self.ask(now_us, first_tick_us.is_some());
@@ -375,11 +376,11 @@ impl Ticked for Stream {
         }
     }
 
-    fn next_look_us(&self) -> i64 {
+    fn next_look_us(&self) -> Option<Monotonic> {
         self.summons.lock().next_look_us()
     }
 
-    fn first_tick_due_us(&self) -> Option<i64> {
+    fn first_tick_due_us(&self) -> Option<Monotonic> {
         self.first_tick.lock().due_us()
     }
 

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::measurements::Reading;
 use crate::slice::Slice;
 use crate::source::{Circumstances, Raw};
+use crate::time::Monotonic;
 
 /// Slices that may wait for the encoder; each holds memory of its source.
 const MAX_QUEUED_SLICES: usize = 32;
@@ -15,8 +16,8 @@ pub(crate) const MAX_MARKS: usize = 1 << 14;
 pub(crate) struct FinishedSlice {
     pub(crate) raw: Box<dyn Raw>,
     /// The stretch it stands for: samples outside of it belong to its neighbours.
-    pub(crate) from_us: i64,
-    pub(crate) to_us: i64,
+    pub(crate) from_us: Monotonic,
+    pub(crate) to_us: Monotonic,
     pub(crate) circumstances: Circumstances,
     /// Nothing records after it.
     pub(crate) last: bool,
@@ -26,17 +27,17 @@ pub(crate) struct FinishedSlice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
     /// Samples are wanted from here on.
-    Active(i64),
+    Active(Monotonic),
     /// They are not.
-    Idle(i64),
+    Idle(Monotonic),
     /// What was collected up to here is to be handed out.
-    Flush(i64),
+    Flush(Monotonic),
     /// They are not, and what was collected is to be handed out.
-    End(i64),
+    End(Monotonic),
 }
 
 impl Mark {
-    pub(crate) fn time_us(self) -> i64 {
+    pub(crate) fn time_us(self) -> Monotonic {
         match self {
             Self::Active(at) | Self::Idle(at) | Self::Flush(at) | Self::End(at) => at,
         }
@@ -57,8 +58,8 @@ pub(crate) fn push_mark(marks: &mut VecDeque<Mark>, mark: Mark) {
 pub(crate) struct Input<'a> {
     /// The samples of the stretch, and whatever else V8's recording held.
     pub(crate) slice: &'a Slice,
-    pub(crate) from_us: i64,
-    pub(crate) to_us: i64,
+    pub(crate) from_us: Monotonic,
+    pub(crate) to_us: Monotonic,
     /// Nothing records after it, for now.
     pub(crate) last: bool,
     /// Those before `to_us`, in time order.
@@ -73,8 +74,8 @@ pub(crate) trait Consumer: Send {
     /// Nothing more is wanted.
     fn is_done(&self) -> bool;
     /// When a slice must end, so that what it has can be handed out on time.
-    fn boundary_us(&self) -> i64 {
-        i64::MAX
+    fn boundary_us(&self) -> Option<Monotonic> {
+        None
     }
 }
 
@@ -83,9 +84,9 @@ pub(crate) enum Event {
     Detach(u64),
     Slice(FinishedSlice),
     /// Time has passed up to here and nothing recorded.
-    Quiet(i64),
+    Quiet(Monotonic),
     /// Every consumer is to hand out what it has.
-    EndAll(i64),
+    EndAll(Monotonic),
 }
 
 /// What waits to be drained.
@@ -162,15 +163,19 @@ impl Queue {
 mod tests {
     use super::*;
 
+    fn at(us: i64) -> Monotonic {
+        Monotonic::from_us(us)
+    }
+
     #[test]
     fn marks_that_wait_are_joined_and_the_last_state_is_right() {
         let mut marks = VecDeque::new();
         for span in 0..1_000_000 {
-            push_mark(&mut marks, Mark::Active(span * 2));
-            push_mark(&mut marks, Mark::Idle(span * 2 + 1));
+            push_mark(&mut marks, Mark::Active(at(span * 2)));
+            push_mark(&mut marks, Mark::Idle(at(span * 2 + 1)));
         }
         assert!(marks.len() <= MAX_MARKS + 1, "{}", marks.len());
-        assert_eq!(marks.back(), Some(&Mark::Idle(1_999_999)));
+        assert_eq!(marks.back(), Some(&Mark::Idle(at(1_999_999))));
         assert!(marks.iter().map(|mark| mark.time_us()).is_sorted());
         let active = |mark: &Mark| matches!(mark, Mark::Active(_));
         assert!(marks.iter().zip(marks.iter().skip(1)).all(|(one, two)| active(one) != active(two)));

@@ -1,8 +1,8 @@
 //! When an isolate's thread is needed, and how it is asked: by an interrupt of V8's, which is served while JavaScript
 //! runs, or by the host's waker, when none does.
 
-use crate::platform::clocks::monotonic_us;
 use crate::ticker::TICK;
+use crate::time::Monotonic;
 
 /// So long an isolate that runs JavaScript may take to serve an interrupt.
 const PATIENCE_US: i64 = 25_000;
@@ -21,19 +21,19 @@ pub(super) enum Ask {
 #[derive(Debug)]
 pub(super) struct Summons {
     /// Since when the running slice runs.
-    slice_from_us: Option<i64>,
+    slice_from_us: Option<Monotonic>,
     /// How long a slice should be.
     pub(super) slice_us: i64,
     /// Where a consumer needs a slice to end.
-    pub(super) boundary_us: i64,
+    pub(super) boundary_us: Option<Monotonic>,
     /// When the thread is needed for anything else.
-    other_due_us: i64,
+    other_due_us: Option<Monotonic>,
     /// The running slice is to end, whenever it began.
     over: bool,
     /// When the interrupt was requested that was not served yet.
-    asked_us: Option<i64>,
+    asked_us: Option<Monotonic>,
     /// When the waker returned last.
-    woken_us: Option<i64>,
+    woken_us: Option<Monotonic>,
 }
 
 impl Summons {
@@ -41,8 +41,8 @@ impl Summons {
         Self {
             slice_from_us: None,
             slice_us,
-            boundary_us: i64::MAX,
-            other_due_us: i64::MAX,
+            boundary_us: None,
+            other_due_us: None,
             over: false,
             asked_us: None,
             woken_us: None,
@@ -50,7 +50,7 @@ impl Summons {
     }
 
     /// The running slice, and when the thread is needed for anything else.
-    pub(super) fn plan(&mut self, slice_from_us: Option<i64>, other_due_us: i64) {
+    pub(super) fn plan(&mut self, slice_from_us: Option<Monotonic>, other_due_us: Option<Monotonic>) {
         (self.slice_from_us, self.other_due_us) = (slice_from_us, other_due_us);
     }
 
@@ -60,25 +60,27 @@ impl Summons {
     }
 
     /// When a slice that began at `from_us` should end.
-    pub(super) fn slice_due_us(&self, from_us: i64) -> i64 {
+    pub(super) fn slice_due_us(&self, from_us: Monotonic) -> Monotonic {
         let due_us = from_us + self.slice_us;
         // One before this slice was its beginning's reason: the encoder tells the next one once it has read the slice
         // before.
-        if self.boundary_us > from_us { due_us.min(self.boundary_us) } else { due_us }
+        self.boundary_us
+            .filter(|&boundary_us| boundary_us > from_us)
+            .map_or(due_us, |boundary_us| due_us.min(boundary_us))
     }
 
     /// When the thread is needed next.
-    fn due_us(&self) -> i64 {
+    fn due_us(&self) -> Option<Monotonic> {
         match self.slice_from_us {
-            Some(_) if self.over => i64::MIN,
-            Some(from_us) => self.other_due_us.min(self.slice_due_us(from_us)),
+            Some(from_us) if self.over => Some(from_us),
+            Some(from_us) => self.other_due_us.into_iter().chain([self.slice_due_us(from_us)]).min(),
             None => self.other_due_us,
         }
     }
 
     /// What to do now. On the grid of ticks an interrupt is requested in any case, since the heap is read in it.
-    pub(super) fn decide(&mut self, now_us: i64, on_grid: bool) -> Ask {
-        let due = self.due_us() <= now_us;
+    pub(super) fn decide(&mut self, now_us: Monotonic, on_grid: bool) -> Ask {
+        let due = self.due_us().is_some_and(|due_us| due_us <= now_us);
         match self.asked_us {
             None if due || on_grid => {
                 self.asked_us = Some(now_us);
@@ -90,19 +92,19 @@ impl Summons {
     }
 
     /// When to decide again, unless a tick comes first; always after what was decided last.
-    pub(super) fn next_look_us(&self) -> i64 {
-        let due_us = self.due_us();
-        self.asked_us.map_or(due_us, |asked_us| due_us.max(self.may_wake_us(asked_us)))
+    pub(super) fn next_look_us(&self) -> Option<Monotonic> {
+        let due_us = self.due_us()?;
+        Some(self.asked_us.map_or(due_us, |asked_us| due_us.max(self.may_wake_us(asked_us))))
     }
 
     /// No JavaScript has run by then, and the host has had its time since it was woken last.
-    fn may_wake_us(&self, asked_us: i64) -> i64 {
-        let rested_us = self.woken_us.map_or(i64::MIN, |woken_us| woken_us + WAKE_DISTANCE_US);
-        rested_us.max(asked_us + PATIENCE_US)
+    fn may_wake_us(&self, asked_us: Monotonic) -> Monotonic {
+        let rested_us = self.woken_us.map(|woken_us| woken_us + WAKE_DISTANCE_US);
+        rested_us.into_iter().chain([asked_us + PATIENCE_US]).max().unwrap_or(asked_us)
     }
 
     /// The waker has returned.
-    pub(super) fn woken(&mut self, now_us: i64) {
+    pub(super) fn woken(&mut self, now_us: Monotonic) {
         self.woken_us = Some(now_us);
     }
 
@@ -115,13 +117,13 @@ impl Summons {
 /// An interrupt that serves its purpose only if it comes right when it is wanted.
 #[derive(Default)]
 pub(super) struct FirstTick {
-    wanted_us: Option<i64>,
-    asked_us: Option<i64>,
+    wanted_us: Option<Monotonic>,
+    asked_us: Option<Monotonic>,
 }
 
 impl FirstTick {
     /// What the isolate is to be interrupted for now, which is said once.
-    pub(super) fn ask(&mut self, now_us: i64) -> Option<i64> {
+    pub(super) fn ask(&mut self, now_us: Monotonic) -> Option<Monotonic> {
         let due_us = self.wanted_us.filter(|&at_us| self.asked_us.is_none() && now_us >= at_us)?;
         self.asked(due_us);
         Some(due_us)
@@ -129,23 +131,23 @@ impl FirstTick {
 
     /// Said before the interrupt is requested and again afterwards: the ticker may have been kept from its core in
     /// between.
-    pub(super) fn asked(&mut self, wanted_us: i64) {
+    pub(super) fn asked(&mut self, wanted_us: Monotonic) {
         if self.wanted_us == Some(wanted_us) {
-            self.asked_us = Some(monotonic_us());
+            self.asked_us = Some(Monotonic::now());
         }
     }
 
     /// When the isolate is to be interrupted, `None` when it was.
-    pub(super) fn due_us(&self) -> Option<i64> {
+    pub(super) fn due_us(&self) -> Option<Monotonic> {
         self.wanted_us.filter(|_| self.asked_us.is_none())
     }
 
     /// When it was.
-    pub(super) fn asked_us(&self) -> Option<i64> {
+    pub(super) fn asked_us(&self) -> Option<Monotonic> {
         self.asked_us
     }
 
-    pub(super) fn want(&mut self, at_us: Option<i64>) {
+    pub(super) fn want(&mut self, at_us: Option<Monotonic>) {
         if self.wanted_us != at_us {
             *self = Self { wanted_us: at_us, asked_us: None };
         }
@@ -158,6 +160,10 @@ mod tests {
     use super::*;
 
     const MS: i64 = 1_000;
+
+    fn at(us: i64) -> Monotonic {
+        Monotonic::from_us(us)
+    }
 
     #[test]
     fn what_is_asked_when() {
@@ -188,9 +194,10 @@ mod tests {
         ];
         for case in cases {
             let mut summons = Summons::new(0);
-            summons.plan(None, case.due_ms * MS);
-            (summons.asked_us, summons.woken_us) = (case.asked_ms.map(|ms| ms * MS), case.woken_ms.map(|ms| ms * MS));
-            assert_eq!(summons.decide(case.now_ms * MS, case.on_grid), case.ask, "{}", case.what);
+            let at_ms = |ms: i64| at(ms * MS);
+            summons.plan(None, Some(at_ms(case.due_ms)));
+            (summons.asked_us, summons.woken_us) = (case.asked_ms.map(at_ms), case.woken_ms.map(at_ms));
+            assert_eq!(summons.decide(at_ms(case.now_ms), case.on_grid), case.ask, "{}", case.what);
         }
     }
 
@@ -199,41 +206,41 @@ mod tests {
     #[test]
     fn an_idle_isolate_is_woken_on_time_and_not_too_often() {
         let mut summons = Summons::new(1_000 * MS);
-        summons.plan(Some(0), i64::MAX);
-        let (mut now_us, mut grid_us, mut woken) = (0, 100 * MS, vec![]);
-        while now_us < 20_000 * MS {
-            let due_us = summons.due_us();
+        summons.plan(Some(at(0)), None);
+        let (mut now_us, mut grid_us, mut woken) = (at(0), at(100 * MS), vec![]);
+        while now_us < at(20_000 * MS) {
+            let due_us = summons.due_us().unwrap();
             match summons.decide(now_us, now_us == grid_us) {
                 Wake => {
                     // It takes a while, too.
                     summons.woken(now_us + 3 * MS);
-                    assert!(now_us - due_us <= 2 * WAKE_DISTANCE_US, "{due_us} was served at {now_us}");
+                    assert!(now_us - due_us <= 2 * WAKE_DISTANCE_US, "{due_us:?} was served at {now_us:?}");
                     woken.push(now_us);
-                    let in_time = summons.other_due_us <= now_us;
+                    let in_time = summons.other_due_us.is_some_and(|due_us| due_us <= now_us);
                     let from_us = if in_time { summons.slice_from_us } else { Some(now_us) };
-                    summons.plan(from_us, if in_time { i64::MAX } else { now_us + 30 * MS });
+                    summons.plan(from_us, (!in_time).then(|| now_us + 30 * MS));
                 }
                 Interrupt | Nothing => {}
             }
             if now_us == grid_us {
-                grid_us += 100 * MS;
+                grid_us = grid_us + 100 * MS;
             }
-            let next_us = summons.next_look_us().min(grid_us);
+            let next_us = summons.next_look_us().map_or(grid_us, |look_us| look_us.min(grid_us));
             assert!(next_us > now_us, "the ticker would spin");
             now_us = next_us;
         }
         assert!(woken.len() >= 30, "{woken:?}");
-        assert!(woken.is_sorted_by(|one, two| two - one >= WAKE_DISTANCE_US), "{woken:?}");
+        assert!(woken.is_sorted_by(|one, two| *two - *one >= WAKE_DISTANCE_US), "{woken:?}");
     }
 
     #[test]
     fn what_makes_no_sense_ends_at_once() {
         let mut summons = Summons::new(1_000 * MS);
-        summons.plan(Some(0), i64::MAX);
-        assert_eq!(summons.decide(10 * MS, false), Nothing);
+        summons.plan(Some(at(0)), None);
+        assert_eq!(summons.decide(at(10 * MS), false), Nothing);
         summons.end_all();
-        assert_eq!(summons.decide(10 * MS, false), Interrupt);
-        summons.plan(None, i64::MAX);
-        assert_eq!(summons.next_look_us(), i64::MAX);
+        assert_eq!(summons.decide(at(10 * MS), false), Interrupt);
+        summons.plan(None, None);
+        assert_eq!(summons.next_look_us(), None);
     }
 }

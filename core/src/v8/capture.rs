@@ -10,6 +10,7 @@ use super::tree::{FinishedProfile, Node, NodeMemory};
 use crate::profile::{Frame, FrameKind, NATIVE, Stack, in_app, plain_path};
 use crate::slice::Slice;
 use crate::source::{Beginning, Circumstances, START_US};
+use crate::time::Monotonic;
 
 /// V8's time stamps may lie this far outside of a recording's start and end.
 const CANARY_SLACK_US: i64 = 1_000_000;
@@ -31,14 +32,14 @@ pub(super) fn capture(
 ) -> Result<(Slice, NodeMemory), String> {
     let &Circumstances { beginning, ref muted, interval_us } = circumstances;
     check(profile)?;
-    let (earliest, latest) =
-        (profile.start_us().saturating_sub(CANARY_SLACK_US), profile.end_us().saturating_add(CANARY_SLACK_US));
-    let mut samples: Vec<(i64, Node<'_>)> = profile.samples().collect();
+    let (earliest, latest) = (profile.start_us() - CANARY_SLACK_US, profile.end_us() + CANARY_SLACK_US);
+    let mut samples: Vec<(Monotonic, Node<'_>)> = profile.samples().collect();
     if let Some((time_us, _)) = samples.iter().find(|(time_us, _)| !(earliest..=latest).contains(time_us)) {
         return Err(format!(
-            "a sample at {time_us} in a recording from {} to {}",
-            profile.start_us(),
-            profile.end_us()
+            "a sample at {} in a recording from {} to {}",
+            time_us.us(),
+            profile.start_us().us(),
+            profile.end_us().us()
         ));
     }
     // Time stamps may step back by some microseconds.
@@ -48,7 +49,7 @@ pub(super) fn capture(
     }
     let mut capture = Capture::new(shown);
     let started_us = profile.start_us();
-    let start = samples.first().filter(|(time_us, _)| time_us - started_us < START_US).map(|_| beginning);
+    let start = samples.first().filter(|(time_us, _)| *time_us - started_us < START_US).map(|_| beginning);
     let is_tick = ticks(&samples, start, interval_us);
     for (&(time_us, node), is_tick) in samples.iter().zip(is_tick) {
         // All of them, because what deleting them takes goes by the nodes. A sample at the root itself has no stack,
@@ -71,8 +72,8 @@ fn is_waiting(node: Node<'_>) -> bool {
 /// Which of the samples, in time order, are ticks of V8's thread. The others are V8's own, one in each `Start` and
 /// one each time that it deoptimizes a function, and stand for no time. `start` says what the first one is if it is
 /// that of the start.
-fn ticks(samples: &[(i64, Node<'_>)], start: Option<Beginning>, interval_us: u32) -> Vec<bool> {
-    let ids: Vec<(i64, usize)> = samples.iter().map(|&(time_us, node)| (time_us, node.id() as usize)).collect();
+fn ticks(samples: &[(Monotonic, Node<'_>)], start: Option<Beginning>, interval_us: u32) -> Vec<bool> {
+    let ids: Vec<(Monotonic, usize)> = samples.iter().map(|&(time_us, node)| (time_us, node.id() as usize)).collect();
     let mut hits = vec![None; ids.iter().map(|(_, id)| id + 1).max().unwrap_or(0)];
     for &(_, node) in samples {
         hits[node.id() as usize].get_or_insert_with(|| node.hit_count());
@@ -84,7 +85,7 @@ fn ticks(samples: &[(i64, Node<'_>)], start: Option<Beginning>, interval_us: u32
 
 /// A node tells how many ticks it had, not which of its samples they were. Where it had other samples too, those that
 /// follow a tick too soon to be one are left out. Which of them it is, matters little: they have the same stack.
-fn select_ticks(samples: &[(i64, usize)], hits: impl Fn(usize) -> u32, interval_us: u32) -> Vec<bool> {
+fn select_ticks(samples: &[(Monotonic, usize)], hits: impl Fn(usize) -> u32, interval_us: u32) -> Vec<bool> {
     /// Of a node: samples that are still to come, and how many of them are no ticks.
     #[derive(Clone, Copy, Default)]
     struct Left {
@@ -96,7 +97,7 @@ fn select_ticks(samples: &[(i64, usize)], hits: impl Fn(usize) -> u32, interval_
     left.iter_mut().enumerate().for_each(|(id, left)| left.extra = left.samples.saturating_sub(hits(id)));
     let too_soon_us = i64::from(interval_us) * 3 / 4;
     let mut last_us = None;
-    let is_tick = |&(time_us, id): &(i64, usize)| {
+    let is_tick = |&(time_us, id): &(Monotonic, usize)| {
         let left = &mut left[id];
         let all_are_extra = left.extra == left.samples;
         left.samples -= 1;
@@ -158,7 +159,7 @@ fn check(profile: &FinishedProfile) -> Result<(), String> {
         return Err("its root has a parent or samples".to_owned());
     }
     if profile.end_us() < profile.start_us() {
-        return Err(format!("it ends at {} before it starts at {}", profile.end_us(), profile.start_us()));
+        return Err(format!("it ends at {} before it starts at {}", profile.end_us().us(), profile.start_us().us()));
     }
     Ok(())
 }
@@ -313,8 +314,9 @@ mod tests {
 
     /// The times of what is taken for ticks; nodes have as many hits as said.
     fn selected(samples: &[(i64, usize)], hits: &[u32]) -> Vec<i64> {
-        let is_tick = select_ticks(samples, |id| hits[id], INTERVAL_US);
-        samples.iter().zip(is_tick).filter(|(_, is_tick)| *is_tick).map(|(sample, _)| sample.0).collect()
+        let samples: Vec<_> = samples.iter().map(|&(us, id)| (Monotonic::from_us(us), id)).collect();
+        let is_tick = select_ticks(&samples, |id| hits[id], INTERVAL_US);
+        samples.iter().zip(is_tick).filter(|(_, is_tick)| *is_tick).map(|(sample, _)| sample.0.us()).collect()
     }
 
     #[test]

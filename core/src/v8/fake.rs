@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use parking_lot::Mutex;
 
 use super::abi::{Api, InterruptCallback, Isolate, SYMBOLS, StartResult};
-use crate::clock::monotonic_us;
+use crate::time::Monotonic;
 
 /// An isolate, and its profiler. It samples the one function it runs every millisecond.
 #[derive(Default)]
@@ -25,13 +25,13 @@ pub(crate) struct FakeIsolate {
     /// It hands out nothing.
     pub(crate) silent: AtomicBool,
     interrupts: Mutex<Vec<(InterruptCallback, usize)>>,
-    started: Mutex<Vec<(u32, i64)>>,
+    started: Mutex<Vec<(u32, Monotonic)>>,
 }
 
 struct FakeProfile {
     isolate: *const FakeIsolate,
-    begin_us: i64,
-    end_us: i64,
+    begin_us: Monotonic,
+    end_us: Monotonic,
     samples: usize,
     senseless: bool,
     root: FakeNode,
@@ -78,9 +78,9 @@ impl FakeIsolate {
 
     /// Runs JavaScript until the condition holds, ten seconds at most; returns whether it does.
     pub(crate) fn run_until(&self, mut holds: impl FnMut() -> bool) -> bool {
-        let end_us = monotonic_us() + 10_000_000;
+        let end_us = Monotonic::now() + 10_000_000;
         while !holds() {
-            if monotonic_us() > end_us {
+            if Monotonic::now() > end_us {
                 return false;
             }
             self.serve();
@@ -90,8 +90,8 @@ impl FakeIsolate {
     }
 
     pub(crate) fn run_for_ms(&self, ms: i64) {
-        let end_us = monotonic_us() + ms * 1_000;
-        self.run_until(|| monotonic_us() >= end_us);
+        let end_us = Monotonic::now() + ms * 1_000;
+        self.run_until(|| Monotonic::now() >= end_us);
     }
 }
 
@@ -189,7 +189,7 @@ extern "C" fn profiler_start(this: *mut c_void) -> StartResult {
     let isolate = isolate(this);
     isolate.running.fetch_add(1, SeqCst);
     let id = isolate.starts.fetch_add(1, SeqCst) as u32 + 1;
-    isolate.started.lock().push((id, monotonic_us()));
+    isolate.started.lock().push((id, Monotonic::now()));
     StartResult { id, status: 0 }
 }
 
@@ -200,7 +200,7 @@ extern "C" fn profiler_stop(this: *mut c_void, id: u32) -> *mut c_void {
     let (_, begin_us) = started.swap_remove(at);
     isolate.running.fetch_sub(1, SeqCst);
     isolate.profiles.fetch_add(1, SeqCst);
-    let end_us = monotonic_us();
+    let end_us = Monotonic::now();
     let samples = if isolate.silent.load(SeqCst) { 0 } else { ((end_us - begin_us) / 1_000) as usize };
     let node = || FakeNode { parent: ptr::null(), profile: ptr::null(), _rest: [0; 26] };
     let senseless = isolate.senseless.load(SeqCst);
@@ -228,15 +228,15 @@ extern "C" fn profile_sample(this: *const c_void, _at: c_int) -> *const FakeNode
 }
 
 extern "C" fn profile_sample_timestamp(this: *const c_void, at: c_int) -> i64 {
-    profile(this).begin_us + i64::from(at) * 1_000
+    profile(this).begin_us.us() + i64::from(at) * 1_000
 }
 
 extern "C" fn profile_start_time(this: *const c_void) -> i64 {
-    profile(this).begin_us
+    profile(this).begin_us.us()
 }
 
 extern "C" fn profile_end_time(this: *const c_void) -> i64 {
-    profile(this).end_us
+    profile(this).end_us.us()
 }
 
 extern "C" fn profile_delete(this: *mut c_void) {

@@ -14,6 +14,7 @@ use super::{Isolate, LoggingMode};
 use crate::error::Error;
 use crate::slice::Slice;
 use crate::source::{Circumstances, Entered, Home, Interrupts, Raw, RecordingId, Serve, Source};
+use crate::time::Monotonic;
 
 /// What V8 may keep of one recording, which only an isolate that nobody wakes fills. A recording's maximum is its
 /// window's: V8 would apply it to every slice, of all recordings and sessions, and not say what it left out.
@@ -178,7 +179,7 @@ struct Recording {
 }
 
 impl Raw for Recording {
-    fn last_sample_us(&self, before_us: i64) -> Option<i64> {
+    fn last_sample_us(&self, before_us: Monotonic) -> Option<Monotonic> {
         self.profile.last_sample_us(before_us)
     }
 

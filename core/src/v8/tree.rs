@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::abi::{self, Api};
 use crate::profile::FrameKind;
 use crate::source::Home;
+use crate::time::Monotonic;
 
 /// A recording that V8 has finished. Its tree is detached and may be read on any thread until it is deleted, which
 /// must happen on the isolate's thread: dropping it only forgets it.
@@ -28,23 +29,23 @@ impl FinishedProfile {
     }
 
     /// When it began, on V8's clock, microseconds.
-    pub(super) fn start_us(&self) -> i64 {
+    pub(super) fn start_us(&self) -> Monotonic {
         // SAFETY: the profile was not deleted: `delete` takes it.
-        unsafe { (self.api.profile_start_time)(self.raw.as_ptr()) }
+        Monotonic::from_us(unsafe { (self.api.profile_start_time)(self.raw.as_ptr()) })
     }
 
     /// When it ended, on V8's clock, microseconds.
-    pub(super) fn end_us(&self) -> i64 {
+    pub(super) fn end_us(&self) -> Monotonic {
         // SAFETY: as above.
-        unsafe { (self.api.profile_end_time)(self.raw.as_ptr()) }
+        Monotonic::from_us(unsafe { (self.api.profile_end_time)(self.raw.as_ptr()) })
     }
 
     /// When V8 took the last sample before a moment, on its clock, microseconds; `None` when there is none.
-    pub(super) fn last_sample_us(&self, before_us: i64) -> Option<i64> {
+    pub(super) fn last_sample_us(&self, before_us: Monotonic) -> Option<Monotonic> {
         // SAFETY: as above.
         let count = unsafe { (self.api.profile_samples_count)(self.raw.as_ptr()) };
         // SAFETY: as above; the index is below the count.
-        let time = |at| unsafe { (self.api.profile_sample_timestamp)(self.raw.as_ptr(), at) };
+        let time = |at| Monotonic::from_us(unsafe { (self.api.profile_sample_timestamp)(self.raw.as_ptr(), at) });
         (0..count).rev().map(time).find(|&time_us| time_us < before_us)
     }
 
@@ -55,7 +56,7 @@ impl FinishedProfile {
     }
 
     /// The samples, each as V8's time stamp (microseconds) and the node that ran.
-    pub(super) fn samples(&self) -> impl Iterator<Item = (i64, Node<'_>)> {
+    pub(super) fn samples(&self) -> impl Iterator<Item = (Monotonic, Node<'_>)> {
         // SAFETY: as above.
         let count = unsafe { (self.api.profile_samples_count)(self.raw.as_ptr()) };
         (0..count).filter_map(|at| {
@@ -66,7 +67,7 @@ impl FinishedProfile {
                     (self.api.profile_sample)(self.raw.as_ptr(), at),
                 )
             };
-            Some((time, self.node(node)?))
+            Some((Monotonic::from_us(time), self.node(node)?))
         })
     }
 
