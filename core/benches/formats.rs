@@ -9,7 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use flate2::read::GzDecoder;
 use sentry_profiler::encode::{RawOptions, cpuprofile, flamegraph, folded, pprof, sample_v1, sample_v2};
 use sentry_profiler::sentry::Metadata;
-use sentry_profiler::{Frame, FrameKind, Slice, Stack};
+use sentry_profiler::{Frame, FrameId, FrameKind, Slice, Stack, StackId};
 use serde::Deserialize;
 
 /// Chunks that sessions sent of the benchmark's programs (bench/programs/shapes.cjs), without measurements.
@@ -87,11 +87,11 @@ fn slice(frames: &[Frame], stacks: &[Vec<u32>], samples: &[(i64, usize)]) -> Sli
         for &frame in stacks[stack].iter().rev() {
             let frame = *frame_ids.entry(frame).or_insert_with(|| {
                 used.push(frames[frame as usize].clone());
-                used.len() as u32 - 1
+                FrameId::at(used.len() - 1)
             });
             parent = Some(*stack_ids.entry((parent, frame)).or_insert_with(|| {
                 tree.push(Stack { parent, frame });
-                tree.len() as u32 - 1
+                StackId::at(tree.len() - 1)
             }));
         }
         // What ends a stretch of work has no stack, and comes from no slice.

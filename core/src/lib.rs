@@ -61,7 +61,10 @@ pub use error::{Error, Unsupported};
 pub use host::{LogLevel, Logger, Waker};
 pub use isolate_time::IsolateTime;
 pub use platform::process;
-pub use profile::{Frame, FrameKind, Hotspot, Measurements, Point, Profile, ProfileBuilder, Sample, Stack, StackTotal};
+pub use profile::{
+    Frame, FrameId, FrameKind, Hotspot, Measurements, Point, Profile, ProfileBuilder, Sample, Stack, StackId,
+    StackTotal,
+};
 pub use profiler::{
     DEFAULT_MAX_SAMPLES, DEFAULT_SAMPLING_INTERVAL_US, Profiler, ProfilerOptions, SAMPLING_INTERVAL_RANGE_US,
 };

@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 use crate::profile::FrameKind;
-use crate::profile::{Frame, Profile, ProfileBuilder, Stack};
+use crate::profile::{Frame, FrameId, Profile, ProfileBuilder, Stack, StackId};
 use crate::time::{Monotonic, Unix};
 
 /// One recording, its times still the source's (monotonic, microseconds).
@@ -13,7 +13,7 @@ pub struct Slice {
     /// Parents first.
     pub(crate) stacks: Vec<Stack>,
     /// When the source ticked and the stack that it met, in time order.
-    pub(crate) ticks: Vec<(Monotonic, u32)>,
+    pub(crate) ticks: Vec<(Monotonic, StackId)>,
     /// Of the ticks' stacks, together.
     pub(crate) ticked_frames: usize,
     /// The source was started anew for it: its ticks do not go on where those before ended.
@@ -35,7 +35,7 @@ impl Slice {
 /// For the benchmark, which has recorded ones.
 #[doc(hidden)]
 impl Slice {
-    pub fn new(frames: Vec<Frame>, stacks: Vec<Stack>, ticks: Vec<(i64, u32)>) -> Self {
+    pub fn new(frames: Vec<Frame>, stacks: Vec<Stack>, ticks: Vec<(i64, StackId)>) -> Self {
         let ticks = ticks.into_iter().map(|(us, stack)| (Monotonic::from_us(us), stack)).collect();
         Self { frames, stacks, ticks, ..Self::default() }
     }
@@ -69,8 +69,8 @@ impl Slice {
         };
         Self {
             frames: vec![frame],
-            stacks: vec![Stack { parent: None, frame: 0 }],
-            ticks: times_us.into_iter().map(|us| (Monotonic::from_us(us), 0)).collect(),
+            stacks: vec![Stack { parent: None, frame: FrameId::at(0) }],
+            ticks: times_us.into_iter().map(|us| (Monotonic::from_us(us), StackId::at(0))).collect(),
             ..Self::default()
         }
     }
@@ -79,48 +79,47 @@ impl Slice {
     pub(crate) fn rename(&mut self, name: impl Fn(usize) -> String) {
         for at in 0..self.ticks.len() {
             self.frames.push(Frame { function: name(at).into(), ..self.frames[0].clone() });
-            self.stacks.push(Stack { parent: None, frame: self.frames.len() as u32 - 1 });
-            self.ticks[at].1 = self.stacks.len() as u32 - 1;
+            self.stacks.push(Stack { parent: None, frame: FrameId::at(self.frames.len() - 1) });
+            self.ticks[at].1 = StackId::at(self.stacks.len() - 1);
         }
     }
 }
-
-const UNKNOWN: u32 = u32::MAX;
 
 /// Adds ticks of one slice to one profile; remembers what it has translated.
 pub(crate) struct Merge<'a> {
     slice: &'a Slice,
-    frames: Vec<u32>,
-    stacks: Vec<u32>,
+    /// The profile's, by the slice's, once they were met.
+    frames: Vec<Option<FrameId>>,
+    stacks: Vec<Option<StackId>>,
 }
 
 impl<'a> Merge<'a> {
     pub(crate) fn new(slice: &'a Slice) -> Self {
-        Self { slice, frames: vec![UNKNOWN; slice.frames.len()], stacks: vec![UNKNOWN; slice.stacks.len()] }
+        Self { slice, frames: vec![None; slice.frames.len()], stacks: vec![None; slice.stacks.len()] }
     }
 
     /// The stack of the slice as a stack of the profile.
-    pub(crate) fn stack(&mut self, builder: &mut ProfileBuilder, stack: u32) -> u32 {
-        let known = self.stacks[stack as usize];
-        if known != UNKNOWN {
+    pub(crate) fn stack(&mut self, builder: &mut ProfileBuilder, stack: StackId) -> StackId {
+        if let Some(known) = self.stacks[stack.index()] {
             return known;
         }
+        // Outwards to what is known, then back inwards.
         let mut pending = vec![];
-        let mut at = Some(stack);
-        while let Some(id) = at.filter(|&id| self.stacks[id as usize] == UNKNOWN) {
+        let mut at = self.slice.stacks[stack.index()].parent;
+        while let Some(id) = at.filter(|id| self.stacks[id.index()].is_none()) {
             pending.push(id);
-            at = self.slice.stacks[id as usize].parent;
+            at = self.slice.stacks[id.index()].parent;
         }
-        let mut parent = at.map(|id| self.stacks[id as usize]);
+        let mut parent = at.and_then(|id| self.stacks[id.index()]);
         for id in pending.into_iter().rev() {
-            let frame = self.slice.stacks[id as usize].frame as usize;
-            if self.frames[frame] == UNKNOWN {
-                self.frames[frame] = builder.frame(&self.slice.frames[frame]);
-            }
-            let merged = builder.stack(parent, self.frames[frame]);
-            self.stacks[id as usize] = merged;
-            parent = Some(merged);
+            parent = Some(self.add(builder, parent, id));
         }
-        self.stacks[stack as usize]
+        self.add(builder, parent, stack)
+    }
+
+    fn add(&mut self, builder: &mut ProfileBuilder, parent: Option<StackId>, stack: StackId) -> StackId {
+        let frame = self.slice.stacks[stack.index()].frame.index();
+        let frame = *self.frames[frame].get_or_insert_with(|| builder.frame(&self.slice.frames[frame]));
+        *self.stacks[stack.index()].insert(builder.stack(parent, frame))
     }
 }

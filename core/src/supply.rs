@@ -1,7 +1,6 @@
 //! Where threads come from, and whether there is one more to be had.
 
 use std::io;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -25,7 +24,7 @@ pub(crate) struct Supply {
     /// Whether one more could be had at this moment, of the kind that V8 needs.
     probe: Box<Probe>,
     /// When there last was a thread to be had, monotonic.
-    proven_us: AtomicI64,
+    proven_us: Mutex<Option<Monotonic>>,
 }
 
 impl Supply {
@@ -35,7 +34,7 @@ impl Supply {
     }
 
     fn new(spawn: Box<Spawn>, probe: Box<Probe>) -> Self {
-        Self { spawn, probe, proven_us: AtomicI64::new(i64::MIN) }
+        Self { spawn, probe, proven_us: Mutex::new(None) }
     }
 
     pub(crate) fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
@@ -52,24 +51,24 @@ impl Supply {
 
     /// V8 had a thread until now, or could have had one.
     pub(crate) fn proven(&self, now_us: Monotonic) {
-        self.proven_us.store(now_us.us(), Ordering::Relaxed);
+        *lock(&self.proven_us) = Some(now_us);
     }
 
     /// V8 takes the thread.
     pub(crate) fn taken(&self) {
-        self.proven_us.store(i64::MIN, Ordering::Relaxed);
+        *lock(&self.proven_us) = None;
     }
 
     pub(crate) fn is_proven(&self, now_us: Monotonic) -> bool {
-        self.proof_age_us(now_us) <= PROOF_HOLDS_US
+        self.was_proven_within(PROOF_HOLDS_US, now_us)
     }
 
     pub(crate) fn is_just_proven(&self, now_us: Monotonic) -> bool {
-        self.proof_age_us(now_us) <= FRESH_PROOF_HOLDS_US
+        self.was_proven_within(FRESH_PROOF_HOLDS_US, now_us)
     }
 
-    fn proof_age_us(&self, now_us: Monotonic) -> i64 {
-        now_us - Monotonic::from_us(self.proven_us.load(Ordering::Relaxed))
+    fn was_proven_within(&self, age_us: i64, now_us: Monotonic) -> bool {
+        lock(&self.proven_us).is_some_and(|proven_us| now_us - proven_us <= age_us)
     }
 }
 

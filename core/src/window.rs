@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::measurements::Reading;
-use crate::profile::{Frame, Point, Profile, ProfileBuilder};
+use crate::profile::{Frame, Point, Profile, ProfileBuilder, StackId};
 use crate::slice::Merge;
 use crate::time::{Monotonic, Unix};
 
@@ -64,7 +64,7 @@ impl Window {
     }
 
     /// Adds a tick.
-    pub(crate) fn tick(&mut self, time_us: Monotonic, stack: u32, merge: &mut Merge<'_>, clock: &Clock) {
+    pub(crate) fn tick(&mut self, time_us: Monotonic, stack: StackId, merge: &mut Merge<'_>, clock: &Clock) {
         let longest_us = if self.paused { self.longest_tick_us() } else { GAP_US };
         if self.open_tick_us.is_some_and(|last_us| time_us - last_us > longest_us) {
             self.end_tick(None, clock);
@@ -116,7 +116,7 @@ impl Window {
 
     /// Whether the window, encoded as a chunk, still takes less than `max_bytes` with a tick of this stack, or is
     /// empty.
-    pub(crate) fn takes(&mut self, stack: u32, merge: &mut Merge<'_>, max_bytes: usize) -> bool {
+    pub(crate) fn takes(&mut self, stack: StackId, merge: &mut Merge<'_>, max_bytes: usize) -> bool {
         let stack = merge.stack(&mut self.builder, stack);
         self.count(stack);
         self.tick_count() == 0 || self.estimated_bytes() < max_bytes
@@ -153,8 +153,8 @@ impl Window {
         clock.wall(time_us)
     }
 
-    fn count(&mut self, stack: u32) {
-        let at = stack as usize;
+    fn count(&mut self, stack: StackId) {
+        let at = stack.index();
         if at >= self.used_depth.len() {
             self.used_depth.resize(at + 1, 0);
         }

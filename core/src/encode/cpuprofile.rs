@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use serde::{Serialize, Serializer};
 
 use super::to_json;
+use crate::StackId;
 use crate::{Frame, Profile};
 
 /// JSON that opens in Chrome DevTools and VS Code. Times are Unix microseconds; files are URLs, so that they can be
@@ -64,7 +65,7 @@ struct Tree<'a> {
     profile: &'a Profile,
     call_frames: Vec<CallFrame<'a>>,
     /// The stacks that have nodes, in order of their ids.
-    stacks: Vec<u32>,
+    stacks: Vec<StackId>,
     /// By stack; `None` when it has no node.
     ids: Vec<Option<u32>>,
     /// By stack; last the idle node's. Readers multiply them by the time that one hit stands for, which they take to
@@ -90,8 +91,8 @@ impl<'a> Tree<'a> {
         for (sample, end) in profile.samples().iter().zip(ends) {
             match sample.stack {
                 Some(stack) if !profile.is_idle(sample.stack) => {
-                    hits[stack as usize] += 1;
-                    used[stack as usize] = true;
+                    hits[stack.index()] += 1;
+                    used[stack.index()] = true;
                 }
                 _ => idle_us += u64::try_from(end - sample.time).unwrap_or(0),
             }
@@ -101,21 +102,21 @@ impl<'a> Tree<'a> {
         // Parents stand before their children: one pass from the end reaches every ancestor.
         for (at, stack) in profile.stacks().iter().enumerate().rev() {
             if let Some(parent) = stack.parent {
-                used[parent as usize] |= used[at];
+                used[parent.index()] |= used[at];
             }
         }
-        let stacks: Vec<u32> = (0..count as u32).filter(|&stack| used[stack as usize]).collect();
+        let stacks: Vec<StackId> = (0..count).map(StackId::at).filter(|&stack| used[stack.index()]).collect();
         let mut ids = vec![None; count];
         for (id, &stack) in (FIRST..).zip(&stacks) {
-            ids[stack as usize] = Some(id);
+            ids[stack.index()] = Some(id);
         }
         let nodes = FIRST as usize + stacks.len();
         let (mut first_child, mut next_sibling) = (vec![NONE; nodes], vec![NONE; nodes]);
         // From the end, because each child is put before those that its parent has.
         for &stack in stacks.iter().rev() {
-            let id = ids[stack as usize].expect("it has a node");
-            let parent = profile.stacks()[stack as usize].parent;
-            let parent = parent.map_or(ROOT, |parent| ids[parent as usize].expect("ancestors of nodes are nodes"));
+            let id = ids[stack.index()].expect("it has a node");
+            let parent = profile.stacks()[stack.index()].parent;
+            let parent = parent.map_or(ROOT, |parent| ids[parent.index()].expect("ancestors of nodes are nodes"));
             next_sibling[id as usize] = first_child[parent as usize];
             first_child[parent as usize] = id;
         }
@@ -131,8 +132,8 @@ impl<'a> Tree<'a> {
         Self { profile, call_frames, stacks, ids, hits, first_child, next_sibling }
     }
 
-    fn node_of(&self, stack: Option<u32>) -> u32 {
-        stack.filter(|_| !self.profile.is_idle(stack)).and_then(|stack| self.ids[stack as usize]).unwrap_or(IDLE)
+    fn node_of(&self, stack: Option<StackId>) -> u32 {
+        stack.filter(|_| !self.profile.is_idle(stack)).and_then(|stack| self.ids[stack.index()]).unwrap_or(IDLE)
     }
 
     fn children(&self, id: u32) -> impl Iterator<Item = u32> {
@@ -147,8 +148,8 @@ impl<'a> Tree<'a> {
         let idle_hits = self.hits[self.profile.stacks().len()];
         let own = [(ROOT, &ROOT_FRAME, 0), (IDLE, &IDLE_FRAME, idle_hits)];
         let sampled = (FIRST..).zip(&self.stacks).map(|(id, &stack)| {
-            let frame = self.profile.stacks()[stack as usize].frame;
-            (id, &self.call_frames[frame as usize], self.hits[stack as usize])
+            let frame = self.profile.stacks()[stack.index()].frame;
+            (id, &self.call_frames[frame.index()], self.hits[stack.index()])
         });
         own.into_iter().chain(sampled).map(move |(id, call_frame, hit_count)| Node {
             id,

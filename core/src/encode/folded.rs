@@ -26,7 +26,7 @@ pub(super) fn lines(profile: &Profile) -> String {
             if at > 0 {
                 lines.push(';');
             }
-            lines.push_str(&labels[frame as usize]);
+            lines.push_str(&labels[frame.index()]);
         }
         writeln!(lines, " {}", total.time_us).expect("writing to a string cannot fail");
     }

@@ -7,6 +7,7 @@ use flate2::write::GzEncoder;
 use prost::Message;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::FrameId;
 use crate::{Frame, Profile};
 
 /// A profile with two values a stack, `samples/count` and `cpu/nanoseconds`; idle samples are left out. Each sample
@@ -21,12 +22,12 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
 
 fn proto(profile: &Profile) -> proto::Profile {
     let totals = profile.stack_totals();
-    let sampled: FxHashSet<u32> = totals.iter().flat_map(|total| profile.frames_of(total.stack)).collect();
-    let frames = || (0..).zip(profile.frames()).filter(|(frame, _)| sampled.contains(frame));
+    let sampled: FxHashSet<FrameId> = totals.iter().flat_map(|total| profile.frames_of(total.stack)).collect();
+    let frames = || (0..).map(FrameId::at).zip(profile.frames()).filter(|(frame, _)| sampled.contains(frame));
     let mut strings = Strings::default();
     let samples = proto::ValueType { r#type: strings.id("samples"), unit: strings.id("count") };
     let cpu = proto::ValueType { r#type: strings.id("cpu"), unit: strings.id("nanoseconds") };
-    let function = |(frame_id, frame): (u32, &Frame)| proto::Function {
+    let function = |(frame_id, frame): (FrameId, &Frame)| proto::Function {
         id: id(frame_id),
         name: strings.id(&frame.function),
         system_name: strings.id(&frame.function),
@@ -34,7 +35,7 @@ fn proto(profile: &Profile) -> proto::Profile {
         start_line: frame.line.into(),
     };
     let functions = frames().map(function).collect();
-    let location = |(frame_id, frame): (u32, &Frame)| proto::Location {
+    let location = |(frame_id, frame): (FrameId, &Frame)| proto::Location {
         id: id(frame_id),
         line: vec![proto::Line { function_id: id(frame_id), line: frame.line.into(), column: frame.column.into() }],
     };
@@ -59,8 +60,8 @@ fn proto(profile: &Profile) -> proto::Profile {
 }
 
 /// The id of a function, and of the one place in it that is known, its definition; 0 would mean none.
-fn id(frame: u32) -> u64 {
-    u64::from(frame) + 1
+fn id(frame: FrameId) -> u64 {
+    frame.index() as u64 + 1
 }
 
 fn nanoseconds(us: i64) -> i64 {

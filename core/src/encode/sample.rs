@@ -7,6 +7,7 @@ use rustc_hash::FxHashSet;
 use super::json::Json;
 use crate::time::Unix;
 use crate::{Frame, Point, Profile, Stack};
+use crate::{FrameId, StackId};
 
 /// What [`sample_v1::raw`](super::sample_v1::raw) and [`sample_v2::raw`](super::sample_v2::raw) cannot know from the
 /// profile.
@@ -47,10 +48,10 @@ const OTHER_BYTES: usize = 2_048;
 pub(super) struct Used<'a> {
     profile: &'a Profile,
     /// The written stacks; `None` is the empty stack of idle samples.
-    stacks: Vec<Option<u32>>,
+    stacks: Vec<Option<StackId>>,
     /// The number of each of the profile's stacks, then that of the empty stack.
     stack_ids: Vec<Option<u32>>,
-    frames: Vec<u32>,
+    frames: Vec<FrameId>,
     /// The number of each of the profile's frames; only that of a written one means anything.
     frame_ids: Vec<u32>,
     /// How many frames the written stacks have together.
@@ -65,9 +66,9 @@ impl<'a> Used<'a> {
         // In how many written stacks each stack is, as a whole or as where it was called from.
         let mut uses = vec![0u32; empty];
         for sample in profile.samples() {
-            stack_ids[sample.stack.map_or(empty, |stack| stack as usize)].get_or_insert_with(|| {
+            stack_ids[sample.stack.map_or(empty, |stack| stack.index())].get_or_insert_with(|| {
                 if let Some(stack) = sample.stack {
-                    uses[stack as usize] = 1;
+                    uses[stack.index()] = 1;
                 }
                 stacks.push(sample.stack);
                 stacks.len() as u32 - 1
@@ -76,16 +77,16 @@ impl<'a> Used<'a> {
         let mut frame_uses = vec![0u32; profile.frames().len()];
         // Parents stand before their children.
         for (at, stack) in profile.stacks().iter().enumerate().rev() {
-            frame_uses[stack.frame as usize] += uses[at];
+            frame_uses[stack.frame.index()] += uses[at];
             if let Some(parent) = stack.parent {
-                uses[parent as usize] += uses[at];
+                uses[parent.index()] += uses[at];
             }
         }
-        let mut frames: Vec<u32> =
-            (0..).zip(&frame_uses).filter(|(_, uses)| **uses > 0).map(|(frame, _)| frame).collect();
-        frames.sort_by_key(|&frame| Reverse(frame_uses[frame as usize]));
+        let mut frames: Vec<FrameId> =
+            (0..).map(FrameId::at).zip(&frame_uses).filter(|(_, uses)| **uses > 0).map(|(frame, _)| frame).collect();
+        frames.sort_by_key(|&frame| Reverse(frame_uses[frame.index()]));
         let mut frame_ids = vec![0; profile.frames().len()];
-        (0..).zip(&frames).for_each(|(id, &frame)| frame_ids[frame as usize] = id);
+        (0..).zip(&frames).for_each(|(id, &frame)| frame_ids[frame.index()] = id);
         let stack_frames = frame_uses.iter().map(|&uses| uses as usize).sum();
         Self { profile, stacks, stack_ids, frames, frame_ids, stack_frames }
     }
@@ -102,8 +103,8 @@ impl<'a> Used<'a> {
         )
     }
 
-    fn slot(&self, stack: Option<u32>) -> usize {
-        stack.map_or(self.profile.stacks().len(), |stack| stack as usize)
+    fn slot(&self, stack: Option<StackId>) -> usize {
+        stack.map_or(self.profile.stacks().len(), |stack| stack.index())
     }
 
     /// The members `samples`, `stacks` and `frames`.
@@ -123,8 +124,7 @@ impl<'a> Used<'a> {
             });
         });
         self.write_stacks(json);
-        json.key("frames")
-            .array(&self.frames, |json, &frame| write_frame(json, &self.profile.frames()[frame as usize]));
+        json.key("frames").array(&self.frames, |json, &frame| write_frame(json, &self.profile.frames()[frame.index()]));
     }
 
     /// Frame numbers, leaf first.
@@ -142,18 +142,18 @@ impl<'a> Used<'a> {
                 if !begun.is_empty() {
                     json.raw(",");
                 }
-                let text = &texts[stack as usize];
+                let text = &texts[stack.index()];
                 if !text.is_empty() {
                     json.repeat(text.clone());
                     break;
                 }
                 begun.push((stack, json.len()));
-                let Stack { parent, frame } = self.profile.stacks()[stack as usize];
-                json.integer(self.frame_ids[frame as usize]);
+                let Stack { parent, frame } = self.profile.stacks()[stack.index()];
+                json.integer(self.frame_ids[frame.index()]);
                 at = parent;
             }
             for (stack, start) in begun.drain(..) {
-                texts[stack as usize] = start..json.len();
+                texts[stack.index()] = start..json.len();
             }
             json.raw("]");
         });
@@ -162,7 +162,7 @@ impl<'a> Used<'a> {
     /// The distinct files of the written frames, the most used first.
     pub fn files(&self) -> Vec<&'a str> {
         let mut seen = FxHashSet::default();
-        let files = self.frames.iter().map(|&frame| &*self.profile.frames()[frame as usize].file);
+        let files = self.frames.iter().map(|&frame| &*self.profile.frames()[frame.index()].file);
         files.filter(|file| !file.is_empty() && seen.insert(*file)).collect()
     }
 }

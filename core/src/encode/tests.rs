@@ -13,7 +13,7 @@ use crate::profile::{in_app, plain_path};
 use crate::sentry::envelope::{EnvelopeHeader, envelope};
 use crate::sentry::{Metadata, Thread};
 use crate::time::Unix;
-use crate::{Frame, FrameKind, Point, Profile, ProfileBuilder};
+use crate::{Frame, FrameId, FrameKind, Point, Profile, ProfileBuilder, StackId};
 
 const START: Unix = Unix::from_us(1_700_000_000_000_123);
 
@@ -213,13 +213,13 @@ fn v8s_idle_state_and_idle_samples_are_one_node() {
 #[test]
 fn a_deep_chunk_stays_small() {
     let mut builder = ProfileBuilder::new();
-    let functions: Vec<u32> = (0..1000)
+    let functions: Vec<FrameId> = (0..1000)
         .map(|n| {
             let file = format!("/srv/app/src/components/module{}.js", n % 50);
             builder.frame(&frame(&format!("renderComponent{n}"), &file, n + 1, 17, FrameKind::Script))
         })
         .collect();
-    let stacks: Vec<u32> = (0..2000_usize)
+    let stacks: Vec<StackId> = (0..2000_usize)
         .map(|path| {
             let depth = 100 + path % 21;
             let call = |parent, level: usize| Some(builder.stack(parent, functions[(path * 31 + level * 7) % 1000]));
@@ -299,9 +299,9 @@ fn any_profile() -> impl Strategy<Value = Profile> {
             let name = if frame.function.is_empty() { "<anonymous>" } else { &frame.function };
             places.insert((name.to_owned(), frame.file.clone(), frame.line, frame.column))
         });
-        let frames: Vec<(u32, bool)> = frames.iter().map(|frame| (builder.frame(frame), frame.is_idle())).collect();
-        let mut stack_ids: Vec<u32> = Vec::new();
-        let mut callers: Vec<u32> = Vec::new();
+        let frames: Vec<(FrameId, bool)> = frames.iter().map(|frame| (builder.frame(frame), frame.is_idle())).collect();
+        let mut stack_ids: Vec<StackId> = Vec::new();
+        let mut callers: Vec<StackId> = Vec::new();
         for (frame, parent) in stacks {
             let (frame, is_idle) = *frame.get(&frames);
             // The idle state neither calls nor is called.
@@ -336,9 +336,9 @@ fn array<'a>(document: &'a Value, key: &str) -> &'a [Value] {
 }
 
 /// A sample's functions, leaf first, as the profile has them and as a document of samples, stacks and frames says.
-fn functions_of(profile: &Profile, stack: Option<u32>) -> Vec<&str> {
+fn functions_of(profile: &Profile, stack: Option<StackId>) -> Vec<&str> {
     let frames = stack.into_iter().flat_map(|stack| profile.frames_of(stack));
-    frames.map(|frame| &*profile.frames()[frame as usize].function).collect()
+    frames.map(|frame| &*profile.frames()[frame.index()].function).collect()
 }
 
 fn written_functions<'a>(document: &'a Value, sample: &Value) -> Vec<&'a str> {

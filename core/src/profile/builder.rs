@@ -2,16 +2,16 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Frame, Measurements, Profile, Sample, Stack};
+use super::{Frame, FrameId, Measurements, Profile, Sample, Stack, StackId};
 use crate::time::Unix;
 
 /// Builds a [`Profile`] and merges equal frames and stacks on the way.
 #[derive(Debug, Default)]
 pub struct ProfileBuilder {
     frames: Vec<Frame>,
-    frame_ids: FxHashMap<Frame, u32>,
+    frame_ids: FxHashMap<Frame, FrameId>,
     stacks: Vec<Stack>,
-    stack_ids: FxHashMap<Stack, u32>,
+    stack_ids: FxHashMap<Stack, StackId>,
     samples: Vec<Sample>,
     measurements: Measurements,
     max_samples: Option<usize>,
@@ -32,14 +32,14 @@ impl ProfileBuilder {
     }
 
     /// The index of a frame, the same for equal frames.
-    pub fn frame(&mut self, frame: &Frame) -> u32 {
+    pub fn frame(&mut self, frame: &Frame) -> FrameId {
         if let Some(&id) = self.frame_ids.get(frame) {
             return id;
         }
         if frame.function.is_empty() {
             return self.frame(&Frame { function: "<anonymous>".into(), ..frame.clone() });
         }
-        let id = self.frames.len() as u32;
+        let id = FrameId::at(self.frames.len());
         self.frames.push(frame.clone());
         self.frame_ids.insert(frame.clone(), id);
         id
@@ -49,16 +49,16 @@ impl ProfileBuilder {
     ///
     /// # Panics
     /// When an index did not come from this builder.
-    pub fn stack(&mut self, parent: Option<u32>, frame: u32) -> u32 {
-        assert!((frame as usize) < self.frames.len(), "frame {frame} is not of this builder");
-        assert!(parent.is_none_or(|p| (p as usize) < self.stacks.len()), "stack {parent:?} is not of this builder");
+    pub fn stack(&mut self, parent: Option<StackId>, frame: FrameId) -> StackId {
+        assert!(frame.index() < self.frames.len(), "{frame:?} is not of this builder");
+        assert!(parent.is_none_or(|p| p.index() < self.stacks.len()), "{parent:?} is not of this builder");
         let stack = Stack { parent, frame };
         // Most stacks call one function only, whose stack was added next: no need to ask the large map.
-        let first = parent.map_or(0, |parent| parent + 1);
-        if self.stacks.get(first as usize) == Some(&stack) {
-            return first;
+        let first = parent.map_or(0, |parent| parent.index() + 1);
+        if self.stacks.get(first) == Some(&stack) {
+            return StackId::at(first);
         }
-        let next = self.stacks.len() as u32;
+        let next = StackId::at(self.stacks.len());
         let id = *self.stack_ids.entry(stack).or_insert(next);
         if id == next {
             self.stacks.push(stack);
@@ -67,8 +67,8 @@ impl ProfileBuilder {
     }
 
     /// How many frames a stack has.
-    pub fn depth(&self, stack: u32) -> u32 {
-        std::iter::successors(Some(stack), |&at| self.stacks[at as usize].parent).count() as u32
+    pub fn depth(&self, stack: StackId) -> u32 {
+        std::iter::successors(Some(stack), |&at| self.stacks[at.index()].parent).count() as u32
     }
 
     /// Whether the maximum of samples is reached.
@@ -91,8 +91,8 @@ impl ProfileBuilder {
     ///
     /// # Panics
     /// When the index did not come from this builder.
-    pub fn sample(&mut self, time: Unix, stack: Option<u32>) {
-        assert!(stack.is_none_or(|s| (s as usize) < self.stacks.len()), "stack {stack:?} is not of this builder");
+    pub fn sample(&mut self, time: Unix, stack: Option<StackId>) {
+        assert!(stack.is_none_or(|s| s.index() < self.stacks.len()), "{stack:?} is not of this builder");
         if stack.is_none() {
             self.idle(time);
         } else if self.is_full() {
@@ -155,7 +155,8 @@ mod tests {
         // Some follow their caller, some do not.
         let stacks = [(None, a), (Some(0), a), (Some(1), b), (Some(0), b), (None, b), (Some(4), a), (Some(1), a)];
         for _ in 0..2 {
-            let ids: Vec<_> = stacks.iter().map(|&(parent, frame)| builder.stack(parent, frame)).collect();
+            let ids: Vec<_> =
+                stacks.iter().map(|&(parent, frame)| builder.stack(parent.map(StackId::at), frame).index()).collect();
             assert_eq!(ids, [0, 1, 2, 3, 4, 5, 6]);
         }
         let profile = builder.finish(Unix::from_us(0), Unix::from_us(0), 1);

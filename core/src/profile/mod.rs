@@ -62,13 +62,40 @@ impl Frame {
     }
 }
 
+/// Which of a profile's frames: an index into [`Profile::frames`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FrameId(u32);
+
+/// Which of a profile's stacks: an index into [`Profile::stacks`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StackId(u32);
+
+macro_rules! index {
+    ($id:ident) => {
+        impl $id {
+            /// The one at an index.
+            pub fn at(index: usize) -> Self {
+                Self(index as u32)
+            }
+
+            /// The index.
+            pub fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    };
+}
+
+index!(FrameId);
+index!(StackId);
+
 /// A stack as its leaf and the rest: stacks that begin alike share their outer part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stack {
     /// The stack of the caller, `None` at the outermost frame; always a smaller index than the stack's own.
-    pub parent: Option<u32>,
+    pub parent: Option<StackId>,
     /// The leaf: an index into [`Profile::frames`].
-    pub frame: u32,
+    pub frame: FrameId,
 }
 
 /// What ran at one moment.
@@ -77,7 +104,7 @@ pub struct Sample {
     /// When.
     pub time: Unix,
     /// An index into [`Profile::stacks`]; `None` for an idle sample, which ends what the sample before it ran.
-    pub stack: Option<u32>,
+    pub stack: Option<StackId>,
 }
 
 /// One reading of a measurement.
@@ -102,7 +129,7 @@ pub struct Measurements {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StackTotal {
     /// An index into [`Profile::stacks`].
-    pub stack: u32,
+    pub stack: StackId,
     /// How many samples have it.
     pub samples: u64,
     /// How long it ran, microseconds.
@@ -180,14 +207,13 @@ impl Profile {
     }
 
     /// The frames of a stack, leaf first, as indices into [`Profile::frames`].
-    pub fn frames_of(&self, stack: u32) -> impl Iterator<Item = u32> + '_ {
-        std::iter::successors(Some(stack), |&at| self.stacks[at as usize].parent)
-            .map(|at| self.stacks[at as usize].frame)
+    pub fn frames_of(&self, stack: StackId) -> impl Iterator<Item = FrameId> + '_ {
+        std::iter::successors(Some(stack), |&at| self.stacks[at.index()].parent).map(|at| self.stacks[at.index()].frame)
     }
 
     /// Whether a sample's stack means that nothing ran: an idle sample, or V8's own `(idle)`.
-    pub fn is_idle(&self, stack: Option<u32>) -> bool {
-        stack.is_none_or(|at| self.frames[self.stacks[at as usize].frame as usize].is_idle())
+    pub fn is_idle(&self, stack: Option<StackId>) -> bool {
+        stack.is_none_or(|at| self.frames[self.stacks[at.index()].frame.index()].is_idle())
     }
 
     /// What each sampled stack adds up to, in order of first use, idle ones left out.
@@ -201,7 +227,7 @@ impl Profile {
             let Some(stack) = sample.stack.filter(|_| !self.is_idle(sample.stack)) else {
                 continue;
             };
-            let slot = *slots[stack as usize].get_or_insert_with(|| {
+            let slot = *slots[stack.index()].get_or_insert_with(|| {
                 totals.push(StackTotal { stack, samples: 0, time_us: 0 });
                 totals.len() - 1
             });
@@ -218,12 +244,12 @@ impl Profile {
             self.frames.iter().map(|frame| Hotspot { frame, self_us: 0, total_us: 0 }).collect();
         let mut counted_for = vec![None; self.frames.len()];
         for total in self.stack_totals() {
-            let leaf = self.stacks[total.stack as usize].frame;
-            spots[leaf as usize].self_us += total.time_us;
+            let leaf = self.stacks[total.stack.index()].frame;
+            spots[leaf.index()].self_us += total.time_us;
             for frame in self.frames_of(total.stack) {
                 // Once a stack, however often the function calls itself in it.
-                if counted_for[frame as usize].replace(total.stack) != Some(total.stack) {
-                    spots[frame as usize].total_us += total.time_us;
+                if counted_for[frame.index()].replace(total.stack) != Some(total.stack) {
+                    spots[frame.index()].total_us += total.time_us;
                 }
             }
         }

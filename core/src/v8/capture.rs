@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::tree::{FinishedProfile, Node, NodeMemory};
-use crate::profile::{Frame, FrameKind, NATIVE, Stack, in_app, plain_path};
+use crate::profile::{Frame, FrameId, FrameKind, NATIVE, Stack, StackId, in_app, plain_path};
 use crate::slice::Slice;
 use crate::source::{Beginning, Circumstances, START_US};
 use crate::time::Monotonic;
@@ -57,7 +57,7 @@ pub(super) fn capture(
         let is_muted = || muted.iter().any(|&(from, to)| (from..to).contains(&time_us)) && !is_waiting(node);
         if let Some(stack) = capture.stack(node).filter(|_| is_tick && !is_muted()) {
             capture.slice.ticks.push((time_us, stack));
-            capture.slice.ticked_frames += capture.depths[stack as usize];
+            capture.slice.ticked_frames += capture.depths[stack.index()];
         }
     }
     capture.slice.anew = beginning != Beginning::Overlap;
@@ -185,7 +185,7 @@ struct Capture<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Met {
     /// The stack that it stands for, `None` for the root and what is hidden below it.
-    stack: Option<u32>,
+    stack: Option<StackId>,
     /// It is hidden, as everything that it calls.
     hidden: bool,
     /// Of its function; `None` for the root.
@@ -201,7 +201,7 @@ struct Code {
     kind: FrameKind,
     hidden: bool,
     /// Its frame when called by nobody, by others' code, and by the user's, once it was.
-    frames: [Option<(u32, bool)>; 3],
+    frames: [Option<(FrameId, bool)>; 3],
 }
 
 impl<'a> Capture<'a> {
@@ -221,7 +221,7 @@ impl<'a> Capture<'a> {
     }
 
     /// The stack of a node, `None` for the root.
-    fn stack(&mut self, leaf: Node<'_>) -> Option<u32> {
+    fn stack(&mut self, leaf: Node<'_>) -> Option<StackId> {
         let mut pending = std::mem::take(&mut self.path);
         let mut at = Some(leaf);
         let mut met = Met::default();
@@ -261,11 +261,11 @@ impl<'a> Capture<'a> {
             let in_app = in_app(kind, &code.function, &code.file, caller.in_app);
             let (function, file) = (code.function.clone(), code.file.clone());
             self.slice.frames.push(Frame { function, file, line, column, kind, in_app });
-            (self.slice.frames.len() as u32 - 1, in_app)
+            (FrameId::at(self.slice.frames.len() - 1), in_app)
         });
-        let stack = self.slice.stacks.len() as u32;
+        let stack = StackId::at(self.slice.stacks.len());
         self.slice.stacks.push(Stack { parent: caller.stack, frame });
-        self.depths.push(caller.stack.map_or(0, |caller| self.depths[caller as usize]) + 1);
+        self.depths.push(caller.stack.map_or(0, |caller| self.depths[caller.index()]) + 1);
         Met { stack: Some(stack), hidden: false, in_app: Some(in_app) }
     }
 
