@@ -91,7 +91,7 @@ fn spawn(name: &str, run: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>
 #[cfg(test)]
 pub(crate) mod testing {
     use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread::ThreadId;
 
     use super::*;
