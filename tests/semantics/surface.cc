@@ -21,13 +21,13 @@ std::atomic<int> chunks;
 
 std::string outcome(sp::Status status, const char *done) {
     switch (status) {
-        case SENTRY_PROFILER_OK: return done;
-        case SENTRY_PROFILER_INVALID_ARGUMENT: return "invalid";
-        case SENTRY_PROFILER_ALREADY_RECORDING: return "already-running";
-        case SENTRY_PROFILER_NOT_RECORDING: return "not-running";
-        case SENTRY_PROFILER_NOT_SAMPLED: return "not-sampled";
-        case SENTRY_PROFILER_TRACE_LIFECYCLE: return "trace-lifecycle";
-        default: return "error: " + std::string(sp::message(status));
+    case SENTRY_PROFILER_OK: return done;
+    case SENTRY_PROFILER_INVALID_ARGUMENT: return "invalid";
+    case SENTRY_PROFILER_ALREADY_RECORDING: return "already-running";
+    case SENTRY_PROFILER_NOT_RECORDING: return "not-running";
+    case SENTRY_PROFILER_NOT_SAMPLED: return "not-sampled";
+    case SENTRY_PROFILER_TRACE_LIFECYCLE: return "trace-lifecycle";
+    default: return "error: " + std::string(sp::message(status));
     }
 }
 
@@ -43,7 +43,8 @@ std::string new_session(const std::string &lifecycle, double rate, double chunk_
     auto options = sp::Options::create();
     if (!options) return outcome(options.status(), "");
     const sp::Status statuses[] = {
-        options->set_lifecycle(lifecycle == "trace" ? SENTRY_PROFILER_LIFECYCLE_TRACE : SENTRY_PROFILER_LIFECYCLE_MANUAL),
+        options->set_lifecycle(lifecycle == "trace" ? SENTRY_PROFILER_LIFECYCLE_TRACE
+                                                    : SENTRY_PROFILER_LIFECYCLE_MANUAL),
         options->set_session_sample_rate(rate),
         options->set_chunk_duration(std::chrono::milliseconds(static_cast<long>(chunk_ms))),
         options->set_quiet(std::chrono::milliseconds(static_cast<long>(quiet_ms))),

@@ -31,7 +31,9 @@ pub fn clang_format() -> Result<String> {
 pub fn cargo_deny() -> Result<()> {
     let home = cache()?.join("cargo-deny");
     // It is there at once when this version was installed before.
-    process::output(workspace::cargo().args(["install", "--quiet", "--locked", CARGO_DENY, "--root"]).arg(&home))?;
+    process::output(
+        workspace::cargo().args(["install", "--quiet", "--debug", "--locked", CARGO_DENY, "--root"]).arg(&home),
+    )?;
     let mut deny = Command::new(home.join("bin/cargo-deny"));
     deny.current_dir(workspace::root()).args(["--log-level", "error", "check", "licenses", "bans", "sources"]);
     process::output(&mut deny).map(drop)

@@ -45,6 +45,7 @@ pub fn under_valgrind(program: &Path) -> Command {
     command.args(["--errors-for-leak-kinds=definite,indirect,possible", "--num-callers=30"]);
     // Its threads run one at a time: V8's sampling thread must get its turn.
     command.arg("--fair-sched=yes");
+    command.arg(format!("--suppressions={}", sources().join("valgrind.supp").display()));
     command.arg(format!("--error-exitcode={FOUND}"));
     command.arg(program);
     command
