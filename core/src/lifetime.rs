@@ -68,11 +68,44 @@ impl Threads {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::supply::testing::supply;
+    use crate::ticker::testing::probe;
+
+    const PATIENT: Duration = Duration::from_secs(10);
 
     #[test]
     fn a_process_has_its_threads_once() {
         assert!(ptr::eq(Threads::get(), Threads::get()));
         assert!(!Threads::get().are_foreign());
+    }
+
+    #[test]
+    fn who_comes_while_the_threads_end_waits_and_gets_new_ones() {
+        let threads = Threads::new(supply().0);
+        let (stream, ends) = probe(1);
+        threads.enter();
+        threads.ticker.register(stream.clone()).unwrap();
+        ends.begun.recv_timeout(PATIENT).unwrap();
+        // The last one leaves in the middle of a tick, and the next one comes.
+        let leave = std::thread::spawn(|| threads.leave());
+        while threads.recorders.try_lock().is_ok() {
+            std::thread::yield_now();
+        }
+        let enter = std::thread::spawn(|| threads.enter());
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(!leave.is_finished() && !enter.is_finished());
+        ends.go_on.send(()).unwrap();
+        leave.join().unwrap();
+        enter.join().unwrap();
+        assert!(!threads.ticker.is_running());
+        threads.ticker.register(stream).unwrap();
+        ends.begun.recv_timeout(PATIENT).unwrap();
+        ends.go_on.send(()).unwrap();
+        drop(ends);
+        threads.leave();
+        assert!(!threads.ticker.is_running());
     }
 }

@@ -212,9 +212,76 @@ fn until(now_us: Monotonic, at_us: Monotonic) -> Duration {
     u64::try_from(at_us - now_us).map_or(Duration::ZERO, Duration::from_micros)
 }
 
+/// A stream for tests, which stands still in each tick for as long as the test wishes.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+
+    pub(crate) struct Probe {
+        id: u64,
+        tell: Sender<()>,
+        wait: Mutex<Receiver<()>>,
+        panics: Mutex<Vec<String>>,
+    }
+
+    /// The test's ends: a tick has begun, and it may go on.
+    pub(crate) struct Ends {
+        pub(crate) begun: Receiver<()>,
+        pub(crate) go_on: Sender<()>,
+    }
+
+    pub(crate) fn probe(id: u64) -> (Arc<Probe>, Ends) {
+        let ((tell, begun), (go_on, wait)) = (channel(), channel());
+        (Arc::new(Probe { id, tell, wait: Mutex::new(wait), panics: Mutex::default() }), Ends { begun, go_on })
+    }
+
+    impl Probe {
+        pub(crate) fn panics(&self) -> usize {
+            lock(&self.panics).len()
+        }
+    }
+
+    impl Ticked for Probe {
+        fn id(&self) -> u64 {
+            self.id
+        }
+
+        fn tick(self: Arc<Self>, _now_us: Monotonic, _cpu_usage: Option<f64>) {
+            // Both ends are gone once the test is over.
+            let _ = self.tell.send(());
+            lock(&self.wait).recv().expect("the test is over");
+        }
+
+        fn nudge(&self, _now_us: Monotonic) {}
+
+        fn next_look_us(&self) -> Option<Monotonic> {
+            None
+        }
+
+        fn first_tick_due_us(&self) -> Option<Monotonic> {
+            None
+        }
+
+        fn panicked(&self, panic: &str) {
+            lock(&self.panics).push(panic.to_owned());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::testing::probe;
     use super::*;
+    use crate::supply::testing::supply;
+
+    const PATIENT: Duration = Duration::from_secs(10);
+
+    fn ticker() -> &'static Ticker {
+        let supply: &Supply = Box::leak(Box::new(supply().0));
+        Box::leak(Box::new(Ticker::new(supply, Box::leak(Box::new(Encoder::new(supply))))))
+    }
 
     fn at(us: i64) -> Monotonic {
         Monotonic::from_us(us)
@@ -245,5 +312,41 @@ mod tests {
         assert_eq!(next_look(now, at(1_000_000), at(1_040_000)), Some(now + Duration::from_millis(40)));
         assert_eq!(next_look(now, at(1_000_000), at(900_000)), Some(now + LOOK));
         assert!(next_look(now, at(1_000_000), at(i64::MAX)).is_none_or(|at| at > now + TICK));
+    }
+
+    #[test]
+    fn a_tick_under_way_is_waited_for_and_none_begins_after_the_end() {
+        let ticker = ticker();
+        let (stream, ends) = probe(1);
+        ticker.register(stream.clone()).unwrap();
+        ends.begun.recv_timeout(PATIENT).unwrap();
+        let end = std::thread::spawn(|| ticker.end());
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(!end.is_finished(), "a tick is under way");
+        ends.go_on.send(()).unwrap();
+        end.join().unwrap();
+        assert!(!ticker.is_running() && ends.begun.try_recv().is_err());
+
+        ticker.register(stream).unwrap();
+        ends.begun.recv_timeout(PATIENT).unwrap();
+        ticker.unregister(1);
+        ends.go_on.send(()).unwrap();
+        assert!(ends.begun.recv_timeout(TICK * 3).is_err(), "it was unregistered");
+        ticker.end();
+    }
+
+    #[test]
+    fn a_stream_that_panics_takes_no_tick_from_the_others() {
+        let ticker = ticker();
+        let ((bad, _), (good, ends)) = (probe(1), probe(2));
+        ticker.register(bad.clone()).unwrap();
+        ticker.register(good).unwrap();
+        for _ in 0..3 {
+            ends.begun.recv_timeout(PATIENT).unwrap();
+            ends.go_on.send(()).unwrap();
+        }
+        assert!(bad.panics() >= 2, "{}", bad.panics());
+        drop(ends);
+        ticker.end();
     }
 }
