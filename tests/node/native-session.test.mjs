@@ -82,7 +82,9 @@ test('the time on the thread is told once', () => {
   assert.ok(time.count >= 2 && time.totalMs > 0, JSON.stringify(time));
   assert.ok(time.medianMs <= time.p99Ms && time.p99Ms <= time.longestMs && time.longestMs <= time.totalMs);
   assert.ok(time.deletingMs > 0 && time.deletingMs < time.totalMs, JSON.stringify(time));
-  assert.deepEqual(isolateTime(), { count: 0, totalMs: 0, longestMs: 0, medianMs: 0, p99Ms: 0, deletingMs: 0 });
+  // Unless an interrupt was on its way, which has nothing to do any more.
+  const again = isolateTime();
+  assert.ok(again.count <= 1 && again.totalMs < time.totalMs && again.deletingMs === 0, JSON.stringify(again));
 });
 
 test('functions that tell of spans are harmless once their session is closed', () => {
