@@ -87,9 +87,9 @@ impl<'a> Given<'a> {
         })
     }
 
-    pub fn number(&self, least: f64, most: f64) -> Thrown<f64> {
+    pub fn number(&self, least: u32, most: u32) -> Thrown<f64> {
         number(&self.value)
-            .filter(|number| (least..=most).contains(number))
+            .filter(|number| (f64::from(least)..=f64::from(most)).contains(number))
             .ok_or_else(|| self.mismatch(&format!("a number from {least} to {most}")))
     }
 

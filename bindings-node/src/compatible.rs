@@ -46,7 +46,6 @@ fn start_profiling<'a>(env: &'a Env, arguments: &'a [Unknown<'a>]) -> Outcome<'a
         return Err(error("StartProfiling expects a non-empty string as first argument, got an empty string."));
     }
     let environment = Environment::of(env)?;
-    environment.expect_exit(env);
     environment.profiler()?.start_profiling(&title).map_err(error)?;
     Ok(None)
 }

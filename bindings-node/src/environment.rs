@@ -31,7 +31,7 @@ pub struct Environment {
     warnings: Arc<Warnings>,
     wake: Arc<WakeFunction>,
     parse_json: FunctionRef<String, Unknown<'static>>,
-    at_exit: AtExit,
+    at_exit: Rc<AtExit>,
 }
 
 impl Environment {
@@ -46,18 +46,19 @@ impl Environment {
             .get_named_property::<Object>("JSON")?
             .get_named_property::<Function<String, Unknown>>("parse")?
             .create_ref()?;
+        let at_exit = Rc::new(AtExit::new(env)?);
         let wake = Arc::new(wake_function(env)?);
         let warnings = Arc::default();
         // Warnings say what they would.
         panics::keep_off_stderr();
         let environment = Rc::new(Self {
-            profiler: new_profiler(env, logging, &warnings, &wake).map_err(|error| error.to_string()),
+            profiler: new_profiler(env, logging, &warnings, &wake, &at_exit).map_err(|error| error.to_string()),
             logging,
             sessions: RefCell::default(),
             warnings,
             wake,
             parse_json,
-            at_exit: AtExit::new(env)?,
+            at_exit,
         });
         environment.at_exit.listen(env)?;
         // A worker that ends with a live profiler would crash.
@@ -84,12 +85,6 @@ impl Environment {
         let mut sessions = self.sessions.borrow_mut();
         sessions.retain(|session| session.strong_count() > 0);
         sessions.push(Rc::downgrade(ready));
-    }
-
-    /// Something records, or is about to: it must not do so while the process ends.
-    pub fn expect_exit(&self, env: &Env) {
-        // It fails where the environment is being torn down, or the program broke `process`.
-        let _ = self.at_exit.listen(env);
     }
 
     /// What the core has warned of since the last time.
@@ -121,7 +116,7 @@ impl Environment {
 
     /// The ticker or the encoder needs this thread.
     fn on_wake(&self, env: &Env) -> Result<()> {
-        self.expect_exit(env);
+        self.at_exit.expect(env);
         if let Ok(profiler) = &self.profiler {
             // The only errors are a profiler that is gone, or a wrong thread: neither has anything due here.
             let _ = profiler.poll();
@@ -164,6 +159,7 @@ fn new_profiler(
     logging: LoggingMode,
     warnings: &Arc<Warnings>,
     wake: &Arc<WakeFunction>,
+    at_exit: &Rc<AtExit>,
 ) -> std::result::Result<Profiler, sentry_profiler::Error> {
     let api = Api::get()?;
     let isolate = v8::Isolate::current(&api).ok_or(sentry_profiler::Error::WrongThread)?;
@@ -172,18 +168,22 @@ fn new_profiler(
     {
         v8::disable_code_compaction(&api);
     }
-    // V8 has one name for all native functions, that of the one made last; with lazy logging it looks at each start.
-    let env = *env;
-    let name_natives = move || {
-        // Without it they have another one's name, which is learned where that is possible.
-        let _ = env.create_function_from_closure::<(), (), _>(NATIVE, |_| Ok(()));
+    let (env, at_exit) = (*env, at_exit.clone());
+    let before_start = move || {
+        at_exit.expect(&env);
+        // V8 has one name for all native functions, that of the one made last; with lazy logging it looks at each
+        // start.
+        if logging == LoggingMode::Lazy {
+            // Without it they have another one's name, which is learned where that is possible.
+            let _ = env.create_function_from_closure::<(), (), _>(NATIVE, |_| Ok(()));
+        }
     };
     let mut options = ProfilerOptions::default();
     options.logging = logging;
     options.wake = Some(waker(wake));
     options.log = Some(logger(warnings, wake));
     options.natives_share_name = true;
-    options.before_start = (logging == LoggingMode::Lazy).then(|| Rc::new(name_natives) as Rc<dyn Fn()>);
+    options.before_start = Some(Rc::new(before_start));
     let isolate: NonNull<c_void> = isolate.address();
     // SAFETY: it is this environment's isolate, on its thread; the cleanup hook disposes of the profiler before it
     // dies.
@@ -223,6 +223,12 @@ impl AtExit {
             listeners: listeners.create_ref()?,
             listener: listener.create_ref()?,
         })
+    }
+
+    /// Something records, or is about to: it must not do so while the process ends.
+    fn expect(&self, env: &Env) {
+        // It fails where the environment is being torn down, or the program broke `process`.
+        let _ = self.listen(env);
     }
 
     /// Listens, unless it does already: programs remove the listeners of others, too

@@ -73,8 +73,7 @@ impl Session {
 
     /// Begins to record, in the manual lifecycle.
     #[napi(catch_unwind)]
-    pub fn start(&self, env: Env) -> Result<&'static str, &'static str> {
-        self.environment.expect_exit(&env);
+    pub fn start(&self) -> Result<&'static str, &'static str> {
         self.outcome(sentry_profiler::Session::start)
     }
 
@@ -89,8 +88,8 @@ impl Session {
     #[napi(catch_unwind)]
     pub fn span_functions<'env>(&self, env: &'env Env) -> Result<SpanFunctions<'env>, &'static str> {
         Ok(SpanFunctions {
-            started: self.span_function(env, "spanStarted", true, sentry_profiler::Session::span_started)?,
-            ended: self.span_function(env, "spanEnded", false, sentry_profiler::Session::span_ended)?,
+            started: self.span_function(env, "spanStarted", sentry_profiler::Session::span_started)?,
+            ended: self.span_function(env, "spanEnded", sentry_profiler::Session::span_ended)?,
         })
     }
 
@@ -164,17 +163,12 @@ impl Session {
         &self,
         env: &'env Env,
         name: &str,
-        starts: bool,
         run: fn(&sentry_profiler::Session) -> std::result::Result<(), sentry_profiler::Error>,
     ) -> Thrown<Function<'env, (), ()>> {
         // Weak: the session lives as long as its own object.
         let core = Rc::downgrade(&self.core);
-        let environment = self.environment.clone();
         let tell = move |call: FunctionCallContext<'_>| {
             let Some(core) = core.upgrade() else { return Ok(()) };
-            if starts {
-                environment.expect_exit(call.env);
-            }
             with(&core, run).map(drop).map_err(|thrown| throw(call.env, thrown))
         };
         env.create_function_from_closure(name, tell).map_err(refused)
@@ -260,10 +254,10 @@ fn core_options(given: &Given<'_>, sink: sentry_profiler::Sink) -> Thrown<Sessio
     let mut core = SessionOptions::new(sink);
     core.lifecycle =
         given.option("lifecycle")?.one_of(&[("manual", Lifecycle::Manual), ("trace", Lifecycle::Trace)])?;
-    core.sample_rate = given.option("sampleRate")?.number(0.0, 1.0)?;
+    core.sample_rate = given.option("sampleRate")?.number(0, 1)?;
     if let Some(option) = given.optional("chunkDurationMs")? {
-        let [shortest, longest] = [CHUNK_DURATION_RANGE.start(), CHUNK_DURATION_RANGE.end()].map(Duration::as_millis);
-        option.number(shortest as f64, longest as f64)?;
+        let ms = |duration: &Duration| duration.as_millis() as u32;
+        option.number(ms(CHUNK_DURATION_RANGE.start()), ms(CHUNK_DURATION_RANGE.end()))?;
         core.chunk_duration = option.milliseconds()?;
     }
     if let Some(option) = given.optional("quietMs")? {

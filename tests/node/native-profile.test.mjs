@@ -365,3 +365,27 @@ setTimeout(exit, 3_000);
     );
   }
 });
+
+test('who listens for the end of the process is asked at a start, and not at each span', async t => {
+  const [file] = scripts(t, {
+    'spans.cjs': `
+let asked = 0;
+const { listeners } = process;
+process.listeners = function (...names) {
+  asked += 1;
+  return listeners.apply(this, names);
+};
+const { Session } = require(${JSON.stringify(ADDON)});
+const session = new Session({ lifecycle: 'trace', sampleRate: 1, threadId: '0', threadName: 'main' }, () => {});
+const { started, ended } = session.spanFunctions();
+const before = asked;
+for (let i = 0; i < 1_000; i++) {
+  started();
+  ended();
+}
+console.log(asked - before);
+session.close();
+`,
+  });
+  assert.equal((await run(file)).stdout, '1\n');
+});
