@@ -59,19 +59,22 @@ impl Recorder {
     pub(super) fn begin(&self, state: &mut State, from_us: Monotonic) -> Result<(), Error> {
         self.stream.clock.observe();
         self.have_threads(state, from_us)?;
+        // The ticker wakes up while V8 waits for its own thread.
+        self.plan_first_tick(state);
         let id = match Self::start(state) {
             Ok(id) => {
                 self.stream.threads.supply.taken();
                 id
             }
             Err(error) => {
+                state.rhythm.give_up();
+                self.stream.want_first_tick(None);
                 self.stream.threads.ticker.unregister(self.stream.id);
                 return Err(error);
             }
         };
         let beginning = Beginning::HostCall(Monotonic::now());
         state.running = Some(Running { id, from_us, beginning });
-        self.plan_first_tick(state);
         state.heap_due_us = None;
         self.stream.forget_heap();
         let (waited, were_refused) = state.waiting.end();
@@ -80,7 +83,6 @@ impl Recorder {
         }
         waited.into_iter().for_each(|consumer| self.mark(consumer, Mark::Active(from_us)));
         self.plan(state);
-        self.stream.threads.ticker.hurry();
         Ok(())
     }
 
@@ -164,7 +166,6 @@ impl Recorder {
                 state.running = Some(Running { id, from_us, beginning });
                 if !with_tick {
                     self.plan_first_tick(state);
-                    self.stream.threads.ticker.hurry();
                 }
             }
             Err(error) => {
@@ -203,6 +204,8 @@ impl Recorder {
     pub(super) fn plan_first_tick(&self, state: &mut State) {
         if !self.starts_are_dear {
             state.rhythm.plan(Monotonic::now(), self.stream.interval_us.into());
+            self.stream.want_first_tick(state.rhythm.first_us());
+            self.stream.threads.ticker.hurry();
         }
     }
 

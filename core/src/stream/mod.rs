@@ -32,6 +32,7 @@ use crate::time::Monotonic;
 
 /// Readings that may wait for a slice: an hour, for an isolate that nobody wakes.
 const MAX_READINGS: usize = 36_000;
+
 /// What of the host the ticker may touch; gone once the recorder is.
 struct Host {
     interrupts: Box<dyn Interrupts>,

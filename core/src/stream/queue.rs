@@ -12,6 +12,7 @@ use crate::time::Monotonic;
 const MAX_QUEUED_SLICES: usize = 32;
 /// Ends and beginnings of a consumer's spans that may wait before stretches are joined.
 pub(crate) const MAX_MARKS: usize = 1 << 14;
+
 /// A recording of the source that has ended.
 pub(crate) struct FinishedSlice {
     pub(crate) raw: Box<dyn Raw>,
