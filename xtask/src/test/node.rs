@@ -1,5 +1,6 @@
 //! The Node tests: which files there are, and running them on a release.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -80,6 +81,11 @@ const COSTLY: &[Costly] = &[
     costly("clock", 3, Between::Skipped),
 ];
 
+/// The files of [`Suite::Main`] that compare times, or count what a busy machine takes away: no other file runs at the
+/// same time.
+const ALONE: &[&str] =
+    &["accuracy", "clock", "exits", "freeze", "measurements", "same-data", "spans", "worker-crowd", "workers"];
+
 /// What `cargo xtask test --quick` leaves out.
 #[derive(Debug, PartialEq)]
 struct Costly {
@@ -113,6 +119,27 @@ fn choose(suite: Suite, release: &Release, selection: &Selection) -> Result<(Vec
     Ok((files, left_out))
 }
 
+/// Files that one process of Node's test runner runs.
+struct Batch {
+    files: Vec<String>,
+    /// How many of them at the same time; nothing leaves it to Node.
+    at_once: Option<u32>,
+}
+
+fn batches(suite: Suite, release: &Release, files: Vec<String>) -> Vec<Batch> {
+    match suite {
+        Suite::Long => vec![Batch { files, at_once: Some(2) }],
+        Suite::Heavy => vec![Batch { files, at_once: Some(1) }],
+        // Node 18 has no such option.
+        Suite::Main if release.major() != "18" => {
+            let (alone, together) = files.into_iter().partition(|file| ALONE.contains(&file.as_str()));
+            let batches = [Batch { files: together, at_once: Some(2) }, Batch { files: alone, at_once: Some(1) }];
+            batches.into_iter().filter(|batch| !batch.files.is_empty()).collect()
+        }
+        _ => vec![Batch { files, at_once: None }],
+    }
+}
+
 /// Fails unless part of a name is in that of a file of these suites; says which files there are.
 pub fn must_have(suites: &[Suite], part: &str) -> Result<()> {
     let mut known: Vec<String> = suites.iter().map(|suite| suite.files()).collect::<Result<Vec<_>>>()?.concat();
@@ -136,34 +163,38 @@ pub fn run(context: &Context, release: &Release, suite: Suite) -> Result<Outcome
     let ingest = context.ingest()?;
     let node = node_releases::fetch(release.version)?;
 
-    let name = suite.folder().replace('/', "-");
     let folder = workspace::root().join(suite.folder());
-    let log = workspace::target()?.join(format!("{name}-{}.tap", node.version));
-    workspace::remove(&log)?;
     let pattern = context.selection.name.as_ref();
-    let mut command = node.command();
-    command
-        .current_dir(workspace::root())
-        // One report for people, one to count by.
-        .args(["--test", "--test-reporter=spec", "--test-reporter-destination=stdout"])
-        .args(["--test-reporter=tap", &format!("--test-reporter-destination={}", log.display())])
-        .args((suite == Suite::Long).then_some("--test-concurrency=2"))
-        .args((suite == Suite::Heavy).then_some("--test-concurrency=1"))
-        .args(pattern.map(|pattern| format!("--test-name-pattern={pattern}")))
-        .args(files.iter().map(|file| folder.join(format!("{file}{SUFFIX}"))))
-        .env("SENTRY_PROFILER_TEST_PACKAGE", &package.dir)
-        .env("SENTRY_PROFILER_TEST_INGEST", ingest)
-        .env("SENTRY_PROFILER_TEST_LAMBDA", workspace::target()?.join("lambda"))
-        .env(fuzz::SEED, context.fuzz.seed.to_string())
-        .env(fuzz::SECONDS, context.fuzz.node_seconds().to_string())
-        .env_remove("NODE_OPTIONS");
-    install(suite, &folder, package, &mut command)?;
-    let ended = process::run(&mut command);
-    let Ok(report) = fs::read_to_string(&log) else {
-        return ended.and(Err(anyhow!("Node left no {}", log.display())));
-    };
+    let mut tally = Tally::default();
+    let mut ended = Ok(());
+    for Batch { files, at_once } in batches(suite, release, files.clone()) {
+        let log = workspace::target()?.join(format!("{}-{}.tap", suite.folder().replace('/', "-"), node.version));
+        workspace::remove(&log)?;
+        let mut command = node.command();
+        command
+            .current_dir(workspace::root())
+            // One report for people, one to count by.
+            .args(["--test", "--test-reporter=spec", "--test-reporter-destination=stdout"])
+            .args(["--test-reporter=tap", &format!("--test-reporter-destination={}", log.display())])
+            .args(at_once.map(|files| format!("--test-concurrency={files}")))
+            .args(pattern.map(|pattern| format!("--test-name-pattern={pattern}")))
+            .args(files.iter().map(|file| folder.join(format!("{file}{SUFFIX}"))))
+            .env("SENTRY_PROFILER_TEST_PACKAGE", &package.dir)
+            .env("SENTRY_PROFILER_TEST_INGEST", ingest)
+            .env("SENTRY_PROFILER_TEST_LAMBDA", workspace::target()?.join("lambda"))
+            .env(fuzz::SEED, context.fuzz.seed.to_string())
+            .env(fuzz::SECONDS, context.fuzz.node_seconds().to_string())
+            .env_remove("NODE_OPTIONS");
+        install(suite, &folder, package, &mut command)?;
+        let batch_ended = process::run(&mut command);
+        let Ok(report) = fs::read_to_string(&log) else {
+            return batch_ended.and(Err(anyhow!("Node left no {}", log.display())));
+        };
+        tally.add(&report)?;
+        ended = ended.and(batch_ended);
+    }
     // How many failed says more than that some did.
-    let mut remark = match (judge(&report)?, pattern) {
+    let mut remark = match (tally.judge()?, pattern) {
         (Some(remark), _) => remark,
         (None, Some(pattern)) => {
             bail!("no test matches {pattern}; there are\n  {}", names(&folder, &files)?.join("\n  "))
@@ -218,36 +249,66 @@ fn names_in(source: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What a report in the Test Anything Protocol adds up to: an error when a test failed, nothing when none ran.
-fn judge(report: &str) -> Result<Option<String>> {
-    let count = |what: &str| -> Result<usize> {
-        // The last one is that of the whole run.
-        let line = report.lines().rev().find_map(|line| line.strip_prefix("# ")?.strip_prefix(what)?.strip_prefix(' '));
-        line.with_context(|| format!("the report has no number of {what}"))?.parse().context("not a number")
-    };
-    let (passed, failed, cancelled, skipped) = (count("pass")?, count("fail")?, count("cancelled")?, count("skipped")?);
-    ensure!(failed + cancelled == 0, "{failed} tests failed, {cancelled} were cancelled");
-    // Newer releases report a file without a test that matches as one that passed; older ones skip what does not match.
-    let empty = report.lines().filter(|line| line.starts_with("ok ") && line.ends_with(SUFFIX)).count();
-    let (unmatched, mut reasons): (Vec<_>, Vec<_>) = report
-        .lines()
-        .filter_map(|line| Some(line.split_once("# SKIP")?.1.trim()))
-        .filter(|reason| !reason.is_empty())
-        .partition(|reason| *reason == "test name does not match pattern");
-    let (passed, skipped) = (passed.saturating_sub(empty), skipped.saturating_sub(unmatched.len()));
-    reasons.sort_unstable();
-    reasons.dedup();
-    Ok(match (passed, skipped) {
-        (0, _) => None,
-        (_, 0) => Some(format!("{passed} tests")),
-        _ => Some(format!("{passed} tests, {skipped} skipped: {}", reasons.join("; "))),
-    })
+/// What reports in the Test Anything Protocol add up to.
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    cancelled: usize,
+    skipped: usize,
+    /// Why tests were skipped.
+    reasons: BTreeSet<String>,
+}
+
+impl Tally {
+    fn add(&mut self, report: &str) -> Result<()> {
+        let count = |what: &str| -> Result<usize> {
+            // The last one is that of the whole run.
+            let line =
+                report.lines().rev().find_map(|line| line.strip_prefix("# ")?.strip_prefix(what)?.strip_prefix(' '));
+            line.with_context(|| format!("the report has no number of {what}"))?.parse().context("not a number")
+        };
+        // Newer releases report a file without a test that matches as one that passed; older ones skip what does not
+        // match.
+        let empty = report.lines().filter(|line| line.starts_with("ok ") && line.ends_with(SUFFIX)).count();
+        let (unmatched, reasons): (Vec<_>, Vec<_>) = report
+            .lines()
+            .filter_map(|line| Some(line.split_once("# SKIP")?.1.trim()))
+            .filter(|reason| !reason.is_empty())
+            .partition(|reason| *reason == "test name does not match pattern");
+        self.passed += count("pass")?.saturating_sub(empty);
+        self.failed += count("fail")?;
+        self.cancelled += count("cancelled")?;
+        self.skipped += count("skipped")?.saturating_sub(unmatched.len());
+        self.reasons.extend(reasons.into_iter().map(str::to_owned));
+        Ok(())
+    }
+
+    /// An error when a test failed, nothing when none ran.
+    fn judge(&self) -> Result<Option<String>> {
+        let Self { passed, failed, cancelled, skipped, reasons } = self;
+        ensure!(failed + cancelled == 0, "{failed} tests failed, {cancelled} were cancelled");
+        Ok(match (passed, skipped) {
+            (0, _) => None,
+            (_, 0) => Some(format!("{passed} tests")),
+            _ => {
+                let reasons: Vec<_> = reasons.iter().map(String::as_str).collect();
+                Some(format!("{passed} tests, {skipped} skipped: {}", reasons.join("; ")))
+            }
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::node_releases::RELEASES;
+
+    fn judge(report: &str) -> Result<Option<String>> {
+        let mut tally = Tally::default();
+        tally.add(report)?;
+        tally.judge()
+    }
 
     #[test]
     fn a_report_is_judged() {
@@ -260,6 +321,12 @@ mod tests {
         assert_eq!(judge(&report(3, 0, 0, 0)).unwrap().unwrap(), "3 tests");
         assert_eq!(judge(&report(3, 0, 0, 1)).unwrap().unwrap(), "3 tests, 1 skipped: too old");
         assert_eq!(judge(&report(0, 0, 0, 2)).unwrap(), None);
+        let mut two = Tally::default();
+        two.add(&report(3, 0, 0, 0)).unwrap();
+        two.add(&report(4, 0, 0, 1)).unwrap();
+        assert_eq!(two.judge().unwrap().unwrap(), "7 tests, 1 skipped: too old");
+        two.add(&report(0, 1, 0, 0)).unwrap();
+        assert!(two.judge().is_err());
         for bad in [report(3, 1, 0, 0), report(3, 0, 1, 0), "TAP version 13\n".to_owned()] {
             assert!(judge(&bad).is_err(), "{bad}");
         }
@@ -283,7 +350,8 @@ mod tests {
             choose(Suite::Main, release, &selection).unwrap()
         };
         let all = Suite::Main.files().unwrap();
-        assert!(COSTLY.iter().all(|costly| all.contains(&costly.file.to_owned())), "a file is gone");
+        let named = COSTLY.iter().map(|costly| costly.file).chain(ALONE.iter().copied());
+        assert!(named.into_iter().all(|file| all.iter().any(|known| known == file)), "a file is gone");
         assert_eq!(chosen(full, None, false), (all.clone(), vec![]));
         let skipped = COSTLY.iter().filter(|costly| costly.between == Between::Skipped).count();
         assert_eq!(chosen(between, None, false).1.len(), skipped);
