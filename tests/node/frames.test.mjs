@@ -143,9 +143,10 @@ Sentry.startSpan({ name: 'outer' }, async () => {
     );
     const chunks = await ingest.chunks();
     const files = new Set(chunks.flatMap(({ profile }) => profile.frames.map(frame => frame.abs_path)));
+    const samples = chunks.reduce((sum, { profile }) => sum + profile.samples.length, 0);
     assert.ok(
       [...files].some(file => file?.includes('@sentry')),
-      'the spans were sampled',
+      `the spans were not sampled: ${chunks.length} chunks, ${samples} samples, ${[...files].join(', ')}`,
     );
     assert.ok(!files.has(stdout.trim()), `${stdout.trim()} is in a stack`);
   });
