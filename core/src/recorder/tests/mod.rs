@@ -1,0 +1,170 @@
+//! The recorder on a source that does what a test wishes.
+
+mod ends;
+mod first_tick;
+mod refusals;
+mod stream;
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::*;
+use crate::host::LogLevel;
+use crate::source::Serve;
+use crate::source::fake::{Fake, FakeSource};
+use crate::stream::Input;
+use crate::supply::testing::{self, Refusal};
+use crate::ticker::Ticked;
+use crate::time::Monotonic;
+
+const INTERVAL_US: u32 = 1_000;
+
+#[derive(Clone, Debug, PartialEq)]
+enum Seen {
+    Mark(Mark),
+    /// From, to, ticks in between, whether it is the last one, and whether the source was started anew for it.
+    Slice {
+        from_us: Monotonic,
+        to_us: Monotonic,
+        ticks: Vec<Monotonic>,
+        last: bool,
+        anew: bool,
+    },
+}
+
+/// Writes down what a consumer gets.
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<Vec<Seen>>>);
+
+impl Consumer for Notes {
+    fn mark(&mut self, mark: Mark) {
+        self.0.lock().push(Seen::Mark(mark));
+    }
+
+    fn input(&mut self, input: &Input<'_>) {
+        let ticks = input.slice.ticks.iter().map(|tick| tick.0);
+        let ticks = ticks.filter(|at| (input.from_us..input.to_us).contains(at)).collect();
+        let Input { from_us, to_us, last, .. } = *input;
+        self.0.lock().push(Seen::Slice { from_us, to_us, ticks, last, anew: input.slice.anew });
+    }
+
+    fn is_done(&self) -> bool {
+        false
+    }
+}
+
+impl Notes {
+    fn marks(&self) -> Vec<Mark> {
+        let marks = |seen: &Seen| if let Seen::Mark(mark) = seen { Some(*mark) } else { None };
+        self.0.lock().iter().filter_map(marks).collect()
+    }
+
+    /// All stretches that follow each other: (from, to, whether the stream ended there).
+    fn stretches(&self) -> Vec<(Monotonic, Monotonic, bool)> {
+        let stretch = |seen: &Seen| match *seen {
+            Seen::Slice { from_us, to_us, last, .. } => Some((from_us, to_us, last)),
+            Seen::Mark(_) => None,
+        };
+        self.0.lock().iter().filter_map(stretch).collect()
+    }
+
+    fn ticks(&self) -> Vec<Monotonic> {
+        let ticks = |seen: &Seen| if let Seen::Slice { ticks, .. } = seen { ticks.clone() } else { vec![] };
+        self.0.lock().iter().flat_map(ticks).collect()
+    }
+}
+
+struct Fixture {
+    recorder: Rc<Recorder>,
+    fake: Arc<Fake>,
+    refusal: Refusal,
+    notes: Notes,
+    consumer: u64,
+    log: Arc<Mutex<Vec<(LogLevel, String)>>>,
+    before_starts: Rc<Cell<usize>>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        // Times are checked without a first tick in between.
+        Self::with(|options| options.starts_are_dear = true)
+    }
+
+    fn with(change: impl FnOnce(&mut RecorderOptions)) -> Self {
+        let fake = Arc::<Fake>::default();
+        let (supply, refusal) = testing::supply();
+        let log = Arc::new(Mutex::new(vec![]));
+        let messages = log.clone();
+        let before_starts = Rc::new(Cell::new(0));
+        let counted = before_starts.clone();
+        let mut options = RecorderOptions {
+            starts_are_dear: false,
+            interval_us: INTERVAL_US,
+            wake: None,
+            log: Some(Arc::new(move |level, text| messages.lock().push((level, text.to_owned())))),
+            before_start: Some(Rc::new(move || counted.set(counted.get() + 1))),
+            threads: Threads::new(supply),
+        };
+        change(&mut options);
+        let recorder = Recorder::new(Box::new(FakeSource::new(&fake, INTERVAL_US)), options);
+        let notes = Notes::default();
+        let consumer = recorder.attach(Box::new(notes.clone()));
+        Self { recorder, fake, refusal, notes, consumer, log, before_starts }
+    }
+
+    /// JavaScript runs until this holds.
+    fn run_until(&self, mut holds: impl FnMut() -> bool) {
+        let end_us = Monotonic::now() + 10_000_000;
+        while !holds() {
+            assert!(Monotonic::now() < end_us, "it took too long");
+            self.fake.serve::<Recorders>();
+            std::thread::sleep(Duration::from_micros(500));
+        }
+    }
+
+    fn run_for_ms(&self, ms: i64) {
+        let end_us = Monotonic::now() + ms * 1_000;
+        self.run_until(|| Monotonic::now() >= end_us);
+    }
+
+    /// Everything that was recorded has come to the consumers.
+    fn drain(&self) {
+        self.recorder.stream.drain();
+    }
+
+    fn starts(&self) -> usize {
+        self.fake.starts.load(SeqCst)
+    }
+
+    fn running(&self) -> usize {
+        self.fake.running.load(SeqCst)
+    }
+
+    fn said(&self, level: LogLevel, part: &str) -> usize {
+        self.log.lock().iter().filter(|(other, text)| *other == level && text.contains(part)).count()
+    }
+
+    fn begin(&self) -> Monotonic {
+        let from_us = self.recorder.hold().unwrap();
+        self.recorder.mark(self.consumer, Mark::Active(from_us));
+        from_us
+    }
+
+    fn let_go(&self) -> Monotonic {
+        let now_us = Monotonic::now();
+        self.recorder.mark(self.consumer, Mark::End(now_us));
+        self.recorder.release(now_us, 0);
+        now_us
+    }
+}
+
+/// Nothing was missed, but for the moments of a fresh start, and nothing came twice.
+fn assert_whole(notes: &Notes, from_us: Monotonic, to_us: Monotonic) {
+    let stretches = notes.stretches();
+    assert!(stretches.windows(2).all(|pair| (0..5_000).contains(&(pair[1].0 - pair[0].1))), "{stretches:?}");
+    assert!(stretches[0].0 <= from_us && stretches.last().unwrap().1 >= to_us, "{stretches:?}");
+    let ticks = notes.ticks();
+    assert!(ticks.is_sorted_by(|one, two| one < two), "{ticks:?}");
+}
