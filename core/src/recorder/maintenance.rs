@@ -33,9 +33,6 @@ impl Recorder {
         if interrupt && sensible && state.rhythm.first_us().is_some_and(|first_us| now_us >= first_us) {
             self.tick_first(&mut state, now_us);
             self.plan(&state);
-            if state.rhythm.first_us().is_some() {
-                self.stream.threads.ticker.hurry();
-            }
             return;
         }
         // One thing at a time, so that no block is the sum of several; but finished profiles must not pile up.
@@ -95,8 +92,15 @@ impl Recorder {
             (self.stream.captured_count() > 0).then_some(now_us),
             state.waiting.retry_us(),
         ];
-        self.stream.want_first_tick(state.rhythm.first_us());
         self.stream.plan(state.running.map(|running| running.from_us), dues_us.into_iter().flatten().min());
+        self.want_first_tick(state);
+    }
+
+    /// Has the ticker ask for the first tick, which may be due before it would look.
+    pub(super) fn want_first_tick(&self, state: &State) {
+        if self.stream.want_first_tick(state.rhythm.first_us()) {
+            self.stream.threads.ticker.hurry();
+        }
     }
 
     fn overlap_us(&self) -> i64 {

@@ -156,6 +156,7 @@ impl Recorder {
             self.begin(&mut state, from_us)?;
         }
         state.holds += 1;
+        self.plan(&state);
         Ok(from_us)
     }
 

@@ -42,7 +42,10 @@ impl Recorder {
             return Ok(false);
         }
         match self.begin(state, now_us) {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.plan(state);
+                Ok(true)
+            }
             Err(Error::Thread(why)) => {
                 if state.waiting.refuse(now_us) {
                     let error = Error::Thread(why);
@@ -56,6 +59,7 @@ impl Recorder {
         }
     }
 
+    /// Begins the stream; who holds it from now on plans.
     pub(super) fn begin(&self, state: &mut State, from_us: Monotonic) -> Result<(), Error> {
         self.stream.clock.observe();
         self.have_threads(state, from_us)?;
@@ -82,7 +86,6 @@ impl Recorder {
             self.stream.log(LogLevel::Debug, "a thread could be had again: recording begins");
         }
         waited.into_iter().for_each(|consumer| self.mark(consumer, Mark::Active(from_us)));
-        self.plan(state);
         Ok(())
     }
 
@@ -204,8 +207,7 @@ impl Recorder {
     pub(super) fn plan_first_tick(&self, state: &mut State) {
         if !self.starts_are_dear {
             state.rhythm.plan(Monotonic::now(), self.stream.interval_us.into());
-            self.stream.want_first_tick(state.rhythm.first_us());
-            self.stream.threads.ticker.hurry();
+            self.want_first_tick(state);
         }
     }
 

@@ -344,8 +344,9 @@ impl Stream {
         self.first_tick.lock().asked_us()
     }
 
-    pub(crate) fn want_first_tick(&self, at_us: Option<Monotonic>) {
-        self.first_tick.lock().want(at_us);
+    /// Says when the isolate is to be interrupted for the first tick; returns whether that is news.
+    pub(crate) fn want_first_tick(&self, at_us: Option<Monotonic>) -> bool {
+        self.first_tick.lock().want(at_us)
     }
 
     /// Says when this thread is needed: for the running slice, and for anything else.

@@ -147,10 +147,13 @@ impl FirstTick {
         self.asked_us
     }
 
-    pub(super) fn want(&mut self, at_us: Option<Monotonic>) {
-        if self.wanted_us != at_us {
-            *self = Self { wanted_us: at_us, asked_us: None };
+    /// Returns whether there is another moment to wait for than before.
+    pub(super) fn want(&mut self, at_us: Option<Monotonic>) -> bool {
+        if self.wanted_us == at_us {
+            return false;
         }
+        *self = Self { wanted_us: at_us, asked_us: None };
+        at_us.is_some()
     }
 }
 
