@@ -277,7 +277,8 @@ impl Recorder {
 
     /// Functions of this file, and what they call, are left out from now on.
     pub(crate) fn hide_file(&self, file: String) {
-        if let Ok(state) = self.state.try_borrow()
+        if !self.is_foreign()
+            && let Ok(state) = self.state.try_borrow()
             && let Some(source) = &state.source
         {
             source.hide_file(file);
@@ -292,10 +293,6 @@ impl Recorder {
     /// wait for it for ever.
     pub(crate) fn dispose(&self, hand_out: impl FnOnce()) {
         if self.is_foreign() {
-            // A call may have been under way on the thread that is missing here.
-            if let Ok(mut state) = self.state.try_borrow_mut() {
-                state.source = None;
-            }
             return;
         }
         let mut state = self.state.borrow_mut();

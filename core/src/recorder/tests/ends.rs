@@ -86,3 +86,36 @@ fn an_interrupt_for_a_recorder_that_is_gone_is_ignored() {
     Recorders::serve(stream);
     RECORDERS.with(|recorders| assert!(!recorders.borrow().contains_key(&stream)));
 }
+
+/// A lock that another thread holds when the process forks is never given back in the child.
+#[test]
+#[cfg(unix)]
+fn a_child_leaves_all_that_is_its_parents_alone() {
+    let fixture = Fixture::new();
+    fixture.begin();
+    let hidden = fixture.fake.hidden.lock();
+    // SAFETY: the child runs this recorder's code, memory's, and ends without running anything else of this program.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // A child that waits is killed.
+        // SAFETY: as above.
+        unsafe { libc::alarm(10) };
+        let recorder = &fixture.recorder;
+        let mut right = matches!(recorder.check(), Err(Error::Forked));
+        right &= matches!(recorder.hold(), Err(Error::Forked));
+        recorder.hide_file("/child.js".to_owned());
+        let heap = fixture.fake.heap_readings.load(SeqCst);
+        Recorders::serve(recorder.stream.id);
+        right &= fixture.fake.heap_readings.load(SeqCst) == heap;
+        let mut handed_out = false;
+        recorder.dispose(|| handed_out = true);
+        right &= !handed_out && !fixture.fake.disposed.load(SeqCst) && fixture.running() == 1;
+        // SAFETY: as above.
+        unsafe { libc::_exit(i32::from(!right)) };
+    }
+    drop(hidden);
+    let mut status = -1;
+    // SAFETY: the child is ours.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status, 0, "the child waited, or was wrong");
+}
