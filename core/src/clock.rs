@@ -38,6 +38,12 @@ impl Clock {
         Self { anchors: Mutex::new(anchors.iter().copied().map(Anchor::of).collect()) }
     }
 
+    /// As if the wall clock had been set an hour forward since it was read last.
+    #[cfg(test)]
+    pub(crate) fn fall_behind(&self) {
+        self.anchors.lock().back_mut().expect("never empty").ahead_us -= 3_600_000_000;
+    }
+
     /// Compares the clocks; to be called every 100 ms while something records, and where a window opens or closes.
     pub(crate) fn observe(&self) {
         self.observe_at(reading());

@@ -116,6 +116,17 @@ impl Ticker {
         lock(&self.state).running
     }
 
+    #[cfg(test)]
+    pub(crate) fn looks_after(&self, id: u64) -> bool {
+        lock(&self.state).streams.iter().any(|stream| stream.id() == id)
+    }
+
+    /// Whether [`Ticker::hurry`] was called and no thread has heard of it.
+    #[cfg(test)]
+    pub(crate) fn is_hurried(&self) -> bool {
+        lock(&self.state).hurry
+    }
+
     /// As the thread does for moments.
     #[cfg(test)]
     pub(crate) fn hold(&self) -> impl Drop + '_ {

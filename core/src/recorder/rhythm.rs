@@ -130,6 +130,22 @@ mod tests {
         assert!((420..=580).contains(&early), "{early} of 1,000 in the first half");
     }
 
+    /// Of SplitMix64, begun at 0, this is the first number: 16,294,208,416,658,607,535.
+    #[test]
+    fn a_scrambled_number_has_nothing_to_do_with_its_seed() {
+        assert_eq!(scramble(0x9e37_79b9_7f4a_7c15_u64 as i64, 1_000_000), 607_535);
+    }
+
+    #[test]
+    fn what_was_chosen_holds_when_a_stream_ends_before_its_first_tick() {
+        let mut rhythm = Rhythm::default();
+        rhythm.plan(at(1_000_000), INTERVAL_US);
+        let first_us = rhythm.first_us().unwrap();
+        rhythm.stopped(at(1_000_001), None);
+        rhythm.plan(at(1_020_000), INTERVAL_US);
+        assert_eq!((rhythm.first_us().unwrap() - first_us) % INTERVAL_US, 0);
+    }
+
     #[test]
     fn ticks_go_on_where_they_ended_just_now() {
         let mut rhythm = Rhythm::default();

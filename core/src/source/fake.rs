@@ -12,6 +12,9 @@ use crate::error::Error;
 use crate::slice::Slice;
 use crate::time::Monotonic;
 
+/// What the heap takes, bytes.
+pub(crate) const HEAP_BYTES: u64 = 1 << 20;
+
 /// Both ends of it: what the test wishes, and what happened.
 #[derive(Default)]
 pub(crate) struct Fake {
@@ -98,7 +101,7 @@ impl Source for FakeSource {
 
     fn heap_bytes(&self) -> u64 {
         self.fake.heap_readings.fetch_add(1, SeqCst);
-        1 << 20
+        HEAP_BYTES
     }
 
     fn hide_file(&self, file: String) {

@@ -59,6 +59,8 @@ fn it_can_be_disposed_of_at_each_moment() {
         assert!(matches!(fixture.recorder.check(), Err(Error::Closed)), "{what}");
         assert!(matches!(fixture.recorder.hold(), Err(Error::Closed)), "{what}");
         // What comes later, and a second time, is harmless.
+        assert!(!fixture.is_looked_after());
+        fixture.recorder.stream.clone().tick(Monotonic::now(), None);
         fixture.fake.serve::<Recorders>();
         fixture.recorder.maintain();
         fixture.recorder.reclaim_all();

@@ -13,11 +13,11 @@ use parking_lot::Mutex;
 use super::*;
 use crate::host::LogLevel;
 use crate::source::Serve;
-use crate::source::fake::{Fake, FakeSource};
+use crate::source::fake::{Fake, FakeSource, HEAP_BYTES};
 use crate::stream::Input;
 use crate::supply::testing::{self, Refusal};
 use crate::ticker::Ticked;
-use crate::time::Monotonic;
+use crate::time::{Monotonic, Unix};
 
 const INTERVAL_US: u32 = 1_000;
 
@@ -31,6 +31,8 @@ enum Seen {
         ticks: Vec<Monotonic>,
         last: bool,
         anew: bool,
+        /// Times and bytes of the heap.
+        readings: Vec<(Monotonic, Option<u64>)>,
     },
 }
 
@@ -46,8 +48,9 @@ impl Consumer for Notes {
     fn input(&mut self, input: &Input<'_>) {
         let ticks = input.slice.ticks.iter().map(|tick| tick.0);
         let ticks = ticks.filter(|at| (input.from_us..input.to_us).contains(at)).collect();
+        let readings = input.readings.iter().map(|reading| (reading.time_us, reading.heap_bytes)).collect();
         let Input { from_us, to_us, last, .. } = *input;
-        self.0.lock().push(Seen::Slice { from_us, to_us, ticks, last, anew: input.slice.anew });
+        self.0.lock().push(Seen::Slice { from_us, to_us, ticks, last, anew: input.slice.anew, readings });
     }
 
     fn is_done(&self) -> bool {
@@ -73,6 +76,11 @@ impl Notes {
     fn ticks(&self) -> Vec<Monotonic> {
         let ticks = |seen: &Seen| if let Seen::Slice { ticks, .. } = seen { ticks.clone() } else { vec![] };
         self.0.lock().iter().flat_map(ticks).collect()
+    }
+
+    fn readings(&self) -> Vec<(Monotonic, Option<u64>)> {
+        let readings = |seen: &Seen| if let Seen::Slice { readings, .. } = seen { readings.clone() } else { vec![] };
+        self.0.lock().iter().flat_map(readings).collect()
     }
 }
 
@@ -108,7 +116,7 @@ impl Fixture {
             threads: Threads::new(supply),
         };
         change(&mut options);
-        let recorder = Recorder::new(Box::new(FakeSource::new(&fake, INTERVAL_US)), options);
+        let recorder = Recorder::new(Box::new(FakeSource::new(&fake, options.interval_us)), options);
         let notes = Notes::default();
         let consumer = recorder.attach(Box::new(notes.clone()));
         Self { recorder, fake, refusal, notes, consumer, log, before_starts }
@@ -127,6 +135,37 @@ impl Fixture {
     fn run_for_ms(&self, ms: i64) {
         let end_us = Monotonic::now() + ms * 1_000;
         self.run_until(|| Monotonic::now() >= end_us);
+    }
+
+    /// JavaScript runs and serves each interrupt at once, as a first tick wants it, until this holds. Returns when
+    /// the last one that came was served.
+    fn spin_until(&self, mut holds: impl FnMut() -> bool) -> Monotonic {
+        let end_us = Monotonic::now() + 5_000_000;
+        let mut served_us = Monotonic::now();
+        while !holds() {
+            let now_us = Monotonic::now();
+            assert!(now_us < end_us, "it took too long");
+            if self.fake.serve::<Recorders>() {
+                served_us = now_us;
+            }
+            // On a busy machine the ticker has this core.
+            std::thread::yield_now();
+        }
+        served_us
+    }
+
+    /// The ticker does nothing for the stream any more.
+    fn leave_alone(&self) {
+        self.recorder.stream.threads.ticker.unregister(self.recorder.stream.id);
+    }
+
+    fn is_looked_after(&self) -> bool {
+        self.recorder.stream.threads.ticker.looks_after(self.recorder.stream.id)
+    }
+
+    /// When there is to be a first tick.
+    fn first_us(&self) -> Option<Monotonic> {
+        self.recorder.state.borrow().rhythm.first_us()
     }
 
     /// Everything that was recorded has come to the consumers.
@@ -157,6 +196,15 @@ impl Fixture {
         self.recorder.mark(self.consumer, Mark::End(now_us));
         self.recorder.release(now_us, 0);
         now_us
+    }
+}
+
+/// Other threads see to it.
+fn eventually(holds: impl Fn() -> bool) {
+    let end_us = Monotonic::now() + 10_000_000;
+    while !holds() {
+        assert!(Monotonic::now() < end_us, "nobody saw to it");
+        std::thread::sleep(Duration::from_micros(500));
     }
 }
 

@@ -18,12 +18,14 @@ fn a_successor_that_is_refused_leaves_the_slice_running() {
 
 #[test]
 fn a_fresh_start_that_is_refused_ends_the_stream() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::with(|_| {});
     fixture.begin();
     fixture.fake.refuses.store(true, SeqCst);
     fixture.recorder.cut_now();
     assert_eq!(fixture.said(LogLevel::Warning, "profiling ends"), 1);
     assert_eq!(fixture.running(), 0);
+    assert!(!fixture.is_looked_after());
+    assert_eq!(fixture.first_us(), None, "an interrupt that still comes would begin to record");
     fixture.fake.refuses.store(false, SeqCst);
     fixture.begin();
     assert_eq!(fixture.running(), 1);
@@ -34,8 +36,10 @@ fn a_start_that_is_refused_changes_nothing() {
     let fixture = Fixture::new();
     fixture.fake.refuses.store(true, SeqCst);
     assert!(matches!(fixture.recorder.hold(), Err(Error::StartRefused(1))));
+    assert!(!fixture.is_looked_after());
     assert!(matches!(fixture.recorder.hold_for(fixture.consumer, false), Err(Error::StartRefused(1))));
     assert!(!fixture.recorder.waits(fixture.consumer) && !fixture.recorder.is_running());
+    assert!(!fixture.is_looked_after());
     fixture.fake.refuses.store(false, SeqCst);
     fixture.begin();
     fixture.let_go();
@@ -55,6 +59,8 @@ fn who_gets_no_thread_waits_and_is_told_when_there_is_one() {
     assert!(!fixture.recorder.retry(false).unwrap(), "it is not time yet");
     assert!(fixture.recorder.retry(true).unwrap());
     assert!(!fixture.recorder.waits(fixture.consumer) && fixture.recorder.is_running());
+    let stream = &fixture.recorder.stream;
+    assert!(stream.next_look_us() > Some(Monotonic::now() + 100_000), "when the slice is over");
     assert_eq!(fixture.said(LogLevel::Debug, "a thread could be had again"), 1);
     fixture.let_go();
     fixture.drain();
@@ -68,6 +74,49 @@ fn who_gets_no_thread_waits_and_is_told_when_there_is_one() {
     fixture.recorder.release(Monotonic::now(), 0);
     fixture.refusal.set(false);
     assert!(!fixture.recorder.retry(true).unwrap(), "nobody waits");
+}
+
+#[test]
+fn who_comes_while_it_records_has_samples_at_once() {
+    let fixture = Fixture::new();
+    let from_us = fixture.recorder.hold().unwrap();
+    assert!(fixture.recorder.hold_for(fixture.consumer, false).unwrap());
+    assert!(!fixture.recorder.waits(fixture.consumer));
+    assert_eq!((fixture.starts(), fixture.before_starts.get()), (1, 1));
+    fixture.recorder.release(Monotonic::now(), 0);
+    assert!(fixture.recorder.is_running(), "two hold it");
+    fixture.let_go();
+    fixture.drain();
+    assert!(matches!(fixture.notes.marks()[..], [Mark::Active(at_us), Mark::End(_)] if at_us >= from_us));
+}
+
+#[test]
+fn the_ticker_looks_after_who_waits_and_after_nobody_else() {
+    let fixture = Fixture::new();
+    let stream = &fixture.recorder.stream;
+    // The ticker has its thread and lingers. V8's was there just now, which counts for a while.
+    fixture.begin();
+    fixture.let_go();
+    fixture.drain();
+    fixture.recorder.reclaim_all();
+    fixture.refusal.set(true);
+    std::thread::sleep(Duration::from_millis(260));
+    assert!(matches!(fixture.recorder.hold(), Err(Error::Thread(_))));
+    assert!(!fixture.is_looked_after());
+    let before_us = Monotonic::now();
+    assert!(!fixture.recorder.hold_for(fixture.consumer, false).unwrap());
+    let retry_us = stream.next_look_us().expect("it is tried again");
+    assert!(fixture.is_looked_after() && retry_us >= before_us + 1_000_000);
+    assert!(fixture.recorder.waits_in_vain(fixture.consumer));
+    fixture.recorder.release(Monotonic::now(), 0);
+    assert!(!fixture.is_looked_after());
+    assert_eq!(stream.next_look_us(), None);
+    // Before it is time to try again.
+    assert!(!fixture.recorder.hold_for(fixture.consumer, false).unwrap());
+    assert!(fixture.is_looked_after());
+    assert_eq!(stream.next_look_us(), Some(retry_us));
+    fixture.recorder.dispose(|| {});
+    assert!(!fixture.is_looked_after());
 }
 
 #[test]
