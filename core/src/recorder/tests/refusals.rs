@@ -33,10 +33,12 @@ fn a_fresh_start_that_is_refused_ends_the_stream() {
 
 #[test]
 fn a_start_that_is_refused_changes_nothing() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::with(|_| {});
     fixture.fake.refuses.store(true, SeqCst);
     assert!(matches!(fixture.recorder.hold(), Err(Error::StartRefused(1))));
+    let stream = &fixture.recorder.stream;
     assert!(!fixture.is_looked_after());
+    assert_eq!((fixture.first_us(), stream.first_tick_due_us(), stream.first_tick_asked_us()), (None, None, None));
     assert!(matches!(fixture.recorder.hold_for(fixture.consumer, false), Err(Error::StartRefused(1))));
     assert!(!fixture.recorder.waits(fixture.consumer) && !fixture.recorder.is_running());
     assert!(!fixture.is_looked_after());
