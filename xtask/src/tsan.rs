@@ -24,7 +24,6 @@ const TESTS: &[&str] = &[
     "reliability::",
     "session::",
     "stream::",
-    "supply::",
     "ticker::",
 ];
 /// A child of a process with threads has only one, of which ThreadSanitizer knows too little.
