@@ -22,7 +22,7 @@ thread_local! {
     static SURFACE: RefCell<Surface> = RefCell::default();
 }
 
-/// Makes the profiler of an isolate; 0 when it cannot.
+/// Makes the profiler of an isolate. Returns 0 on failure.
 ///
 /// # Safety
 /// `isolate` is null or a live isolate, entered on this thread, that outlives [`surface_close`].
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn surface_open(isolate: *mut c_void) -> c_int {
     })
 }
 
-/// Does one thing; the answer is valid until the next call.
+/// Performs an operation. The result is valid until the next call.
 ///
 /// # Safety
 /// `operation` and `text` are C strings.
