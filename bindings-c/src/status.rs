@@ -92,8 +92,8 @@ const MESSAGES: &[(Status, &CStr)] = &[
     (SENTRY_PROFILER_PANIC, c"a bug in libsentry_profiler: the call panicked, and the handle can only be freed"),
     (SENTRY_PROFILER_OTHER, c"a failure without a number of its own"),
     (SENTRY_PROFILER_FORKED, c"the handle was made by the process that this one was forked from"),
-    (SENTRY_PROFILER_ALREADY_RECORDING, c"it records already"),
-    (SENTRY_PROFILER_NOT_RECORDING, c"it does not record"),
+    (SENTRY_PROFILER_ALREADY_RECORDING, c"already recording"),
+    (SENTRY_PROFILER_NOT_RECORDING, c"not recording"),
     (SENTRY_PROFILER_NOT_SAMPLED, c"the session is not sampled"),
     (SENTRY_PROFILER_TRACE_LIFECYCLE, c"spans start and stop this session"),
 ];

@@ -48,7 +48,7 @@ void a_panic_poisons_the_handle(const body_host_t *host) {
     CHECK(dup2(standard_error, STDERR_FILENO) >= 0 && close(standard_error) == 0);
     IS(PANIC, status);
     CHECK(fseek(capture, 0, SEEK_END) == 0 && ftell(capture) == 0 && fclose(capture) == 0);
-    CHECK(strstr(seen.last_log, "as the test wishes") != NULL && strstr(seen.last_log, "profiler.rs") != NULL);
+    CHECK(strstr(seen.last_log, "requested by the test") != NULL && strstr(seen.last_log, "profiler.rs") != NULL);
     IS(PANIC, sentry_profiler_start_profiling(profiler, TEXT("title")));
     IS(PANIC, sentry_profiler_stop_profiling(profiler, TEXT("running"), &profile));
     CHECK(profile == NULL);

@@ -29,7 +29,7 @@ thread_local! {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn surface_open(isolate: *mut c_void) -> c_int {
     let Some(isolate) = NonNull::new(isolate) else { return 0 };
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     let profiler = unsafe { Profiler::new(isolate, ProfilerOptions::default()) }.ok();
     SURFACE.with_borrow_mut(|surface| {
         surface.profiler = profiler;
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn surface_call(
     b: f64,
     c: f64,
 ) -> *const c_char {
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     let (operation, text) = unsafe { (CStr::from_ptr(operation), CStr::from_ptr(text)) };
     let (operation, text) = (operation.to_string_lossy(), text.to_string_lossy());
     SURFACE.with_borrow_mut(|surface| {
