@@ -177,8 +177,8 @@ pub unsafe extern "C" fn sentry_profiler_session_stop(
 /// happens.
 ///
 /// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, CLOSED, UNSUPPORTED_V8, START_REFUSED, or PANIC.
-/// If the operating system gives no thread, it returns OK, logs one warning, and later calls try again at growing
-/// intervals. Isolate thread, isolate entered. Takes some microseconds, or up to a few milliseconds after a pause.
+/// If no thread can be created, it returns OK, logs one warning, and later calls try again at growing intervals.
+/// Isolate thread, isolate entered. Takes some microseconds, or up to a few milliseconds after a pause.
 ///
 /// # Safety
 /// `session` is NULL or alive.
