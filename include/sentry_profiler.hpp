@@ -1,4 +1,4 @@
-// libsentry_profiler for C++17: the C library's handles as move-only objects. Header-only; throws no exceptions itself.
+// libsentry_profiler for C++17: the C library's handles as move-only objects. Header-only; never throws itself.
 //
 // sentry_profiler.h says what each function does, which statuses it returns, and on which threads it may be called;
 // all of that holds here. A call that gives an object or a value to the caller returns a Result, every other one a
