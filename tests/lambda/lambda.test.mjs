@@ -50,7 +50,7 @@ function bundled(t, modules, variable) {
   const binary = join(binaries, basename(ADDON));
   copyFileSync(ADDON, binary);
   const value = variable === 'SENTRY_PROFILER_BINARY_PATH' ? binary : binaries;
-  return { taskRoot: task, env: { NODE_OPTIONS: '--require ./instrument.cjs', NODE_PATH: layer, [variable]: value } };
+  return { taskRoot: task, env: { NODE_OPTIONS: '--import ./instrument.cjs', NODE_PATH: layer, [variable]: value } };
 }
 
 /** The seconds of an invocation that were spent in the function by a chunk's samples, as Sentry computes them. */
