@@ -1,11 +1,11 @@
-/* The whole of it in C: profiles what `work` does in an isolate, and leaves a file for Chrome DevTools and VS Code. */
+/* A complete example in C: profiles `work` in an isolate and writes a file for Chrome DevTools and VS Code. */
 #include <sentry_profiler.h>
 #include <stdio.h>
 #include <string.h>
 
 static int to_file(const char *data, size_t len, void *file) { return fwrite(data, 1, len, file) == len ? 0 : 1; }
 
-/* To be called on the isolate's thread, with the isolate entered. */
+/* Call it on the isolate's thread, with the isolate entered. */
 sentry_profiler_status_t profile_to_file(sentry_profiler_isolate_t *isolate, void (*work)(void *), void *data,
                                          const char *path) {
     const char *title = "minimal";
@@ -20,7 +20,7 @@ sentry_profiler_status_t profile_to_file(sentry_profiler_isolate_t *isolate, voi
         work(data);
         status = sentry_profiler_stop_profiling(profiler, title, strlen(title), &profile);
     }
-    /* A profile outlives its profiler, which must be gone before the isolate is. */
+    /* The profile outlives its profiler, which must be freed before the isolate. */
     sentry_profiler_free(profiler);
 
     if (status == SENTRY_PROFILER_OK) {

@@ -1,6 +1,6 @@
 /*
- * libsentry_profiler: samples the JavaScript that a V8 isolate runs, and hands out profiles for Sentry, Chrome
- * DevTools, pprof and flame graphs. Any V8 since 10.2, shared or linked statically; no V8 headers are needed.
+ * libsentry_profiler: a sampling profiler for the JavaScript of a V8 isolate, with profiles for Sentry, Chrome
+ * DevTools, pprof and flame graphs. Works with any V8 since 10.2, shared or linked statically, without its headers.
  *
  * Generated from bindings-c by cbindgen; do not edit.
  *
@@ -146,7 +146,7 @@ typedef enum {
      */
     SENTRY_PROFILER_START_REFUSED = 7,
     /**
-     * The operating system gave no thread.
+     * The operating system could not create a thread.
      */
     SENTRY_PROFILER_NO_THREAD = 8,
     /**
@@ -849,8 +849,8 @@ sentry_profiler_status_t sentry_profiler_session_stop(sentry_profiler_session_t 
  * happens.
  *
  * Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, CLOSED, UNSUPPORTED_V8, START_REFUSED, or PANIC.
- * If the operating system gives no thread, it returns OK, logs one warning, and later calls try again at growing
- * intervals. Isolate thread, isolate entered. Takes some microseconds, or up to a few milliseconds after a pause.
+ * If no thread can be created, it returns OK, logs one warning, and later calls try again at growing intervals.
+ * Isolate thread, isolate entered. Takes some microseconds, or up to a few milliseconds after a pause.
  */
 sentry_profiler_status_t sentry_profiler_session_span_started(sentry_profiler_session_t *session);
 

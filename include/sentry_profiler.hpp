@@ -1,4 +1,4 @@
-// libsentry_profiler for C++17: the C library's handles as move-only objects. Header-only, throws nothing of its own.
+// libsentry_profiler for C++17: the C library's handles as move-only objects. Header-only; never throws itself.
 //
 // sentry_profiler.h says what each function does, which statuses it returns, and on which threads it may be called;
 // all of that holds here. A call that gives an object or a value to the caller returns a Result, every other one a
@@ -151,7 +151,7 @@ private:
     detail::Handle<sentry_profiler_buffer_t, sentry_profiler_buffer_free> handle_;
 };
 
-/// Options for profilers, sessions and encoders, which copy what they need. Callbacks live as long as what was made
+/// Options for profilers, sessions and encoders, which copy what they need. Callbacks live as long as the objects made
 /// with them.
 class Options {
 public:
@@ -248,7 +248,7 @@ private:
 
     // An empty view may hold a null pointer, which the library refuses.
     static const char *data(std::string_view text) noexcept { return text.data() ? text.data() : ""; }
-    // A value that does not fit is out of range anyway.
+    // A value that does not fit is out of range in any case.
     static std::uint32_t clamp(std::int64_t value) noexcept {
         return value < 0 ? 0 : value > UINT32_MAX ? UINT32_MAX : static_cast<std::uint32_t>(value);
     }
@@ -257,9 +257,9 @@ private:
     std::shared_ptr<detail::Callbacks> callbacks_;
 };
 
-/// What was found of V8 in this process.
+/// The V8 in this process.
 struct Support {
-    /// V8's own version, empty when no V8 is in reach.
+    /// V8's own version; empty if no V8 was found.
     Buffer version;
     /// Mangled names that were not found, one per line: empty if this V8 can be profiled.
     Buffer missing;
@@ -296,7 +296,7 @@ public:
         return Buffer(buffer);
     }
 
-    /// `write` receives one piece after the other and returns whether to continue.
+    /// `write` receives the pieces in order and returns whether to continue.
     Status write(Format format, const std::function<bool(std::string_view)> &write,
                  const Options *options = nullptr) const noexcept {
         return sentry_profile_write(handle_.get(), format, options ? options->get() : nullptr,

@@ -28,7 +28,7 @@ function fibonacci(n) {
   return n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2);
 }
 
-/** How often a loop is done within so many milliseconds. */
+/** Runs a loop for the given milliseconds and returns how often. */
 function repeat([title, ms]) {
   const end = performance.now() + ms;
   let rounds = 0;

@@ -1,30 +1,30 @@
 'use strict';
-// The profilers that are compared, behind one interface, each used as it is used in production up to the bytes that are sent:
-// `start()` records, `stop()` ends and resolves to the bytes, and everything that they do on this thread is timed by `timed`. `onThread(isolateTime)` is what one
-// recording took of this thread, ms, if it is known.
+// The compared profilers behind one interface, each used as in production up to the bytes that are sent. `start()`
+// records; `stop()` ends the recording and resolves to the bytes; `timed` measures everything that they do on this
+// thread. `onThread(isolateTime)` is the time that one recording took on this thread, ms, if it is known.
 
 const { createRequire } = require('node:module');
 const { readFileSync, readdirSync } = require('node:fs');
 const { join } = require('node:path');
 const { promisify } = require('node:util');
 
-/** Folder with the peers' node_modules, and our add-on's file. */
+/** The folder with the peers' node_modules, and our add-on's file. */
 const { BENCH_PEERS, BENCH_ADDON } = process.env;
 const CHUNK_FORMAT = 1;
 const requirePeer = createRequire(join(BENCH_PEERS, 'package.json'));
 
-/** How long each piece of a profiler's work on this thread took, ms, by name. */
+/** The durations of a profiler's work on this thread, ms, by kind. */
 const blocks = { start: [], stop: [], deliver: [] };
 const sum = values => values.reduce((total, value) => total + value, 0);
 const median = values => percentile(values, 0.5);
-/** The smallest value that this share of the values is not above. */
+/** The smallest value such that this share of the values is not above it. */
 const percentile = (values, share) =>
   values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(values.length * share) - 1)];
 
-/** All calls of a profiler, ms. */
+/** The total time of a profiler's calls, ms. */
 const called = () => sum(Object.values(blocks).flat());
 
-/** CPU time of the threads that our profiler made, ms. */
+/** The CPU time of our profiler's own threads, ms. */
 function ownThreadsMs() {
   const threads = readdirSync('/proc/self/task').map(id => `/proc/self/task/${id}`);
   const own = threads.filter(thread => readFileSync(`${thread}/comm`, 'utf8').startsWith('sentry-'));
@@ -49,12 +49,12 @@ function serialize(payload) {
   return typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
 }
 
-/** In a service the transport has sent events before the first chunk comes. */
+/** A service's transport has sent events before the first chunk. */
 function warmUp() {
   for (let i = 0; i < 20; i++) [{ text: 'event' }, new Uint8Array(100)].forEach(serialize);
 }
 
-/** What the SDK adds to what `stopProfiling` returns. */
+/** The chunk that the SDK makes from the result of `stopProfiling`. */
 function chunk({ samples, stacks, frames, measurements }) {
   return {
     chunk_id: '0'.repeat(32),
@@ -81,12 +81,13 @@ function native(load) {
       return timed('deliver', () => serialize(chunk(profile)));
     },
     isolateTime: () => addon.isolateTime?.(),
-    // Ours works in interrupts too. What its add-on times holds those and most of the calls, but not the conversion to JavaScript objects: no sum is right.
+    // Ours also works in interrupts. Its add-on measures those and most of the calls, but not the conversion to
+    // JavaScript objects, so no sum would be right.
     onThread: isolate => (isolate ? undefined : called()),
   };
 }
 
-/** Our session, which is what our integration drives. */
+/** Our session, as our integration uses it. */
 function session(options = {}) {
   let addon;
   let session;
@@ -102,7 +103,7 @@ function session(options = {}) {
       timed('start', () => session.start());
     },
     async stop() {
-      // It keeps no process alive.
+      // The session does not keep the process alive.
       const alive = setInterval(() => {}, 1_000);
       const chunks = new Promise(resolve => (received = resolve));
       timed('stop', () => session.stop());
@@ -155,7 +156,7 @@ function datadog() {
     start: () => timed('start', () => pprof.time.start({ intervalMicros: 10_101, durationMillis: 60_000 })),
     async stop() {
       const profile = timed('stop', () => pprof.time.stop());
-      // It comes gzipped, off the thread, after it was encoded on it.
+      // The profile is encoded on this thread, then compressed on another one.
       const begin = performance.now();
       const encoded = pprof.encode(profile);
       blocks.deliver.push(performance.now() - begin);

@@ -18,12 +18,12 @@ async function main() {
   warmUp();
   await run(1_000);
   globalThis.gc();
-  // The peak is counted from here on.
+  // Resets the peak of the resident memory.
   writeFileSync('/proc/self/clear_refs', '5');
   const rss = memory('VmRSS');
 
   profiler.start();
-  // Asking begins anew: the start is timed by itself.
+  // Resets the counts, because the start is measured separately.
   profiler.isolateTime();
   await run(seconds * 1_000);
   const cpuBefore = process.cpuUsage();
@@ -36,7 +36,8 @@ async function main() {
 
   const calls = [...blocks.stop, ...blocks.deliver];
   const isolate = profiler.isolateTime();
-  // Ours works in interrupts too, which only it can time, and its two calls are turns of the event loop apart.
+  // Ours also works in interrupts, which only the add-on can measure, and its two calls are turns of the event loop
+  // apart.
   const own = name === 'ours' && {
     longest: Math.max(isolate.longestMs, ...calls),
     blockMedian: isolate.medianMs,

@@ -1,6 +1,7 @@
 'use strict';
-// The real SDK in the trace lifecycle: node requests.cjs PROFILER PAIRS, from the folder where the SDK and our package are
-// installed. Sequential requests, a span with 5 ms of work each, 5 ms apart: ten that are profiled and ten that are not, in turn.
+// The real SDK in the trace lifecycle: node requests.cjs PROFILER PAIRS, in the folder where the SDK and our package
+// are installed. Sequential requests, each a span with 5 ms of work, 5 ms apart: alternately ten that are profiled and
+// ten that are not.
 
 const { createRequire } = require('node:module');
 const { join } = require('node:path');
@@ -12,17 +13,17 @@ const PACKAGES = { ours: 'sentry-profiler-node', peer: '@sentry/profiling-node' 
 
 const WORK_MS = 5;
 const BURST = 10;
-/** A profiler may record on for a moment after the last request: so long, and so long we wait. */
+/** How long a profiler keeps recording after the last request. Wait until it has stopped. */
 const QUIET_MS = 20;
 const PAUSE_MS = 100;
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
 
-/** What the profiler's hooks have taken of the current request, ms. */
+/** The time of the profiler's hooks in the current request, ms. */
 let inHooks = 0;
-/** Whether they are called at all. */
+/** Whether the hooks are called. */
 let profiled = false;
 
-/** The integration, with each hook that it registers timed, and called only for requests that are profiled. */
+/** The integration, with hooks that are measured, and that are called for profiled requests only. */
 function switched(integration) {
   const setup = integration.setup.bind(integration);
   integration.setup = client => {
@@ -43,14 +44,14 @@ function switched(integration) {
   return integration;
 }
 
-/** The same work each time, however long it takes. */
+/** A fixed amount of work. */
 function work(rounds) {
   let sum = 0;
   for (let i = 1; i < rounds; i++) sum += Math.sqrt(i) % 7;
   return sum;
 }
 
-/** So many requests: medians of what each takes, of that without its work, and of what the hooks take, ms. */
+/** Runs `count` requests. Returns medians of their time, of their time without the work, and of the hooks, ms. */
 async function burst(Sentry, rounds, count) {
   const times = { whole: [], beyondWork: [], hooks: [] };
   for (let i = 0; i < count; i++) {
@@ -70,12 +71,12 @@ async function burst(Sentry, rounds, count) {
   return Object.fromEntries(Object.entries(times).map(([name, values]) => [name, median(values)]));
 }
 
-/** A burst that is profiled and one that is not. */
+/** A profiled burst and one that is not profiled. */
 async function pair(Sentry, rounds, order) {
   const bursts = {};
   for (const which of order) {
     profiled = which === 'profiled';
-    // The first ones start a recording, and find the caches cold.
+    // The first requests start a recording and run with cold caches.
     await burst(Sentry, rounds, 2);
     bursts[which] = await burst(Sentry, rounds, BURST);
     await sleep(PAUSE_MS);
@@ -87,7 +88,7 @@ async function main() {
   const Sentry = requireHere('@sentry/node');
   Sentry.init({
     dsn: 'http://public@127.0.0.1:9/1',
-    // Serializes as the SDK does, and sends nothing.
+    // Serializes like the SDK's transport but sends nothing.
     transport: options => Sentry.createTransport(options, async () => ({})),
     integrations: PACKAGES[name]
       ? [switched(requireHere(PACKAGES[name]).nodeProfilingIntegration({ quietMs: QUIET_MS }))]
@@ -101,7 +102,7 @@ async function main() {
   work(1e6);
   const rounds = Math.round((1e6 * WORK_MS) / (performance.now() - begin));
   const order = ['plain', 'profiled'];
-  // V8 still compiles.
+  // Warm-up, while V8 still compiles.
   await pair(Sentry, rounds, order);
   const measured = [];
   for (let i = 0; i < Number(pairs); i++) measured.push(await pair(Sentry, rounds, order.reverse()));

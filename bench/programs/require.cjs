@@ -1,5 +1,5 @@
 'use strict';
-// How long a package takes to load beside the SDK: node require.cjs PROFILER, from the folder where both are installed.
+// How long a package takes to load after the SDK: node require.cjs PROFILER, in the folder where both are installed.
 
 const { createRequire } = require('node:module');
 const { join } = require('node:path');
@@ -11,7 +11,7 @@ requireHere('@sentry/node');
 const begin = performance.now();
 const { getFrameModule } = requireHere(PACKAGES[process.argv[2]]);
 const loaded = performance.now() - begin;
-// Ours loads its native part, and makes V8's profiler, when it is needed.
+// Ours loads its native file and makes V8's profiler on the first call.
 getFrameModule?.('/app/index.js');
 console.log(JSON.stringify({ require: loaded, ready: performance.now() - begin }));
 process.exit();

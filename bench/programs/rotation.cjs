@@ -1,6 +1,6 @@
 'use strict';
-// Chunk after chunk of the deep shape, without a pause in the program: node rotation.cjs PROFILER CHUNK_SECONDS. Ours and the
-// peer, each as its integration rotates.
+// Consecutive chunks of the deep shape without a pause in the program: node rotation.cjs PROFILER CHUNK_SECONDS. Ours
+// and the peer, each as its integration starts a new chunk.
 
 const { PROFILERS, blocks, sum, warmUp } = require('./profilers.cjs');
 const { program } = require('./shapes.cjs');

@@ -1,5 +1,5 @@
 'use strict';
-// An HTTP service that is asked as fast as it answers, over a few connections: node service.cjs PROFILER SECONDS.
+// An HTTP service under full load over a few connections: node service.cjs PROFILER SECONDS.
 
 const { Agent, createServer, get } = require('node:http');
 const { compare, program } = require('./twins.cjs');
@@ -15,7 +15,7 @@ const catalogue = Array.from({ length: 300 }, (_, id) => ({
   tags: ['a', 'b'],
 }));
 
-/** About a third of a millisecond of what services do: filter, sort, group, render. */
+/** About a third of a millisecond of a service's typical work: filter, sort, group, render. */
 function respond(url) {
   const least = Number(url.slice(1)) % 50;
   const found = catalogue.filter(({ price }) => price > least).sort((a, b) => a.price - b.price || b.id - a.id);
@@ -23,7 +23,7 @@ function respond(url) {
   return JSON.stringify({ byPrice, page: found.map(({ name }) => `<li>${name.toUpperCase()}</li>`).join('') });
 }
 
-/** Resolves to its port. */
+/** Starts the server; resolves to its port. */
 async function listen() {
   const server = createServer((request, response) => response.end(respond(request.url))).listen(0, '127.0.0.1');
   await new Promise(resolve => server.once('listening', resolve));

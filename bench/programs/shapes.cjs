@@ -1,16 +1,16 @@
 'use strict';
-// The programs that are profiled: many functions, and a fixed set of call paths through them that branch like a tree.
+// The profiled programs: many functions, and a fixed set of call paths through them that branch like a tree.
 
 const { Script } = require('node:vm');
 
 /**
- * `paths` call paths of `depth[0]` to `depth[1]` frames over `functions` functions; a path shares on average the outer `shared`
- * part with another one. With these figures a profile at 99 Hz has 15,500 tree nodes (deep) and 68,000 (very deep).
+ * `paths` call paths of `depth[0]` to `depth[1]` frames over `functions` functions. On average a path shares its outer
+ * part, of size `shared`, with another one. A profile at 99 Hz has 15,500 tree nodes (deep) or 68,000 (very deep).
  */
 const SHAPES = {
   shallow: { paths: 40, depth: [3, 10], functions: 60, shared: 0.5, seconds: 5 },
   deep: { paths: 500, depth: [60, 100], functions: 400, shared: 0.62, seconds: 30 },
-  // One second less than a chunk of Sentry's, so that all of it is one chunk.
+  // One second less than a chunk of Sentry, so that it fits into one chunk.
   'very-deep': { paths: 2_000, depth: [100, 120], functions: 1_000, shared: 0.69, seconds: 59 },
 };
 
@@ -36,7 +36,7 @@ function callPaths({ paths, depth: [least, most], functions, shared }) {
 
 const FUNCTIONS_PER_FILE = 20;
 
-/** Defines `count` functions in files of a service's size; each calls the next one of a path, and the last one does the work. */
+/** Defines `count` functions in files of typical size. Each calls the next one of a path, the last one works. */
 function callers(count) {
   const leaf = runIn(
     '/srv/shop/src/prices/leaf.js',
@@ -63,7 +63,7 @@ function callers(count) {
 
 const runIn = (filename, source) => new Script(source, { filename }).runInThisContext();
 
-/** A shape's program: `run(ms)` keeps the thread busy for so long, and lets the event loop turn every 20 ms. */
+/** A shape's program: `run(ms)` keeps the thread busy and yields to the event loop every 20 ms. */
 function program(name) {
   const shape = SHAPES[name];
   const paths = callPaths(shape);
@@ -87,7 +87,7 @@ function program(name) {
   };
 }
 
-/** Adds functions to the process, compiled and run once, as a larger application has them. */
+/** Adds functions to the process, compiled and run once, as in a larger application. */
 function enlarge(functions) {
   const parts = Array.from({ length: functions }, (_, i) => `(function part${i}(x) { return x + ${i}; })`);
   const all = new Function(`return [${parts}];`)();

@@ -1,6 +1,6 @@
 'use strict';
-// Many starts and stops: node starts.cjs PROFILER FUNCTIONS COUNT. FUNCTIONS is the size of the application. The profiler and the peer take turns, since a
-// process that is a little slower than another is it for both.
+// Many starts and stops: node starts.cjs PROFILER FUNCTIONS COUNT. FUNCTIONS is the size of the application. The
+// profiler and the peer take turns in one process, because processes differ slightly in speed.
 
 const { PROFILERS, blocks, median, percentile } = require('./profilers.cjs');
 const { enlarge, program } = require('./shapes.cjs');
@@ -17,17 +17,18 @@ async function main() {
     for (const twin of twins) {
       twin.profiler.start();
       await run(40);
-      // What it resolves to may never come: a chunk this short can be too small to be sent.
+      // May never resolve: such a short chunk can be too small to be sent.
       void twin.profiler.stop();
       await run(10);
       for (const call of ['start', 'stop']) twin[call].push(blocks[call].pop());
     }
-    // Who came last is first next time.
+    // The last one is first the next time.
     twins.reverse();
   }
   const [own, peer] = count % 2 ? twins.reverse() : twins;
   const [first, ...later] = own.start;
-  // V8 waits for its new thread: half a millisecond where that has to wake a core, which the median is now with and now without.
+  // V8 waits for its new thread, which takes half a millisecond more if a core must wake up. The median includes that
+  // in some runs and not in others, so take the lower quartile.
   const quartile = starts => percentile(starts, 0.25);
   return {
     firstStart: first,

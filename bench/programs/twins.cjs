@@ -1,7 +1,7 @@
 'use strict';
-// Two processes of one program take turns on one core, a slot of some milliseconds each: one without a profiler, one with. What the
-// machine does to one slot it mostly does to the next, so neighbours are compared, by the CPU time of all their threads: on one core it
-// is what bounds a service, and it does not count what a virtual machine's host takes away.
+// Two processes of one program, one without and one with a profiler, take turns on one core in slots of some
+// milliseconds. Disturbances mostly affect neighbouring slots alike, so neighbours are compared, by the CPU time of
+// all their threads. On one core that limits a service, and it excludes time stolen by a virtual machine's host.
 
 const { fork } = require('node:child_process');
 const { readFileSync } = require('node:fs');
@@ -10,12 +10,13 @@ const { PROFILERS, ownThreadsMs, sum } = require('./profilers.cjs');
 const SLOT_MS = 15;
 
 /**
- * How fast a program is with a profiler: `share` of its speed without, and what it does each CPU second (`speed`); and what the profiler takes each second of
- * the recording, its end with it, of the program's thread and in threads of its own, ms. `slot(twin, end)` makes a twin work until `end`, by
- * `performance.now()`, and resolves to how much it did. The warm-up, ms, is for V8 to compile all that it ever will.
+ * Measures a program with a profiler: its speed relative to that without (`share`), its work per CPU second (`speed`),
+ * and the profiler's time on the program's thread and in its own threads, ms per second of recording, including the
+ * end of the recording. `slot(twin, end)` makes a twin work until `end`, by `performance.now()`, and resolves to how
+ * much it did. During the warm-up, ms, V8 compiles everything.
  *
- * No two processes of one program are equally fast, since their code and data lie elsewhere. So the twins are compared before there is a profiler, too, and that
- * is the measure.
+ * No two processes of one program are equally fast, because their code and data have different addresses. So the twins
+ * are also compared before there is a profiler, and the result is relative to that.
  */
 async function compare(name, warmUp, seconds, slot) {
   const twins = ['none', name].map(launch);
@@ -36,14 +37,14 @@ async function compare(name, warmUp, seconds, slot) {
   };
 }
 
-/** How fast the second twin is: `share` of the first one's speed, and what it does each CPU second. */
+/** The second twin's speed relative to the first one (`share`), and its work per CPU second. */
 async function takeTurns([none, profiled], seconds, slot) {
   const order = [none, profiled];
   const ratios = [];
   const all = { done: 0, cpuTime: 0 };
   const end = performance.now() + seconds * 1e3;
   while (performance.now() < end) {
-    // Who came last is first next time.
+    // The last one is first the next time.
     order.reverse();
     const speeds = new Map();
     for (const twin of order) {
@@ -61,14 +62,14 @@ async function takeTurns([none, profiled], seconds, slot) {
   return { share: trimmedMean(ratios), speed: (all.done / all.cpuTime) * 1e6 };
 }
 
-/** The geometric mean without the tenth at either end: those are slots in which the machine did something else. */
+/** The geometric mean without the lowest and highest tenth, which are disturbed slots. */
 function trimmedMean(ratios) {
   const trim = Math.floor(ratios.length / 10);
   const kept = ratios.toSorted((a, b) => a - b).slice(trim, ratios.length - trim);
   return Math.exp(sum(kept.map(Math.log)) / kept.length);
 }
 
-/** A process of the program that runs now, on the first core that there is, without its profiler yet. */
+/** Starts a process of the current program on the first available core, still without its profiler. */
 function launch(name) {
   const [core] = /(?<=Cpus_allowed_list:\s*)\d+/.exec(readFileSync('/proc/self/status', 'utf8'));
   const child = fork(process.argv[1], [name], {
@@ -83,14 +84,14 @@ function launch(name) {
   return { ask, end: () => child.disconnect() };
 }
 
-/** The twin's side: does what it is asked for. `work(argument)` answers `ask('work', argument)`. */
+/** The twin's side: performs requests. `work(argument)` handles `ask('work', argument)`. */
 function serve(name, work) {
   const profiler = PROFILERS[name]();
   const tasks = {
     load: () => void profiler.load(),
     start() {
       profiler.start();
-      // Asking begins anew: the start is timed by itself.
+      // Resets the counts, because the start is measured separately.
       profiler.isolateTime();
     },
     async stop() {
@@ -100,7 +101,7 @@ function serve(name, work) {
         ownThreads: name === 'ours' ? ownThreadsMs() : undefined,
       };
     },
-    /** µs. */
+    /** In µs. */
     cpuTime() {
       const { user, system } = process.cpuUsage();
       return user + system;
@@ -111,7 +112,7 @@ function serve(name, work) {
   process.once('disconnect', () => process.exit());
 }
 
-/** Runs such a program: as a twin it does `work` when it is asked to, else it prints the figures that `main` compares. */
+/** Runs such a program: as a twin it does `work` on request, otherwise it prints the figures that `main` measures. */
 function program(name, work, main) {
   if (process.send) {
     serve(name, work);

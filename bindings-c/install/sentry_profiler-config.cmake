@@ -1,5 +1,5 @@
-# Targets: sentry_profiler::shared, sentry_profiler::static, and sentry_profiler::sentry_profiler, which is the shared one
-# unless SENTRY_PROFILER_STATIC is set before find_package.
+# Targets: sentry_profiler::shared, sentry_profiler::static, and sentry_profiler::sentry_profiler, which is the shared
+# library unless SENTRY_PROFILER_STATIC is set before find_package.
 
 get_filename_component(_sentry_profiler_prefix "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
 

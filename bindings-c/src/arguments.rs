@@ -1,4 +1,4 @@
-//! Checks of arguments from C, and outputs to it.
+//! Checks arguments from C and writes outputs to C.
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
@@ -11,7 +11,7 @@ use crate::status::{Outcome, Status};
 /// A string given as pointer and length in bytes.
 ///
 /// # Safety
-/// NULL, or the address of `len` bytes that stay as they are for `'a`.
+/// `data` is NULL, or the address of `len` bytes that do not change during `'a`.
 pub unsafe fn text<'a>(data: *const c_char, len: usize) -> Result<&'a str, Status> {
     if data.is_null() {
         return Err(SENTRY_PROFILER_NULL_ARGUMENT);
@@ -19,7 +19,7 @@ pub unsafe fn text<'a>(data: *const c_char, len: usize) -> Result<&'a str, Statu
     if len > isize::MAX as usize {
         return Err(SENTRY_PROFILER_INVALID_ARGUMENT);
     }
-    // SAFETY: as the caller vouches; the length fits.
+    // SAFETY: guaranteed by the caller; the length fits.
     let bytes = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), len) };
     std::str::from_utf8(bytes).map_err(|_| SENTRY_PROFILER_INVALID_ARGUMENT)
 }
@@ -29,7 +29,7 @@ pub unsafe fn text<'a>(data: *const c_char, len: usize) -> Result<&'a str, Statu
 /// # Safety
 /// As [`text`].
 pub unsafe fn name<'a>(data: *const c_char, len: usize) -> Result<&'a str, Status> {
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     let text = unsafe { text(data, len) }?;
     if text.is_empty() { Err(SENTRY_PROFILER_INVALID_ARGUMENT) } else { Ok(text) }
 }
@@ -64,20 +64,20 @@ impl<'a, T> Out<'a, T> {
     }
 }
 
-/// A structure that the caller and this library may know in different versions: it begins with its own size, and
+/// A structure of which the caller and this library may know different versions. It begins with its own size, and
 /// fields are only appended.
 pub trait Versioned: Copy {
-    /// Bytes of its first version, padding at the end aside. Frozen: programs were built with it.
+    /// Size of its first version without padding at the end. Frozen, because programs were built with it.
     const FIRST_VERSION: usize;
 }
 
-/// Fills a structure of the caller's, who may know an older and shorter one, or a newer and longer one.
+/// Fills the caller's structure, which may be of an older and shorter version, or a newer and longer one.
 ///
 /// # Safety
 /// `to` is a structure that begins with its own size, of that many bytes; so does `from`.
 pub unsafe fn fill<T: Versioned>(to: Option<NonNull<T>>, from: &T) -> Outcome {
     let to = given(to)?;
-    // SAFETY: as the caller vouches; the first field is the size.
+    // SAFETY: guaranteed by the caller; the first field is the size.
     let size = unsafe { to.cast::<usize>().read() };
     if size < T::FIRST_VERSION || size > isize::MAX as usize {
         return Err(SENTRY_PROFILER_INVALID_ARGUMENT);
@@ -99,7 +99,7 @@ pub unsafe fn fill<T: Versioned>(to: Option<NonNull<T>>, from: &T) -> Outcome {
 mod tests {
     use super::*;
 
-    /// As this library knows it, whose first version ended with `one`.
+    /// This library's version of the structure. The first version ended with `one`.
     #[repr(C)]
     #[derive(Clone, Copy, Debug, PartialEq)]
     struct Known {
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn callers_of_every_age_get_what_they_know() {
-        // What they have after their structure stays as it is.
+        // Bytes after the caller's structure stay unchanged.
         for (size, expected) in [(16, [16, 1, 7, 7]), (24, [24, 1, 2, 7]), (32, [32, 1, 2, 7])] {
             let mut theirs: [u64; 4] = [size, 7, 7, 7];
             // SAFETY: it has as many bytes as it says.

@@ -1,4 +1,4 @@
-//! The boundary with C: no panic crosses it, and a handle on which a call panicked is never used again.
+//! The boundary with C: no panic crosses it, and a handle whose call panicked is never used again.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use crate::callback::refuse_inside;
 use crate::status::sentry_profiler_status_t::*;
 use crate::status::{Outcome, Status};
 
-/// Runs the work of a call that has no log to report to.
+/// Runs the work of a call without a log.
 pub fn boundary(run: impl FnOnce() -> Outcome) -> Status {
     match Reporter::default().guard(run) {
         Ok(()) => SENTRY_PROFILER_OK,
@@ -18,7 +18,7 @@ pub fn boundary(run: impl FnOnce() -> Outcome) -> Status {
     }
 }
 
-/// Turns errors into statuses. The text of the error, which a status loses, goes to the log.
+/// Turns errors into statuses and logs their texts, which a status does not have.
 #[derive(Clone, Default)]
 pub struct Reporter(Option<Logger>);
 
@@ -34,8 +34,8 @@ impl Reporter {
 
     /// Runs code that may panic.
     pub fn guard(&self, run: impl FnOnce() -> Outcome) -> Outcome {
-        // Rust's own hook prints on the host's stderr. This library has a Rust runtime of its own, so nobody else has
-        // set one.
+        // Rust's own hook prints to the host's stderr. This library has its own Rust runtime, so nobody else has set
+        // a hook in it.
         keep_off_stderr();
         contain(run).unwrap_or_else(|panic| {
             self.warn(&format!("a bug in libsentry_profiler: {panic}"));
@@ -51,7 +51,7 @@ impl Reporter {
     }
 }
 
-/// Whether a call on the handle has panicked, and where that is reported.
+/// Whether a call on the handle has panicked, and where to report it.
 #[derive(Default)]
 pub struct Poison {
     poisoned: AtomicBool,
@@ -80,10 +80,10 @@ impl Poison {
     }
 }
 
-/// Tells threads apart, also those that came after others had ended.
+/// Identifies a thread. Never reused after a thread has ended.
 ///
-/// Not `std::thread::ThreadId`: to get one makes the standard library describe the host's thread, in memory that
-/// nobody frees before the thread ends.
+/// Not `std::thread::ThreadId`: getting one allocates a description of the host's thread that is only freed when the
+/// thread ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ThreadId(u64);
 
@@ -107,13 +107,13 @@ pub struct Owner {
     poison: Poison,
 }
 
-/// How a handle is to be freed.
+/// What to free with a handle.
 pub enum Free {
-    /// With all that it owns.
+    /// The handle and all that it owns.
     All,
-    /// In a child of a fork: what is this library's own.
+    /// In a child of a fork: only this library's own memory, not V8's.
     Ours,
-    /// In a child that another thread forked, maybe in the middle of a call on the handle: not at all.
+    /// Nothing: in a child that another thread forked, perhaps in the middle of a call on the handle.
     Nothing,
 }
 
@@ -139,7 +139,7 @@ impl Owner {
         if ThreadId::current() == self.thread { Ok(()) } else { Err(SENTRY_PROFILER_WRONG_THREAD) }
     }
 
-    /// How the calling thread may free the handle, if at all.
+    /// What the calling thread may free, if anything.
     pub fn may_free(&self) -> Result<Free, Status> {
         match self.check() {
             Ok(()) => Ok(Free::All),

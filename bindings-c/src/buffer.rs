@@ -6,7 +6,7 @@ use crate::boundary::boundary;
 
 /// Bytes that this library returned and the caller owns. Immutable.
 pub struct sentry_profiler_buffer_t {
-    /// A NUL follows what is counted.
+    /// With a NUL at the end that the length does not count.
     bytes: Vec<u8>,
 }
 

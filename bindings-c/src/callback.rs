@@ -1,4 +1,4 @@
-//! Callbacks of the host: from which threads, until when, and what they may not do.
+//! Callbacks of the host: their types, and what keeps calls from inside them and after their end away.
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_void};
@@ -51,20 +51,20 @@ pub type sentry_profiler_wake_callback_t = Option<unsafe extern "C" fn(user_data
 pub type sentry_profiler_symbol_resolver_t =
     Option<unsafe extern "C" fn(mangled_name: *const c_char, user_data: *mut c_void) -> *mut c_void>;
 
-/// A function of the host, and the argument it is called with.
+/// A function of the host and its argument.
 #[derive(Clone, Copy, Debug)]
 pub struct Callback<F> {
     pub function: F,
     pub user_data: *mut c_void,
 }
 
-// SAFETY: the header says on which threads each function is called; the host vouches for it and for its data.
+// SAFETY: the header says on which threads each function is called; the host guarantees that it may be.
 unsafe impl<F: Send> Send for Callback<F> {}
 // SAFETY: as above.
 unsafe impl<F: Sync> Sync for Callback<F> {}
 
 impl<F> Callback<F> {
-    /// `None` when the host removes the callback.
+    /// `None` if the host removes the callback.
     pub fn new(function: Option<F>, user_data: *mut c_void) -> Option<Self> {
         function.map(|function| Self { function, user_data })
     }
@@ -74,7 +74,7 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a function of the host; its calls on profilers and sessions are refused.
+/// Runs a function of the host. Its calls on profilers and sessions are refused.
 pub fn enter<T>(run: impl FnOnce() -> T) -> T {
     struct Leave(bool);
     impl Drop for Leave {
@@ -86,12 +86,12 @@ pub fn enter<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
-/// Fails while this thread runs a callback: locks that may be held around it cannot be taken again.
+/// Fails while this thread runs a callback, because locks that may be held around it cannot be taken again.
 pub fn refuse_inside() -> Outcome {
     if INSIDE.get() { Err(SENTRY_PROFILER_IN_CALLBACK) } else { Ok(()) }
 }
 
-/// Lets callbacks through until it is closed, which waits for those that are under way: afterwards the host may free
+/// Lets callbacks through until it is closed. Closing waits for those that are running; afterwards the host may free
 /// what they use.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<RwLock<bool>>);

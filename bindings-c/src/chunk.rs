@@ -49,7 +49,7 @@ pub struct sentry_profiler_chunk_t {
 pub type sentry_profiler_chunk_callback_t =
     Option<unsafe extern "C" fn(chunk: *const sentry_profiler_chunk_t, user_data: *mut c_void)>;
 
-/// Who receives chunks.
+/// The host's chunk callback.
 pub type ChunkCallback = Callback<unsafe extern "C" fn(*const sentry_profiler_chunk_t, *mut c_void)>;
 
 /// Passes chunks to the host, each in an envelope.
@@ -77,7 +77,7 @@ pub fn sink(callback: ChunkCallback, metadata: Metadata, gate: Gate) -> Sink {
             start_us: chunk.start.us(),
             end_us: chunk.end.us(),
         };
-        // SAFETY: the host vouches for its function and its data until the gate is closed.
+        // SAFETY: the host guarantees that its function and data are valid until the gate is closed.
         gate.pass(|| unsafe { (callback.function)(&raw const view, callback.user_data) });
     })
 }

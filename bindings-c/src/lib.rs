@@ -2,8 +2,8 @@
 //! and the comments here are the header's: Rust items carry their C names, so that one search finds both sides.
 //!
 //! A function's work goes through [`boundary`], which turns a panic into a status. Functions of handles that belong
-//! to a thread take plain pointers, because the calls they refuse (from another thread, from inside a callback) may
-//! come while another call is under way; everything such a call touches is immutable or atomic.
+//! to a thread take plain pointers, not references, because calls that they refuse (from another thread, from inside
+//! a callback) may come during another call. Everything that such a call touches is immutable or atomic.
 
 #![allow(non_camel_case_types)]
 #![cfg_attr(
@@ -18,8 +18,7 @@
     )
 )]
 
-// In the order in which a reader of the header meets them, which is the header's; blank lines keep rustfmt from
-// sorting.
+// In the order of the header. Blank lines keep rustfmt from sorting them.
 mod version;
 
 mod status;

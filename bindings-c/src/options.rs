@@ -34,12 +34,12 @@ pub struct sentry_profiler_options_t {
 }
 
 impl sentry_profiler_options_t {
-    /// What is set; the defaults, where there are no options.
+    /// The settings, or the defaults if there are no options.
     pub fn settings(options: Option<&Self>) -> Settings {
         options.map_or_else(Settings::default, |options| options.settings.clone())
     }
 
-    /// The same, but of options on which no call has panicked.
+    /// The same, but fails if a call on the options has panicked.
     pub fn checked(options: Option<&Self>) -> Result<Settings, Status> {
         let poisoned = options.is_some_and(|options| options.poison.boundary(|| Ok(())) != SENTRY_PROFILER_OK);
         if poisoned { Err(SENTRY_PROFILER_PANIC) } else { Ok(Self::settings(options)) }
@@ -59,7 +59,7 @@ fn set_text(
     change: impl FnOnce(&mut Settings, &str) -> Outcome,
 ) -> Status {
     set(options, |settings| {
-        // SAFETY: the host vouches for the pointer and the length.
+        // SAFETY: the host guarantees that pointer and length are valid.
         let text = unsafe { text(data, len) }?;
         change(settings, text)
     })
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn sentry_profiler_options_set_thread(
     name_len: usize,
 ) -> sentry_profiler_status_t {
     set(options, |settings| {
-        // SAFETY: the host vouches for both.
+        // SAFETY: the host guarantees that both are valid.
         let (id, name) = unsafe { (text(id, id_len)?, text(name, name_len)?) };
         settings.metadata.thread = Thread { id: not_empty(id)?, name: name.to_owned() };
         Ok(())
@@ -222,7 +222,7 @@ pub unsafe extern "C" fn sentry_profiler_options_set_sdk(
     version_len: usize,
 ) -> sentry_profiler_status_t {
     set(options, |settings| {
-        // SAFETY: the host vouches for both.
+        // SAFETY: the host guarantees that both are valid.
         let (name, version) = unsafe { (text(name, name_len)?, text(version, version_len)?) };
         let (name, version) = (not_empty(name)?, not_empty(version)?);
         (settings.metadata.sdk_name, settings.metadata.sdk_version) = (name, version);
@@ -267,7 +267,7 @@ pub unsafe extern "C" fn sentry_profiler_options_add_debug_id(
     debug_id_len: usize,
 ) -> sentry_profiler_status_t {
     set(options, |settings| {
-        // SAFETY: the host vouches for both.
+        // SAFETY: the host guarantees that both are valid.
         let (file, debug_id) = unsafe { (name(file, file_len)?, name(debug_id, debug_id_len)?) };
         Arc::make_mut(&mut settings.metadata.debug_ids).insert(file.to_owned(), debug_id.to_owned());
         Ok(())

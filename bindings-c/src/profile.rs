@@ -19,7 +19,7 @@ use crate::status::sentry_profiler_status_t::{self, *};
 use crate::status::{Outcome, Status};
 
 /// The formats in which a finished profile can be written.
-// C passes its number, which is the core's.
+// Never constructed: C passes the number, which is the core's.
 #[cfg_attr(not(test), expect(dead_code))]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub enum sentry_profiler_format_t {
     SENTRY_PROFILER_FORMAT_FLAMEGRAPH = 6,
 }
 
-/// The most bytes that one call of a write callback receives.
+/// The maximum bytes for one call of a write callback.
 const WRITE_BYTES: usize = 64 << 10;
 
 /// Receives the next `len` bytes of a profile that is being written. Returns 0 to continue, anything else to stop.
@@ -110,10 +110,10 @@ impl sentry_profile_t {
     }
 }
 
-/// An id as C has it.
+/// An id as a C string.
 fn id(text: Id) -> [c_char; 33] {
     let mut id = [0; 33];
-    // The last one stays NUL.
+    // The last byte stays NUL.
     for (to, from) in id.iter_mut().take(32).zip(text.as_str().bytes()) {
         *to = from as c_char;
     }
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn sentry_profile_info(
             chunk_id: id(handle.chunk_id),
             profiler_id: id(handle.profiler_id),
         };
-        // SAFETY: as the caller vouches.
+        // SAFETY: guaranteed by the caller.
         unsafe { fill(info, &all) }
     })
 }
@@ -194,7 +194,7 @@ pub extern "C" fn sentry_profile_write(
     of(profile, |profile| {
         let write = given(write)?;
         for piece in profile.encode(format, options)?.chunks(WRITE_BYTES) {
-            // SAFETY: the host vouches for its function and its data.
+            // SAFETY: the host guarantees that its function and data are valid.
             let result: c_int = enter(|| unsafe { write(piece.as_ptr().cast(), piece.len(), user_data) });
             if result != 0 {
                 return Err(SENTRY_PROFILER_WRITE_FAILED);
@@ -220,7 +220,7 @@ mod tests {
     use super::sentry_profiler_format_t::*;
     use super::*;
 
-    /// Each format of the core has its enumerator here: without, this does not compile.
+    /// Does not compile unless each format of the core has its enumerator.
     fn enumerator(format: Format) -> sentry_profiler_format_t {
         match format {
             Format::SampleV2 => SENTRY_PROFILER_FORMAT_SAMPLE_V2,

@@ -25,7 +25,7 @@ pub struct sentry_profiler_isolate_t {
 /// The profiler of one isolate. Belongs to the thread that made it.
 pub struct sentry_profiler_t {
     owner: Owner,
-    // The profiler's thread alone touches what follows.
+    // Only the profiler's thread touches the fields below.
     pub profiler: Profiler,
     pub settings: Arc<Settings>,
     profiler_id: Id,
@@ -42,7 +42,7 @@ pub unsafe fn with(
     run: impl FnOnce(&sentry_profiler_t) -> Outcome,
 ) -> Status {
     let Some(profiler) = profiler else { return SENTRY_PROFILER_NULL_ARGUMENT };
-    // SAFETY: as the caller vouches. Another thread gets no further than the owner, which it may touch.
+    // SAFETY: guaranteed by the caller. Another thread only touches the owner, which is safe.
     let profiler = unsafe { profiler.as_ref() };
     profiler.owner.boundary(|| run(profiler))
 }
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn sentry_profiler_new(
             core.wake = settings.waker(&gate);
             core.log = log;
             core.api = Some(api);
-            // SAFETY: as the caller vouches; the core checks the thread.
+            // SAFETY: guaranteed by the caller; the core checks the thread.
             let profiler = unsafe { Profiler::new(isolate, core) }.map_err(|error| reporter.status(error))?;
             let settings = Arc::new(settings);
             out.put(sentry_profiler_t { owner, profiler, settings, profiler_id: Id::random(), reporter, gate });
@@ -113,11 +113,11 @@ pub unsafe extern "C" fn sentry_profiler_start_profiling(
     len: usize,
 ) -> sentry_profiler_status_t {
     let start = |profiler: &sentry_profiler_t| {
-        // SAFETY: as the caller vouches.
+        // SAFETY: guaranteed by the caller.
         let title = unsafe { name(title, len) }?;
         profiler.profiler.start_profiling(title).map_err(|error| profiler.reporter.status(error))
     };
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     unsafe { with(profiler, start) }
 }
 
@@ -141,7 +141,7 @@ pub unsafe extern "C" fn sentry_profiler_stop_profiling(
     let out = Out::new(out);
     let stop = |profiler: &sentry_profiler_t| {
         let out = out?;
-        // SAFETY: as the caller vouches.
+        // SAFETY: guaranteed by the caller.
         let title = unsafe { name(title, len) }?;
         let profile = profiler.profiler.stop_profiling(title).map_err(|error| profiler.reporter.status(error))?;
         let profile = profile.ok_or(SENTRY_PROFILER_NOT_RECORDING)?;
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn sentry_profiler_stop_profiling(
         out.put(sentry_profile_t::new(profile, profiler.profiler_id, settings, profiler.reporter()));
         Ok(())
     };
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     unsafe { with(profiler, stop) }
 }
 
@@ -167,7 +167,7 @@ pub unsafe extern "C" fn sentry_profiler_poll(
     profiler: Option<NonNull<sentry_profiler_t>>,
 ) -> sentry_profiler_status_t {
     let poll = |profiler: &sentry_profiler_t| profiler.profiler.poll().map_err(|error| profiler.reporter.status(error));
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     unsafe { with(profiler, poll) }
 }
 
@@ -190,19 +190,19 @@ pub unsafe extern "C" fn sentry_profiler_free(
 ) -> sentry_profiler_status_t {
     boundary(|| {
         let Some(profiler) = profiler else { return Ok(()) };
-        // SAFETY: as the caller vouches.
+        // SAFETY: guaranteed by the caller.
         let free = unsafe { profiler.as_ref() }.owner.may_free()?;
         if let Free::Nothing = free {
             return Ok(());
         }
         // SAFETY: every handle comes from a box, and this is the last use of this one.
         let profiler = unsafe { Box::from_raw(profiler.as_ptr()) };
-        // A panic leaks it: dropping it would dispose of it once more.
+        // If it panics, leak it: dropping it would dispose of it a second time.
         let profiler = ManuallyDrop::new(profiler);
         let reporter = profiler.reporter.clone();
         reporter.guard(|| {
             let delivered = profiler.profiler.dispose();
-            // The parent's callback may hold it.
+            // In a child, the parent's callback may hold the gate's lock.
             if let Free::All = free {
                 profiler.gate.close();
             }
@@ -222,6 +222,6 @@ pub unsafe extern "C" fn sentry_profiler_free(
 pub unsafe extern "C" fn sentry_profiler_test_panic(
     profiler: Option<NonNull<sentry_profiler_t>>,
 ) -> sentry_profiler_status_t {
-    // SAFETY: as the caller vouches.
-    unsafe { with(profiler, |_| panic!("as the test wishes")) }
+    // SAFETY: guaranteed by the caller.
+    unsafe { with(profiler, |_| panic!("requested by the test")) }
 }

@@ -25,7 +25,7 @@ use crate::version::SENTRY_PROFILER_FREE_TIMEOUT_MS;
 /// Continuous profiling: records an isolate chunk by chunk. Belongs to the thread of its profiler.
 pub struct sentry_profiler_session_t {
     owner: Owner,
-    // The session's thread alone touches what follows.
+    // Only the session's thread touches the fields below.
     session: Session,
     debug_ids: RefCell<HashMap<String, String>>,
     reporter: Reporter,
@@ -64,7 +64,7 @@ unsafe fn with(
     run: impl FnOnce(&sentry_profiler_session_t) -> Outcome,
 ) -> Status {
     let Some(session) = session else { return SENTRY_PROFILER_NULL_ARGUMENT };
-    // SAFETY: as the caller vouches. Another thread gets no further than the owner, which it may touch.
+    // SAFETY: guaranteed by the caller. Another thread only touches the owner, which is safe.
     let session = unsafe { session.as_ref() };
     session.owner.boundary(|| run(session))
 }
@@ -82,7 +82,7 @@ unsafe fn call(
         Ok(status) => Err(status),
         Err(error) => Err(handle.reporter.status(error)),
     };
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     unsafe { with(session, call) }
 }
 
@@ -136,7 +136,7 @@ pub unsafe extern "C" fn sentry_profiler_session_new(
         out.put(sentry_profiler_session_t { owner, session, debug_ids, reporter, gate });
         Ok(())
     };
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     unsafe { profiler::with(profiler, make) }
 }
 
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn sentry_profiler_session_new(
 pub unsafe extern "C" fn sentry_profiler_session_start(
     session: Option<NonNull<sentry_profiler_session_t>>,
 ) -> sentry_profiler_status_t {
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     unsafe { call(session, |session| session.start().map(status)) }
 }
 
@@ -169,7 +169,7 @@ pub unsafe extern "C" fn sentry_profiler_session_start(
 pub unsafe extern "C" fn sentry_profiler_session_stop(
     session: Option<NonNull<sentry_profiler_session_t>>,
 ) -> sentry_profiler_status_t {
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     unsafe { call(session, |session| session.stop().map(status)) }
 }
 
@@ -177,8 +177,8 @@ pub unsafe extern "C" fn sentry_profiler_session_stop(
 /// happens.
 ///
 /// Returns OK, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED, CLOSED, UNSUPPORTED_V8, START_REFUSED, or PANIC.
-/// If the operating system gives no thread, it returns OK, logs one warning, and later calls try again at growing
-/// intervals. Isolate thread, isolate entered. Takes some microseconds, or up to a few milliseconds after a pause.
+/// If no thread can be created, it returns OK, logs one warning, and later calls try again at growing intervals.
+/// Isolate thread, isolate entered. Takes some microseconds, or up to a few milliseconds after a pause.
 ///
 /// # Safety
 /// `session` is NULL or alive.
@@ -186,7 +186,7 @@ pub unsafe extern "C" fn sentry_profiler_session_stop(
 pub unsafe extern "C" fn sentry_profiler_session_span_started(
     session: Option<NonNull<sentry_profiler_session_t>>,
 ) -> sentry_profiler_status_t {
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     unsafe { call(session, |session| session.span_started().map(|()| SENTRY_PROFILER_OK)) }
 }
 
@@ -202,7 +202,7 @@ pub unsafe extern "C" fn sentry_profiler_session_span_started(
 pub unsafe extern "C" fn sentry_profiler_session_span_ended(
     session: Option<NonNull<sentry_profiler_session_t>>,
 ) -> sentry_profiler_status_t {
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     unsafe { call(session, |session| session.span_ended().map(|()| SENTRY_PROFILER_OK)) }
 }
 
@@ -223,7 +223,7 @@ pub unsafe extern "C" fn sentry_profiler_session_flush(
         let delivered = session.flush(Duration::from_millis(timeout_ms))?;
         Ok(if delivered { SENTRY_PROFILER_OK } else { SENTRY_PROFILER_TIMEOUT })
     };
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     unsafe { call(session, flush) }
 }
 
@@ -243,14 +243,14 @@ pub unsafe extern "C" fn sentry_profiler_session_add_debug_id(
     debug_id_len: usize,
 ) -> sentry_profiler_status_t {
     let add = |handle: &sentry_profiler_session_t| {
-        // SAFETY: as the caller vouches.
+        // SAFETY: guaranteed by the caller.
         let (file, debug_id) = unsafe { (name(file, file_len)?, name(debug_id, debug_id_len)?) };
         let mut debug_ids = handle.debug_ids.borrow_mut();
         debug_ids.insert(file.to_owned(), debug_id.to_owned());
         handle.session.set_debug_ids(debug_ids.clone());
         Ok(())
     };
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     unsafe { with(session, add) }
 }
 
@@ -268,7 +268,7 @@ pub unsafe extern "C" fn sentry_profiler_session_profiler_id(
     out: Option<&mut MaybeUninit<*mut sentry_profiler_buffer_t>>,
 ) -> sentry_profiler_status_t {
     let out = Out::new(out);
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         with(session, |handle| {
             out?.put(handle.session.profiler_id().as_str().as_bytes().to_vec().into());
@@ -289,7 +289,7 @@ pub unsafe extern "C" fn sentry_profiler_session_is_sampled(
     session: Option<NonNull<sentry_profiler_session_t>>,
     out: Option<&mut MaybeUninit<bool>>,
 ) -> sentry_profiler_status_t {
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         with(session, |handle| {
             given(out)?.write(handle.session.is_sampled());
@@ -310,7 +310,7 @@ pub unsafe extern "C" fn sentry_profiler_session_is_recording(
     session: Option<NonNull<sentry_profiler_session_t>>,
     out: Option<&mut MaybeUninit<bool>>,
 ) -> sentry_profiler_status_t {
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         with(session, |handle| {
             given(out)?.write(handle.session.is_recording());
@@ -341,10 +341,10 @@ pub unsafe extern "C" fn sentry_profiler_session_stats(
             dropped_overflow_count: so_far.dropped_overflow,
             dropped_slice_count: so_far.dropped_slices,
         };
-        // SAFETY: as the caller vouches.
+        // SAFETY: guaranteed by the caller.
         unsafe { fill(stats, &all) }
     };
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     unsafe { with(session, tell) }
 }
 
@@ -366,19 +366,19 @@ pub unsafe extern "C" fn sentry_profiler_session_free(
 ) -> sentry_profiler_status_t {
     boundary(|| {
         let Some(session) = session else { return Ok(()) };
-        // SAFETY: as the caller vouches.
+        // SAFETY: guaranteed by the caller.
         let free = unsafe { session.as_ref() }.owner.may_free()?;
         if let Free::Nothing = free {
             return Ok(());
         }
         // SAFETY: every handle comes from a box, and this is the last use of this one.
         let session = unsafe { Box::from_raw(session.as_ptr()) };
-        // A panic leaks it: dropping it would close it once more.
+        // If it panics, leak it: dropping it would close it a second time.
         let session = ManuallyDrop::new(session);
         let reporter = session.reporter.clone();
         reporter.guard(|| {
             let delivered = session.session.close(Duration::from_millis(SENTRY_PROFILER_FREE_TIMEOUT_MS.into()));
-            // The parent's callback may hold it.
+            // In a child, the parent's callback may hold the gate's lock.
             if let Free::All = free {
                 session.gate.close();
             }

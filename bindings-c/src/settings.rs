@@ -1,4 +1,4 @@
-//! What options hold, and what the core is given of it.
+//! The values of options, and their translation for the core.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::Arc;
@@ -51,14 +51,14 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// V8's functions, those that only the host's resolver knows included.
+    /// V8's functions, including those that only the host's resolver finds.
     pub fn api(&self) -> Result<Arc<Api>, Unsupported> {
         let Some(resolver) = self.resolver else { return Api::get() };
         let resolve = |name: &CStr| {
-            // SAFETY: the host vouches for its function and its data.
+            // SAFETY: the host guarantees that its function and data are valid.
             enter(|| unsafe { (resolver.function)(name.as_ptr(), resolver.user_data) }).cast_const()
         };
-        // SAFETY: the host vouches that it returns V8's functions.
+        // SAFETY: the host guarantees that the resolver returns V8's functions.
         unsafe { Api::resolve(&resolve) }
     }
 
@@ -71,7 +71,7 @@ impl Settings {
                 _ => SENTRY_PROFILER_LOG_WARNING,
             };
             let text = [message.as_bytes(), b"\0"].concat();
-            // SAFETY: the host vouches for its function and its data until the gate is closed.
+            // SAFETY: the host guarantees that its function and data are valid until the gate is closed.
             gate.pass(|| unsafe { (log.function)(level, text.as_ptr().cast(), message.len(), log.user_data) });
         }))
     }
@@ -80,7 +80,7 @@ impl Settings {
         let (wake, gate) = (self.wake?, gate.clone());
         Some(Arc::new(move || {
             let wake = &wake;
-            // SAFETY: the host vouches for its function and its data until the gate is closed.
+            // SAFETY: the host guarantees that its function and data are valid until the gate is closed.
             gate.pass(|| unsafe { (wake.function)(wake.user_data) });
         }))
     }

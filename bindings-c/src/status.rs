@@ -27,7 +27,7 @@ pub enum sentry_profiler_status_t {
     SENTRY_PROFILER_CLOSED = 6,
     /// V8 refused to start a recording.
     SENTRY_PROFILER_START_REFUSED = 7,
-    /// The operating system gave no thread.
+    /// The operating system could not create a thread.
     SENTRY_PROFILER_NO_THREAD = 8,
     /// Not everything was delivered in time.
     SENTRY_PROFILER_TIMEOUT = 9,
@@ -86,14 +86,14 @@ const MESSAGES: &[(Status, &CStr)] = &[
     (SENTRY_PROFILER_IN_CALLBACK, c"the call was made from inside a callback of this library"),
     (SENTRY_PROFILER_CLOSED, c"the profiler was freed before this call"),
     (SENTRY_PROFILER_START_REFUSED, c"V8 refused to start a recording"),
-    (SENTRY_PROFILER_NO_THREAD, c"the operating system gave no thread"),
+    (SENTRY_PROFILER_NO_THREAD, c"the operating system could not create a thread"),
     (SENTRY_PROFILER_TIMEOUT, c"not everything was delivered in time"),
     (SENTRY_PROFILER_WRITE_FAILED, c"the write callback asked to stop"),
     (SENTRY_PROFILER_PANIC, c"a bug in libsentry_profiler: the call panicked, and the handle can only be freed"),
     (SENTRY_PROFILER_OTHER, c"a failure without a number of its own"),
     (SENTRY_PROFILER_FORKED, c"the handle was made by the process that this one was forked from"),
-    (SENTRY_PROFILER_ALREADY_RECORDING, c"it records already"),
-    (SENTRY_PROFILER_NOT_RECORDING, c"it does not record"),
+    (SENTRY_PROFILER_ALREADY_RECORDING, c"already recording"),
+    (SENTRY_PROFILER_NOT_RECORDING, c"not recording"),
     (SENTRY_PROFILER_NOT_SAMPLED, c"the session is not sampled"),
     (SENTRY_PROFILER_TRACE_LIFECYCLE, c"spans start and stop this session"),
 ];

@@ -41,7 +41,7 @@ pub extern "C" fn sentry_profiler_support(
     missing: Option<&mut MaybeUninit<*mut sentry_profiler_buffer_t>>,
 ) -> sentry_profiler_status_t {
     boundary(|| {
-        // Both are set to NULL, whichever is missing.
+        // Set both to NULL, even if one of them is missing.
         let (version, missing) = (Out::new(version), Out::new(missing));
         let (version, missing) = (version?, missing?);
         refuse_inside()?;

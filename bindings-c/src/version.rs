@@ -29,7 +29,7 @@ pub const SENTRY_PROFILER_FREE_TIMEOUT_MS: u32 = 5_000;
 /// The stack size of this library's own threads, on which wake, chunk and most log callbacks run.
 pub const SENTRY_PROFILER_CALLBACK_STACK_BYTES: usize = 2_097_152;
 
-// cbindgen prints literals only, so that the two are kept equal here.
+// cbindgen prints literals only, so check here that they equal the core's constants.
 const _: () = {
     assert!(SENTRY_PROFILER_DEFAULT_SAMPLING_INTERVAL_US == core::DEFAULT_SAMPLING_INTERVAL_US);
     assert!(SENTRY_PROFILER_MIN_SAMPLING_INTERVAL_US == *core::SAMPLING_INTERVAL_RANGE_US.start());

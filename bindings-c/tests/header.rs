@@ -1,4 +1,4 @@
-//! `include/sentry_profiler.h` is what cbindgen makes of the sources. To write it anew:
+//! `include/sentry_profiler.h` is what cbindgen generates from the sources. To rewrite it:
 //! `SENTRY_PROFILER_WRITE=1 cargo test -p sentry-profiler-c --test header`
 
 use std::fs;
@@ -7,10 +7,10 @@ use std::path::Path;
 fn generated() -> String {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = cbindgen::Config::from_file(here.join("cbindgen.toml")).unwrap();
-    // The files by hand: asking cargo for them would build the whole dependency graph once more.
+    // List the files ourselves: asking cargo for them would build the whole dependency graph once more.
     let mut builder = cbindgen::Builder::new().with_config(config);
     let lib = fs::read_to_string(here.join("src/lib.rs")).unwrap();
-    // Constants and types before what uses them, functions in the order of the modules.
+    // Constants and types come before their uses, functions in the order of the modules.
     for module in lib.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';')) {
         builder = builder.with_src(here.join("src").join(module).with_extension("rs"));
     }
@@ -19,7 +19,7 @@ fn generated() -> String {
     without_rust_only_parts(&String::from_utf8(header).unwrap())
 }
 
-/// What Rust's `# Safety` sections ask of callers is said in the rest of the comment, in C's terms.
+/// Drops Rust's `# Safety` sections: the rest of the comment has these requirements in C's terms.
 fn without_rust_only_parts(header: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut in_safety = false;
@@ -27,7 +27,7 @@ fn without_rust_only_parts(header: &str) -> String {
         let text = line.trim_start();
         if text.starts_with("* # Safety") {
             in_safety = true;
-            // The blank line before it.
+            // Also drop the blank line before it.
             if kept.last().is_some_and(|last| last.trim() == "*") {
                 kept.pop();
             }
@@ -51,7 +51,7 @@ fn the_header_is_what_the_sources_say() {
     assert!(committed == generated, "{} is out of date: see the top of this test", file.display());
 }
 
-/// A function's comment says which statuses it returns, or what else, and on which threads it may be called.
+/// A function's comment says what it returns, who owns it, and on which threads it may be called.
 #[test]
 fn every_function_says_statuses_ownership_and_threads() {
     let header = generated();
@@ -71,5 +71,5 @@ fn every_function_says_statuses_ownership_and_threads() {
             assert!(comment.contains("caller owns"), "{name}: no word on who owns what comes out:{comment}");
         }
     }
-    assert!(functions >= 40, "only {functions} functions were looked at");
+    assert!(functions >= 40, "only {functions} functions were checked");
 }

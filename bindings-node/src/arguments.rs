@@ -1,4 +1,4 @@
-//! What JavaScript hands in, checked: an error names the argument or option, what was expected and what came.
+//! Checks arguments from JavaScript. An error names the argument or option, what was expected and what was given.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use napi::{JsString, ValueType};
 
 use crate::error::{Thrown, ThrownError, error, refused};
 
-/// The characters of a text that an error shows.
+/// How many characters of a string an error shows.
 const MAX_SHOWN: usize = 60;
 
-/// A string's text; what is no Unicode in it is replaced.
+/// A string's text. Unpaired surrogates are replaced.
 pub fn string(value: &Unknown<'_>) -> Option<String> {
     if !is(value, ValueType::String) {
         return None;
@@ -34,7 +34,7 @@ fn is(value: &Unknown<'_>, kind: ValueType) -> bool {
     value.get_type().is_ok_and(|actual| actual == kind)
 }
 
-/// An argument or option, with the name that errors call it by.
+/// An argument or option, with its name in errors.
 pub struct Given<'a> {
     name: &'a str,
     value: Unknown<'a>,
@@ -51,7 +51,7 @@ impl<'a> Given<'a> {
         Ok(Self { name, value })
     }
 
-    /// The same for one that may be left out, which `undefined` and `null` stand for.
+    /// The same for an optional one: `undefined` and `null` mean that it is not set.
     pub fn optional(&self, name: &'a str) -> Thrown<Option<Self>> {
         let option = self.option(name)?;
         Ok((!is(&option.value, ValueType::Undefined) && !is(&option.value, ValueType::Null)).then_some(option))
@@ -77,7 +77,7 @@ impl<'a> Given<'a> {
         string(&self.value).ok_or_else(|| self.mismatch("a string"))
     }
 
-    /// One of a few texts.
+    /// One of a few strings.
     pub fn one_of<T: Copy>(&self, choices: &[(&str, T)]) -> Thrown<T> {
         let text = string(&self.value);
         let chosen = choices.iter().find(|(name, _)| text.as_deref() == Some(*name));
@@ -104,7 +104,7 @@ impl<'a> Given<'a> {
     }
 }
 
-/// A value in the words of JavaScript. Runs no code of the program's.
+/// Shows a value in JavaScript's terms without running code of the program.
 fn shown(value: &Unknown<'_>) -> String {
     if let Some(text) = string(value) {
         let mut characters = text.chars();

@@ -1,5 +1,5 @@
-//! The functions of `@sentry/node-cpu-profiler` 2.4.4, with its results and its error messages, so that the official
-//! `@sentry/profiling-node` runs on this add-on as it is.
+//! The functions of `@sentry/node-cpu-profiler` 2.4.4 with its results and error messages, so that the official
+//! `@sentry/profiling-node` runs on this add-on unmodified.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,7 +11,7 @@ use crate::arguments::{is_true, number, string};
 use crate::environment::Environment;
 use crate::error::{Thrown, error, refused, throw};
 
-/// Made by hand, because it depends on how many arguments came, which a derived function does not tell.
+/// Written by hand, because the results depend on the number of arguments, which a derived function does not see.
 pub fn export(exports: &mut Object<'_>, env: &Env) -> Result<()> {
     exports.set("startProfiling", function(env, "startProfiling", start_profiling)?)?;
     exports.set("stopProfiling", function(env, "stopProfiling", stop_profiling)?)?;
@@ -74,7 +74,7 @@ fn stop_profiling<'a>(env: &'a Env, arguments: &'a [Unknown<'a>]) -> Outcome<'a>
         logging_mode: environment.logging.as_str(),
     };
     let value = environment.parse_json(env, encode(&profile, options))?;
-    // SAFETY: the value lives in the handle scope of the call that is under way.
+    // SAFETY: the value lives in the handle scope of the current call.
     Ok(Some(unsafe { Unknown::from_raw_unchecked(env.raw(), value.raw()) }))
 }
 
@@ -87,7 +87,7 @@ fn get_frame_module<'a>(env: &'a Env, arguments: &'a [Unknown<'a>]) -> Outcome<'
     Ok(Some(module.to_unknown()))
 }
 
-/// A number as an integer, 0 for what is none.
+/// A number as an integer; 0 for NaN and infinities.
 fn integer(value: &Unknown<'_>) -> Option<i64> {
     number(value).map(|number| number as i64)
 }

@@ -1,4 +1,4 @@
-//! What one environment (the main thread, or a worker) owns.
+//! The state of one environment: the main thread or a worker.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -16,15 +16,15 @@ use sentry_profiler::{LogLevel, Profiler, ProfilerOptions, panics};
 use crate::error::{Thrown, error, refused, throw};
 use crate::ready::Ready;
 
-/// Calls [`Environment::on_wake`] on the environment's thread. Weak: it keeps no process alive. A queue of one: a
-/// wake-up that is on its way serves everyone.
+/// Calls [`Environment::on_wake`] on the environment's thread. Weak, so that it does not keep the process alive. The
+/// queue has one place, because one pending wake-up is enough for everyone.
 type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 
-/// The characters of V8's longest string, as `buffer.constants.MAX_STRING_LENGTH` says in every Node of 64 bits.
+/// The length of V8's longest string: `buffer.constants.MAX_STRING_LENGTH` in every 64-bit Node.
 const MAX_STRING_LENGTH: usize = 0x1fff_ffe8;
 
 pub struct Environment {
-    /// Made when the add-on is loaded, when the heap that V8 walks is small.
+    /// Made when the add-on is loaded, because V8 walks the heap, which is still small then.
     profiler: std::result::Result<Profiler, String>,
     pub logging: LoggingMode,
     sessions: RefCell<Vec<Weak<Ready>>>,
@@ -40,7 +40,7 @@ impl Environment {
             Ok("lazy") => LoggingMode::Lazy,
             _ => LoggingMode::Eager,
         };
-        // Taken now: the program may replace it.
+        // Taken now, because the program may replace it later.
         let parse_json = env
             .get_global()?
             .get_named_property::<Object>("JSON")?
@@ -49,7 +49,7 @@ impl Environment {
         let at_exit = Rc::new(AtExit::new(env)?);
         let wake = Arc::new(wake_function(env)?);
         let warnings = Arc::default();
-        // Warnings say what they would.
+        // Panics are reported as warnings instead.
         panics::keep_off_stderr();
         let environment = Rc::new(Self {
             profiler: new_profiler(env, logging, &warnings, &wake, &at_exit).map_err(|error| error.to_string()),
@@ -87,7 +87,7 @@ impl Environment {
         sessions.push(Rc::downgrade(ready));
     }
 
-    /// What the core has warned of since the last time.
+    /// The core's warnings since the last call.
     pub fn take_warnings(&self) -> Vec<String> {
         std::mem::take(&mut *self.warnings.0.lock())
     }
@@ -96,10 +96,10 @@ impl Environment {
         waker(&self.wake)
     }
 
-    /// A JavaScript value from JSON that we made.
+    /// Parses JSON that we encoded to a JavaScript value.
     pub fn parse_json(&self, env: &Env, json: Vec<u8>) -> Thrown<Unknown<'_>> {
         let json = String::from_utf8(json).map_err(|_| error("the encoder made invalid UTF-8"))?;
-        // A string has no more characters than bytes, and most need not be counted.
+        // A string has at most as many characters as bytes, so they rarely need to be counted.
         if json.len() > MAX_STRING_LENGTH {
             let length = json.encode_utf16().count();
             if length > MAX_STRING_LENGTH {
@@ -110,7 +110,7 @@ impl Environment {
             }
         }
         let value = self.parse_json.borrow_back(env).and_then(|parse| parse.call(json)).map_err(refused)?;
-        // SAFETY: the value lives in the handle scope of the call that is under way.
+        // SAFETY: the value lives in the handle scope of the current call.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value.raw()) })
     }
 
@@ -118,7 +118,7 @@ impl Environment {
     fn on_wake(&self, env: &Env) -> Result<()> {
         self.at_exit.expect(env);
         if let Ok(profiler) = &self.profiler {
-            // The only errors are a profiler that is gone, or a wrong thread: neither has anything due here.
+            // It only fails if the profiler is gone or the thread is wrong; then nothing is due here.
             let _ = profiler.poll();
         }
         let warned = !self.warnings.0.lock().is_empty();
@@ -128,12 +128,12 @@ impl Environment {
     }
 }
 
-/// Warnings of the core, from any thread, until a session takes them.
+/// The core's warnings, from any thread, until a session takes them.
 #[derive(Default)]
 struct Warnings(Mutex<Vec<String>>);
 
 impl Warnings {
-    /// None is said for each sample, so more than these say nothing new.
+    /// No warning comes per sample, so more than this many say nothing new.
     const MOST: usize = 16;
 
     fn push(&self, warning: &str) {
@@ -174,7 +174,7 @@ fn new_profiler(
         // V8 has one name for all native functions, that of the one made last; with lazy logging it looks at each
         // start.
         if logging == LoggingMode::Lazy {
-            // Without it they have another one's name, which is learned where that is possible.
+            // If this fails, they have the name of another function, which the core tries to recognize.
             let _ = env.create_function_from_closure::<(), (), _>(NATIVE, |_| Ok(()));
         }
     };
@@ -185,17 +185,17 @@ fn new_profiler(
     options.natives_share_name = true;
     options.before_start = Some(Rc::new(before_start));
     let isolate: NonNull<c_void> = isolate.address();
-    // SAFETY: it is this environment's isolate, on its thread; the cleanup hook disposes of the profiler before it
-    // dies.
+    // SAFETY: it is this environment's isolate, on its thread. The cleanup hook disposes of the profiler before the
+    // isolate.
     unsafe { Profiler::new(isolate, options) }
 }
 
-/// `process.on`, for an event's listener.
+/// The type of `process.on`.
 type On = FunctionRef<FnArgs<(&'static str, Function<'static, (), ()>)>, Unknown<'static>>;
 
-/// Ends all sampling when the process ends. `process.exit()` and an uncaught error run no cleanup hook on the main
-/// thread, and Node takes V8's platform away while V8's sampling thread still uses it, which crashed one process in
-/// twenty on Node 18. The `exit` event comes before.
+/// Ends all sampling when the process ends. After `process.exit()` and uncaught errors Node runs no cleanup hook on
+/// the main thread, and disposes of V8's platform while V8's sampling thread still uses it, which crashed one process
+/// in twenty on Node 18. The `exit` event comes before that.
 struct AtExit {
     process: ObjectRef<false>,
     on: On,
@@ -209,12 +209,12 @@ impl AtExit {
         let listener = env.create_function_from_closure::<(), (), _>("suspendProfiler", |call| {
             let environment = Environment::of(call.env).map_err(|thrown| throw(call.env, thrown))?;
             if let Ok(profiler) = environment.profiler() {
-                // Nothing samples in a profiler that is gone.
+                // A profiler that is gone does not sample.
                 let _ = profiler.suspend();
             }
             Ok(())
         })?;
-        // Taken now: the program may replace them.
+        // Taken now, because the program may replace them later.
         let on: Function<_, _> = process.get_named_property("on")?;
         let listeners: Function<_, _> = process.get_named_property("listeners")?;
         Ok(Self {
@@ -225,13 +225,13 @@ impl AtExit {
         })
     }
 
-    /// Something records, or is about to: it must not do so while the process ends.
+    /// Called when something records or is about to: sampling must stop before the process ends.
     fn expect(&self, env: &Env) {
-        // It fails where the environment is being torn down, or the program broke `process`.
+        // Fails if the environment is being torn down, or if the program broke `process`.
         let _ = self.listen(env);
     }
 
-    /// Listens, unless it does already: programs remove the listeners of others, too
+    /// Registers the listener unless it is registered: programs may have removed it
     /// (`process.removeAllListeners()`).
     fn listen(&self, env: &Env) -> Result<()> {
         let process = self.process.get_value(env)?;
@@ -250,14 +250,14 @@ impl AtExit {
 fn waker(wake: &Arc<WakeFunction>) -> sentry_profiler::Waker {
     let wake = wake.clone();
     Arc::new(move || {
-        // A full queue means that it wakes up already; a closing one that there is nobody left to wake.
+        // If the queue is full, a wake-up is pending; if it is closing, there is nobody left to wake.
         let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
     })
 }
 
 fn wake_function(env: &Env) -> Result<WakeFunction> {
-    // Made last before V8 names the functions it knows: all native functions have one address, and mostly get this
-    // name.
+    // Made last before V8 reads the names of functions: all native functions have the same address and mostly get
+    // this name.
     let on_wake = env.create_function_from_closure::<(), (), _>(NATIVE, |call| {
         Environment::of(call.env).map_err(|thrown| throw(call.env, thrown))?.on_wake(call.env)
     })?;

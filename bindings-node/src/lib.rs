@@ -1,5 +1,5 @@
-//! libsentry_profiler for Node: one add-on for every version from 18 on, and a drop-in for
-//! `@sentry/node-cpu-profiler`'s.
+//! libsentry_profiler for Node: one add-on for every version from 18 on, and a drop-in replacement for that of
+//! `@sentry/node-cpu-profiler`.
 
 mod arguments;
 mod compatible;
@@ -21,28 +21,28 @@ use error::{refused, throw};
 pub struct Support {
     /// Whether profiles can be recorded.
     pub supported: bool,
-    /// V8's version, null when there is no V8 in reach.
+    /// V8's version; null if no V8 was found.
     pub v8_version: Option<String>,
-    /// V8's functions that were not found, by mangled name.
+    /// The mangled names of the V8 functions that were not found.
     pub missing: Vec<String>,
-    /// Why it cannot be profiled, null when it can.
+    /// Why it cannot be profiled; null if it can.
     pub reason: Option<String>,
 }
 
-/// How long the profiler has kept this environment's thread.
+/// How long the profiler has run on this environment's thread.
 #[napi(object, object_from_js = false)]
 pub struct IsolateTime {
-    /// How often.
+    /// How many times.
     pub count: f64,
-    /// Altogether.
+    /// The sum of all times.
     pub total_ms: f64,
-    /// At most at a time.
+    /// The longest time.
     pub longest_ms: f64,
-    /// Half of the times it was no longer.
+    /// The median.
     pub median_ms: f64,
-    /// In 99 of 100 times it was no longer.
+    /// The 99th percentile.
     pub p99_ms: f64,
-    /// What of the total V8 took to delete recordings.
+    /// The part of the total in which V8 deleted recordings.
     pub deleting_ms: f64,
 }
 
@@ -76,14 +76,13 @@ pub fn hide_file(env: Env, path: Unknown<'_>) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// What the profiler has warned of since this was last asked. Sessions are told that they have something when there
-/// is any.
+/// The profiler's warnings since the last call. `onReady` of the sessions is called when there are any.
 #[napi(catch_unwind)]
 pub fn take_warnings(env: Env) -> Result<Vec<String>, &'static str> {
     Ok(Environment::of(&env)?.take_warnings())
 }
 
-/// How long the profiler has kept this environment's thread since this was last asked, loading the add-on aside.
+/// How long the profiler has run on this environment's thread since the last call, without loading the add-on.
 #[napi(catch_unwind)]
 pub fn isolate_time(env: Env) -> Result<IsolateTime, &'static str> {
     let environment = Environment::of(&env)?;

@@ -9,7 +9,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use parking_lot::Mutex;
 
-/// What chunks that wait for JavaScript, which may be in a loop that never ends, may hold.
+/// The maximum size of waiting chunks: JavaScript may be in a loop that never ends.
 const MAX_BYTES: usize = 64 << 20;
 
 /// A finished chunk.
@@ -19,7 +19,7 @@ pub struct Chunk {
     pub chunk_id: String,
     /// JSON, the payload of a `profile_chunk` item.
     pub payload: Uint8Array,
-    /// Samples in it.
+    /// The number of samples.
     pub sample_count: u32,
 }
 
@@ -27,20 +27,21 @@ pub struct Chunk {
 pub struct Ready {
     env: Env,
     queue: Arc<Mutex<Queue>>,
-    /// Until the session is closed: what the function holds, the session among it, cannot be collected before.
+    /// Dropped when the session is closed, because what the function refers to, such as the session, cannot be
+    /// garbage-collected before.
     on_ready: RefCell<Option<FunctionRef<(), ()>>>,
 }
 
 #[derive(Default)]
 struct Queue {
     chunks: VecDeque<sentry_profiler::Chunk>,
-    /// Of their payloads.
+    /// The size of their payloads.
     bytes: usize,
     dropped: u64,
 }
 
 impl Queue {
-    /// Adds a chunk; the oldest ones make room for it.
+    /// Adds a chunk, and drops the oldest ones if there is no room for it.
     fn push(&mut self, chunk: sentry_profiler::Chunk) {
         self.bytes += chunk.payload.len();
         self.chunks.push_back(chunk);
@@ -65,7 +66,7 @@ impl Ready {
         Ok(Rc::new(Self { env, queue: Arc::default(), on_ready }))
     }
 
-    /// Takes the core's chunks, on any thread, and wakes up this one.
+    /// Receives the core's chunks on any thread, and wakes up this one.
     pub fn sink(&self, wake: sentry_profiler::Waker) -> sentry_profiler::Sink {
         let queue = self.queue.clone();
         Arc::new(move |chunk| {
@@ -101,7 +102,7 @@ impl Ready {
             .collect()
     }
 
-    /// Calls the function no more.
+    /// Never calls the function again.
     pub fn close(&self) {
         self.on_ready.take();
     }

@@ -18,16 +18,16 @@ use crate::ready::{Chunk, Ready};
 /// How long closing waits for the encoder.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Tells a session of spans.
+/// Functions that report spans to a session.
 #[napi(object, object_from_js = false)]
 pub struct SpanFunctions<'env> {
-    /// One has begun.
+    /// Reports that a span has started.
     pub started: Function<'env, (), ()>,
-    /// One has ended.
+    /// Reports that a span has ended.
     pub ended: Function<'env, (), ()>,
 }
 
-/// What became of the chunks.
+/// Counts of a session's chunks.
 #[napi(object, object_from_js = false)]
 pub struct SessionStats {
     /// Chunks handed out.
@@ -42,7 +42,7 @@ pub struct SessionStats {
 #[napi]
 pub struct Session {
     core: Rc<RefCell<Option<sentry_profiler::Session>>>,
-    /// What became of its chunks, once it is closed.
+    /// The counts of its chunks at the time it was closed.
     closed_stats: Cell<CoreStats>,
     ready: Rc<Ready>,
     environment: Rc<Environment>,
@@ -50,7 +50,7 @@ pub struct Session {
 
 #[napi]
 impl Session {
-    /// `onReady` is called on this thread when `poll()` has chunks; it keeps no process alive.
+    /// `onReady` is called on this thread when `poll()` has chunks. It does not keep the process alive.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, this: This<'_>, options: Unknown<'_>, on_ready: Unknown<'_>) -> Result<Self, &'static str> {
         if !is_new(&env, &this.object).map_err(refused)? {
@@ -71,20 +71,20 @@ impl Session {
         })
     }
 
-    /// Begins to record, in the manual lifecycle.
+    /// Starts recording, in the manual lifecycle.
     #[napi(catch_unwind)]
     pub fn start(&self) -> Result<&'static str, &'static str> {
         self.outcome(sentry_profiler::Session::start)
     }
 
-    /// Ends the recording, in the manual lifecycle.
+    /// Stops recording, in the manual lifecycle.
     #[napi(catch_unwind)]
     pub fn stop(&self) -> Result<&'static str, &'static str> {
         self.outcome(sentry_profiler::Session::stop)
     }
 
-    /// What to call when a span has begun and when one has ended. These are functions and no methods: Node takes
-    /// several times as long to find a method's object as they take, and services have many spans.
+    /// The functions to call when a span starts and ends. Not methods, because Node takes several times as long to
+    /// find a method's object as these take, and services have many spans.
     #[napi(catch_unwind)]
     pub fn span_functions<'env>(&self, env: &'env Env) -> Result<SpanFunctions<'env>, &'static str> {
         Ok(SpanFunctions {
@@ -93,8 +93,8 @@ impl Session {
         })
     }
 
-    /// Debug ids by plain path, for the chunks that are encoded from now on. What is no string, or is inherited, is
-    /// no debug id.
+    /// Sets the debug ids by plain path for chunks that are encoded from now on. Ignores values that are not strings,
+    /// and inherited properties.
     #[napi(catch_unwind)]
     pub fn set_debug_ids(&self, ids: Unknown<'_>) -> Result<(), &'static str> {
         let known = own_strings(&Given::new("ids", ids).object()?).map_err(refused)?;
@@ -104,11 +104,11 @@ impl Session {
         Ok(())
     }
 
-    /// The chunks that are finished.
+    /// Takes the finished chunks.
     #[napi(catch_unwind)]
     pub fn poll(&self) -> Vec<Chunk> {
         if let Ok(profiler) = self.environment.profiler() {
-            // Nothing is due in a profiler that is gone.
+            // Nothing is due if the profiler is gone.
             let _ = profiler.poll();
         }
         self.ready.take()
@@ -122,7 +122,7 @@ impl Session {
         Ok(self.ready.take())
     }
 
-    /// Ends what is recording; a later start, or the next span, records again. Returns all finished chunks.
+    /// Ends the current recording; a later start or span records again. Returns all finished chunks.
     #[napi(catch_unwind)]
     pub fn finish(&self) -> Result<Vec<Chunk>, &'static str> {
         self.with(|core| {
@@ -143,7 +143,7 @@ impl Session {
         self.ready.take()
     }
 
-    /// What became of the chunks so far.
+    /// Counts of the chunks so far.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> SessionStats {
         let stats = self.core.borrow().as_ref().map_or(self.closed_stats.get(), |core| core.stats());
@@ -165,7 +165,7 @@ impl Session {
         name: &str,
         run: fn(&sentry_profiler::Session) -> std::result::Result<(), sentry_profiler::Error>,
     ) -> Thrown<Function<'env, (), ()>> {
-        // Weak: the session lives as long as its own object.
+        // Weak, because the session must not outlive its own object.
         let core = Rc::downgrade(&self.core);
         let tell = move |call: FunctionCallContext<'_>| {
             let Some(core) = core.upgrade() else { return Ok(()) };
@@ -198,7 +198,7 @@ impl Session {
     }
 }
 
-/// `None` when the session is closed, or its environment is being torn down.
+/// `None` if the session is closed or its environment is being torn down.
 fn with<T>(
     core: &RefCell<Option<sentry_profiler::Session>>,
     run: impl FnOnce(&sentry_profiler::Session) -> std::result::Result<T, sentry_profiler::Error>,
@@ -210,17 +210,17 @@ fn with<T>(
     }
 }
 
-/// Links events to the session's chunks.
+/// The property with the id that links events to the session's chunks.
 const PROFILER_ID: &str = "profilerId";
-/// Whether it profiles at all.
+/// The property that says whether the session is sampled.
 const SAMPLED: &str = "sampled";
 
-/// Whether a constructor's object was made for it. Without `new` it is another one, or a session already.
+/// Whether the constructor was called with `new`. Otherwise `this` is another object, or a session already.
 fn is_new(env: &Env, this: &Object<'_>) -> Result<bool> {
     Ok(Session::instance_of(env, this)? && !this.has_own_property(PROFILER_ID)?)
 }
 
-/// Gives a session the properties that never change. No getters: those fail in words of Rust on any other object.
+/// Gives a session the properties that never change. Not getters: on another object their error names Rust types.
 fn describe(env: &Env, mut this: Object<'_>, core: &sentry_profiler::Session) -> Result<()> {
     let fixed = |name| {
         let property = Property::new().with_utf8_name(name)?;
@@ -232,7 +232,7 @@ fn describe(env: &Env, mut this: Object<'_>, core: &sentry_profiler::Session) ->
     ])
 }
 
-/// The strings that an object has of its own, by their keys.
+/// An object's own string properties.
 fn own_strings(object: &Object<'_>) -> Result<HashMap<String, String>> {
     let keys = object.get_all_property_names(
         KeyCollectionMode::OwnOnly,
@@ -249,7 +249,7 @@ fn own_strings(object: &Object<'_>) -> Result<HashMap<String, String>> {
     Ok(strings)
 }
 
-/// The options of `new Session`: those of `SessionOptions` in the package's declarations (`ts/addon.ts`).
+/// The options of `new Session`, declared as `SessionOptions` in `ts/addon.ts`.
 fn core_options(given: &Given<'_>, sink: sentry_profiler::Sink) -> Thrown<SessionOptions> {
     let mut core = SessionOptions::new(sink);
     core.lifecycle =

@@ -1,4 +1,4 @@
-// What the native add-on exports, and the shapes of what it takes and returns. Types only.
+// Types of the native add-on's exports, arguments and results.
 
 /** 0: sample format V1 (`thread`); 1: sample format V2 (`chunk`). */
 export type ProfileFormat = 0 | 1;
@@ -16,7 +16,7 @@ export interface Frame {
   in_app?: boolean;
 }
 
-/** Values of a quantity over the time of a profile. */
+/** The values of a measurement during a profile. */
 export interface Measurement<Time> {
   unit: string;
   values: Array<Time & { value: number }>;
@@ -27,7 +27,7 @@ interface Profile<Time, MeasurementTime> {
   /** Indices into `frames`, leaf first. */
   stacks: number[][];
   frames: Frame[];
-  /** The files that the frames are of; empty unless asked for. */
+  /** The files of the frames; empty unless `collectResources` is set. */
   resources: string[];
   /** `cpu_usage` in percent (0..100) and `memory_footprint` in bytes. */
   measurements: Record<string, Measurement<MeasurementTime>>;
@@ -58,13 +58,13 @@ export interface ProfilerSupport {
   supported: boolean;
   /** `null` where there is no V8. */
   v8Version: string | null;
-  /** What this V8 does not export, by mangled name. */
+  /** The mangled names of the functions that this V8 does not export. */
   missing: string[];
-  /** Why not, for a person; `null` when supported. */
+  /** Why V8 cannot be profiled; `null` if it can. */
   reason: string | null;
 }
 
-/** @internal What became of a call. */
+/** @internal The result of a call. */
 export type Outcome =
   | 'started'
   | 'stopped'
@@ -102,17 +102,17 @@ export interface Session {
   readonly sampled: boolean;
   start(): Outcome;
   stop(): Outcome;
-  /** What to call when a span has begun, and when one has ended. */
+  /** The functions to call when a span starts and ends. */
   spanFunctions(): SpanFunctions;
-  /** Plain path to debug id; replaces what was set before. */
+  /** Sets debug ids by plain path; replaces those that were set before. */
   setDebugIds(ids: Record<string, string>): void;
-  /** Takes the chunks that are finished. */
+  /** Takes the finished chunks. */
   poll(): Chunk[];
-  /** Closes the open chunk, waits until it is encoded, takes what is finished. Recording goes on. */
+  /** Closes the open chunk, waits until it is encoded, and takes the finished chunks. Recording continues. */
   flush(timeoutMs: number): Chunk[];
-  /** Ends what records now and takes it. A later `start` or `spanStarted` records again. */
+  /** Ends the current recording and takes the finished chunks. A later `start` or span records again. */
   finish(): Chunk[];
-  /** As `finish`, for good. */
+  /** Like `finish`, but the session cannot record again. */
   close(): Chunk[];
   stats(): SessionStats;
 }
@@ -128,22 +128,22 @@ export interface SessionStats {
   /** Chunks, and the samples in them. */
   delivered: number;
   samples: number;
-  /** Chunks with fewer than two samples; chunks, and slices of V8's stream, of which too many waited. */
+  /** Chunks with fewer than two samples; chunks, and slices of V8's stream, dropped because too many waited. */
   dropped: { tooShort: number; overflow: number; slices: number };
 }
 
-/** @internal How often and how long the profiler has kept a thread. */
+/** @internal How often and how long the profiler has run on a thread. */
 export interface IsolateTime {
   count: number;
   totalMs: number;
   longestMs: number;
   medianMs: number;
   p99Ms: number;
-  /** The part of the total that V8 took to delete recordings. */
+  /** The part of the total in which V8 deleted recordings. */
   deletingMs: number;
 }
 
-/** @internal What the native file exports: exactly this, which a test checks. */
+/** @internal The exports of the native file. A test checks that they match exactly. */
 export interface Addon {
   startProfiling(title: string): void;
   stopProfiling(
@@ -156,11 +156,11 @@ export interface Addon {
   support(): ProfilerSupport;
   /** Leaves the functions of a script out of all profiles. */
   hideFile(path: string): void;
-  /** What the profiler has warned of since the last call; a session's `onReady` is called when there is any. */
+  /** The profiler's warnings since the last call. A session's `onReady` is called when there are any. */
   takeWarnings(): string[];
-  /** How long the profiler has kept this thread since the last call. */
+  /** How long the profiler has run on this thread since the last call. */
   isolateTime(): IsolateTime;
-  /** `onReady` runs on the JavaScript thread when `poll` has something, and keeps no process alive. */
+  /** `onReady` runs on the JavaScript thread when `poll` has chunks. It does not keep the process alive. */
   Session: new (
     options: SessionOptions,
     onReady: () => void,

@@ -1,21 +1,21 @@
 import type { StackParser } from './sentry';
 
 /**
- * What bundler plugins (the first) and bundlers themselves leave behind: a stack whose first line is the file that
- * carries the id → the id. Anybody can write there, so it may be anything.
+ * Globals that bundler plugins (the first) and bundlers themselves set: a map from a stack, whose first line is the
+ * file with the id, to the id. Anybody can write there, so it may be anything.
  */
 interface DebugIdGlobals {
   _sentryDebugIds?: unknown;
   _debugIds?: unknown;
 }
 
-/** @internal Whether any file has a debug id. Asked at each end of a trace, and of most programs the answer is no. */
+/** @internal Whether any file has a debug id. Called at each end of a trace; mostly there is none. */
 export function haveDebugIds(): boolean {
   const { _sentryDebugIds: byPlugin, _debugIds: byBundler } = globalThis as DebugIdGlobals;
   return byPlugin !== undefined || byBundler !== undefined;
 }
 
-/** @internal The debug ids of the files that are loaded so far, by which Sentry finds their source maps. */
+/** @internal The debug ids of the files loaded so far, by which Sentry finds their source maps. */
 export class DebugIds {
   readonly #stackParser: StackParser;
   readonly #paths = new Map<string, string[]>();
@@ -25,7 +25,7 @@ export class DebugIds {
     this.#stackParser = stackParser;
   }
 
-  /** Plain path → debug id when files have come since the last call, else `undefined`. */
+  /** A map from plain paths to debug ids if files were loaded since the last call, else `undefined`. */
   changes(): Record<string, string> | undefined {
     const { _sentryDebugIds: byPlugin, _debugIds: byBundler } = globalThis as DebugIdGlobals;
     const maps = [byPlugin, byBundler].map(ids => ids ?? {});
@@ -34,7 +34,7 @@ export class DebugIds {
       return undefined;
     }
     this.#sizes = sizes;
-    // Without a prototype: whatever a path is called, and whatever others put on `Object.prototype`.
+    // Without a prototype, so that neither paths nor extensions of `Object.prototype` collide.
     const ids: Record<string, string> = Object.create(null);
     for (const [stack, id] of maps.flatMap(ids => Object.entries(ids))) {
       for (const path of typeof id === 'string' ? this.#pathsOf(stack) : []) {
@@ -56,18 +56,18 @@ export class DebugIds {
 
   #fileOf(stack: string): unknown {
     try {
-      // The parser puts the line that comes first in the stack, the file itself, last.
+      // The first line of the stack is the file itself; the parser returns it last.
       return this.#stackParser(stack)
         .reverse()
         .find(frame => frame.filename)?.filename;
     } catch {
-      // It is the user's, and one stack that it cannot read must not cost the others their ids.
+      // The parser is the user's. A stack that it cannot read must not affect the others.
       return undefined;
     }
   }
 }
 
-/** ES modules stand in a stack by URL, of which the SDK only cuts off `file://`; profiles have plain paths. */
+/** ES modules have URLs in stacks, of which the SDK only removes `file://`; profiles have plain paths. */
 function decoded(path: string): string {
   try {
     return decodeURIComponent(path);

@@ -18,22 +18,22 @@ export type { ProfilingIntegration, ProfilingTuning } from './integration';
 export { ProfilerUnavailableError } from './loader';
 export type { UnavailableCode } from './loader';
 
-/** How {@link stopProfiling} hands the profile out. */
+/** How {@link stopProfiling} returns the profile. */
 export interface StopProfilingOptions {
   /**
    * `'chunk'` (the default): samples carry Unix time in seconds, as in Sentry's sample format V2.
    * `'thread'`: samples carry the nanoseconds since the start, as in sample format V1.
    */
   format?: 'chunk' | 'thread';
-  /** The thread that the samples are said to be of. Default: the current one, 0 on the main thread. */
+  /** The thread id of the samples. Default: that of the current thread, 0 on the main thread. */
   threadId?: number;
-  /** Whether `resources` lists the files that the frames are of. Default: false, `resources` is empty. */
+  /** Whether `resources` lists the files of the frames. Default: false, `resources` is empty. */
   collectResources?: boolean;
 }
 
 /**
- * Starts a recording named `title`. Recordings may overlap, in any number. Starting a title that already records drops the old
- * recording and begins a new one.
+ * Starts a recording named `title`. Any number of recordings may overlap. Starting a title that is already recording
+ * drops the old recording and begins a new one.
  *
  * @throws an error with code `NAPI_ERROR` when `title` is not a string or is empty; {@link ProfilerUnavailableError}
  */
@@ -80,7 +80,7 @@ export function stopProfiling(
     return addon.stopProfiling(title, options, threadId ?? currentThread().id, collectResources);
   }
   const formats: Record<string, ProfileFormat> = { thread: 0, chunk: 1 };
-  // What is no format goes to the native function as it is, which rejects it in its own words.
+  // Pass an unknown format to the native function unchanged, which throws its own error.
   const format = formats[options.format ?? 'chunk'] ?? (options.format as unknown as ProfileFormat);
   return addon.stopProfiling(title, format, options.threadId ?? currentThread().id, options.collectResources ?? false);
 }

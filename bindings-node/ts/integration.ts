@@ -14,7 +14,7 @@ export interface ProfilingIntegration {
   _profiler: { start(): void; stop(): void };
 }
 
-/** Figures that few need to change. */
+/** Settings that few need to change. */
 export interface ProfilingTuning {
   /** Length of a chunk, milliseconds: 100 to 60,000, the default and the most that Sentry is sure to accept. */
   chunkDurationMs?: number;
@@ -25,7 +25,7 @@ export interface ProfilingTuning {
 /** How long `Sentry.flush()` and `close()` may wait for a chunk to be encoded. It takes milliseconds. */
 const ENCODE_TIMEOUT_MS = 2_000;
 
-/** By these a span finds the samples of its thread. */
+/** Links a span to the samples of its thread. */
 interface ThreadData {
   'thread.id': string;
   'thread.name': string;
@@ -34,8 +34,9 @@ interface ThreadData {
 /**
  * Profiles the service and sends the profiles to Sentry.
  *
- * It obeys the options of `Sentry.init`: `profileSessionSampleRate` (0..1, default 0), decided once, and `profileLifecycle`:
- * `'manual'` (default), between `Sentry.profiler.startProfiler()` and `stopProfiler()`, or `'trace'`, while a sampled span is active.
+ * It follows the options of `Sentry.init`: `profileSessionSampleRate` (0 to 1, default 0), decided once, and
+ * `profileLifecycle`. `'manual'` (default) profiles between `Sentry.profiler.startProfiler()` and `stopProfiler()`,
+ * `'trace'` while a sampled span is active.
  */
 export function nodeProfilingIntegration(tuning: ProfilingTuning = {}): ProfilingIntegration {
   // Clients may share an integration.
@@ -58,7 +59,7 @@ export function nodeProfilingIntegration(tuning: ProfilingTuning = {}): Profilin
   };
 }
 
-/** What the SDK or the service calls: whatever goes wrong in it, the service must go on. */
+/** Wraps a function that the SDK or the service calls: a failure in it must not reach the service. */
 function guarded<Arguments extends unknown[]>(hook: (...args: Arguments) => void): (...args: Arguments) => void {
   return (...args) => {
     try {
@@ -74,7 +75,7 @@ interface Profiler {
   stop(): void;
 }
 
-/** What the SDK calls when this client profiles nothing. */
+/** The profiler of a client that profiles nothing. */
 function off(client: SentryClient, why: string, warnAtStart?: string): Profiler {
   debugLog(client, `Profiling is off: ${why}.`);
   const stop = () => debugLog(client, `No-op: profiling is off, ${why}.`);
@@ -94,8 +95,8 @@ const active = new Set<SessionProfiler>();
 const onBeforeExit = guarded(() => active.forEach(profiler => profiler.finish()));
 
 function attach(client: SentryClient, tuning: ProfilingTuning): Profiler {
-  // After a second `Sentry.init` in the same place nobody uses the first one's client any more. Whoever has a place
-  // of its own, a scope, or shares none, is in use until it is closed.
+  // After a second `Sentry.init` in the same scope, the first client is not used any more. A client with its own
+  // scope, or without one, is in use until it is closed.
   active.forEach(profiler => profiler.isReplaced() && profiler.close());
   try {
     return profilerFor(client, tuning);
@@ -124,7 +125,7 @@ function profilerFor(client: SentryClient, tuning: ProfilingTuning): Profiler {
     warnOnce(`profileSessionSampleRate must be a number from 0 to 1, got ${show(sampleRate)}. Profiling is off.`);
     return off(client, 'profileSessionSampleRate is invalid');
   }
-  // V8's profiler takes 10 to 20 ms to create: only those pay who may need it.
+  // V8's profiler takes 10 to 20 ms to create, so only create it if it may be needed.
   if (sampleRate === 0) {
     return off(
       client,
@@ -167,7 +168,7 @@ function warnOfUnknown(tuning: object): void {
   }
 }
 
-/** The figures that are set; their ranges are checked by the native part. */
+/** The settings that are set. The native add-on checks their ranges. */
 function numbers(tuning: ProfilingTuning): ProfilingTuning {
   const set = TUNING.map(key => [key, tuning?.[key] ?? undefined] as const).filter(([, value]) => value !== undefined);
   for (const [key, value] of set) {
@@ -178,34 +179,34 @@ function numbers(tuning: ProfilingTuning): ProfilingTuning {
   return Object.fromEntries(set);
 }
 
-/** What to say about data that is dropped. */
+/** Log messages for dropped data. */
 const DROPPED = {
   tooShort: 'Profile chunks dropped that have fewer than two samples',
   overflow: 'Profile chunks dropped because too many waited to be sent',
   slices: 'Slices of a profile dropped because too many waited to be encoded',
 };
 
-/** What to say about a call that came at the wrong time. */
+/** Log messages for calls that do nothing. */
 const NO_OPS: Partial<Record<Outcome, string>> = {
   'already-running': 'No-op: the profiler is already running.',
   'not-running': 'No-op: the profiler is not running.',
   'trace-lifecycle':
     "No-op: with profileLifecycle: 'trace', spans start and stop the profiler; manual calls are ignored.",
-  'no-thread': 'The system gives no thread for the profiler: it is tried again.',
+  'no-thread': 'The system cannot create a thread for the profiler, which will try again.',
   closed: 'No-op: this client is closed, or another Sentry.init took its place.',
 };
 
-/** Ties one native session to one client: the SDK's hooks go in, chunks go out. */
+/** Connects one native session with one client: calls it from the SDK's hooks and sends its chunks. */
 class SessionProfiler implements Profiler {
   readonly #client: SentryClient;
-  /** Where the client was the current one when it was set up, if anywhere. */
+  /** The scope in which the client was the current one when it was set up, if any. */
   readonly #scope: SentryScope | undefined;
   readonly #session: Session;
   readonly #lifecycle: 'manual' | 'trace';
   readonly #threadData: ThreadData;
   readonly #debugIds: DebugIds | undefined;
   readonly #unsubscribes: Array<() => void> = [];
-  /** The active spans. The session hears of the first one's start and of the last one's end. */
+  /** The active spans. Only the start of the first and the end of the last are reported to the session. */
   #spans = new WeakSet<Span>();
   #spanCount = 0;
   readonly #tell: SpanFunctions;
@@ -229,7 +230,7 @@ class SessionProfiler implements Profiler {
         sdkName: sdk?.name,
         sdkVersion: sdk?.version,
         release: text(release),
-        // As the SDK's events when the user sets none, so that both are found under the same filter.
+        // The default of the SDK's events, so that the same filter finds both.
         environment: text(environment) || 'production',
       },
       guarded(() => {
@@ -244,12 +245,12 @@ class SessionProfiler implements Profiler {
     return this.#session.sampled;
   }
 
-  /** Whether another client is in this one's place. */
+  /** Whether another client has replaced this one in its scope. */
   isReplaced(): boolean {
     return this.#scope !== undefined && this.#scope.getClient() !== this.#client;
   }
 
-  /** Takes the client's hooks and becomes active. */
+  /** Registers the client's hooks and becomes active. */
   attach(): void {
     if (active.size === 0) {
       process.on('beforeExit', onBeforeExit);
@@ -314,13 +315,13 @@ class SessionProfiler implements Profiler {
     this.#say(this.#call(session => session.stop()));
   }
 
-  /** The process is about to end: sends what records now. Should it live on, the next span or start records again. */
+  /** Called when the process is about to end: sends the current recording. The next span or start records again. */
   finish(): void {
     this.#forgetSpans();
     this.#deliver(session => session.finish());
   }
 
-  /** Sends what records now, for good. */
+  /** Sends the current recording and never records again. */
   close(): void {
     this.#detach();
     this.#deliver(session => session.close());
@@ -337,7 +338,7 @@ class SessionProfiler implements Profiler {
   }
 
   #spanStarted(span: Span): void {
-    // Of spans that are not sampled (the SDK's own requests are among them) nothing is sent, and some never say that they end.
+    // Spans that are not sampled, such as those of the SDK's own requests, are not sent, and some report no end.
     if (!span.isRecording()) {
       return;
     }
@@ -348,7 +349,7 @@ class SessionProfiler implements Profiler {
     }
   }
 
-  /** The SDK tells the client that is current when a span ends, which need not be the one that it told of its start. */
+  /** The SDK reports the end of a span to the current client, which may not be the one that got its start. */
   #spanEnded(span: Span): void {
     for (const profiler of active) {
       if (profiler.#spans.delete(span)) {
@@ -386,9 +387,9 @@ class SessionProfiler implements Profiler {
     }
   }
 
-  /** Takes finished chunks and hands them to the transport, at once: `Sentry.flush()` waits for what the transport holds by then. */
+  /** Sends finished chunks synchronously, because `Sentry.flush()` only waits for what the transport holds by then. */
   #deliver(take: (session: Session) => Chunk[]): void {
-    // Files that came since: their ids belong in the chunk that is about to be encoded.
+    // The chunk that is about to be encoded needs the ids of files that were loaded since the last time.
     this.#refreshDebugIds();
     for (const chunk of this.#call(take) ?? []) {
       void this.#send(chunk);
@@ -406,7 +407,7 @@ class SessionProfiler implements Profiler {
     }
   }
 
-  /** Tells the user of what the core had to drop, and Sentry, by the SDK's client reports, of chunks that would have been worth sending. */
+  /** Logs what the core dropped, and counts chunks that overflowed in the SDK's client reports to Sentry. */
   #reportDropped(): void {
     const dropped = this.#call(session => session.stats())?.dropped;
     for (const reason of ['tooShort', 'overflow', 'slices'] as const) {
@@ -427,7 +428,7 @@ class SessionProfiler implements Profiler {
     }
   }
 
-  /** Calls the session. Whatever goes wrong there must not reach the service, whose spans and flushes lead here. */
+  /** Calls the session. A failure must not reach the service, whose spans and flushes lead here. */
   #call<T>(call: (session: Session) => T): T | undefined {
     try {
       return call(this.#session);
@@ -437,19 +438,19 @@ class SessionProfiler implements Profiler {
       try {
         this.#session.close();
       } catch {
-        // The first failure says it all.
+        // The first failure is the one that matters.
       }
       return undefined;
     }
   }
 }
 
-/** Links an event to the profile of its time. */
+/** Links an event to its profile. */
 function linkEvent(event: SentryEvent, profilerId: string): void {
   event.contexts = { ...event.contexts, profile: { profiler_id: profilerId, ...event.contexts?.profile } };
 }
 
-/** Says which thread's samples belong to an event, and to each span of a transaction. */
+/** Links an event, and each span of a transaction, to the samples of its thread. */
 function nameThread(event: SentryEvent, threadData: ThreadData): void {
   const { contexts } = event;
   if (contexts?.profile) {
@@ -462,7 +463,7 @@ function nameThread(event: SentryEvent, threadData: ThreadData): void {
 
 /** The same for a span that is sent on its own. */
 function linkStreamedSpan(span: StreamedSpan, link: Array<[string, string]>): void {
-  // In place: a copy of a span's attributes takes longer than all else that is done for it.
+  // In place, because copying a span's attributes takes longer than everything else here.
   const attributes = (span.attributes ??= {});
   for (const [key, value] of link) {
     attributes[key] ??= value;
@@ -473,7 +474,7 @@ function show(value: unknown): string {
   return typeof value === 'string' ? `'${value}'` : (text(value) ?? typeof value);
 }
 
-/** What may stand for a text, such as a number for a release. */
+/** Accepts values other than strings as text, such as a number for a release. */
 function text(value: unknown): string | undefined {
   return ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : undefined;
 }

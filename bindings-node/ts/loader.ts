@@ -35,7 +35,7 @@ export class ProfilerUnavailableError extends Error {
 
 let loaded: { addon: Addon } | { error: unknown } | undefined;
 
-/** @internal The add-on, loaded on the first call. What went wrong then is what every later call says. */
+/** @internal The add-on, loaded on the first call. If that failed, every later call throws the same error. */
 export function loadAddon(): Addon {
   if (!loaded) {
     try {
@@ -224,7 +224,7 @@ function openOwn(target: string): unknown {
   );
 }
 
-/** What to say when the package's own file cannot be had. */
+/** The error when the package's own file cannot be loaded. */
 function notRequired(target: string, error: unknown): ProfilerUnavailableError {
   const file = fileName(target);
   const { code } = (error ?? {}) as NodeJS.ErrnoException;

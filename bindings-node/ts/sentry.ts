@@ -1,5 +1,5 @@
-// What the integration needs of the Sentry SDK, described here rather than imported: the same in SDK 10 and 11, so one build
-// serves both, and loading this package loads no SDK.
+// The parts of the Sentry SDK that the integration needs. They are declared here instead of imported, so that one
+// build works with SDK 10 and 11, and loading this package does not load the SDK.
 
 /** @internal The SDK's client. */
 export interface SentryClient {
@@ -7,14 +7,14 @@ export interface SentryClient {
   getSdkMetadata(): { sdk?: { name?: string; version?: string } } | undefined;
   getDsn(): Dsn | undefined;
   getTransport(): Transport | undefined;
-  /** Counts what never reached Sentry, for the SDK's client reports. */
+  /** Counts data that was not sent, for the SDK's client reports. */
   recordDroppedEvent(reason: string, category: string, count?: number): void;
-  /** Registers a hook and returns what removes it. */
+  /** Registers a hook and returns a function that removes it. */
   on(hook: 'spanStart' | 'spanEnd', callback: (span: Span) => void): () => void;
   on(hook: 'preprocessEvent' | 'beforeSendEvent', callback: (event: SentryEvent) => void): () => void;
   on(hook: 'processSpan', callback: (span: StreamedSpan) => void): () => void;
   on(hook: 'flush' | 'close', callback: () => void): () => void;
-  /** Registers what to do in `dispose()`; newer SDKs only. */
+  /** Registers a function for `dispose()`; newer SDKs only. */
   registerCleanup?(callback: () => void): void;
 }
 
@@ -70,7 +70,7 @@ interface Transport {
   send(envelope: unknown): PromiseLike<unknown>;
 }
 
-/** @internal The envelope of a chunk. Its payload is bytes, which the SDK's serializer passes through untouched. */
+/** @internal The envelope of a chunk. Its payload is bytes, which the SDK's serializer leaves unchanged. */
 export function chunkEnvelope(client: SentryClient, chunkId: string, payload: Uint8Array): unknown {
   const sdk = client.getSdkMetadata()?.sdk;
   const dsn = client.getOptions().tunnel ? client.getDsn() : undefined;
@@ -78,7 +78,7 @@ export function chunkEnvelope(client: SentryClient, chunkId: string, payload: Ui
     event_id: chunkId,
     sent_at: new Date().toISOString(),
     ...(sdk && { sdk: { name: sdk.name, version: sdk.version } }),
-    // A tunnel learns from it where to send the envelope on to.
+    // A tunnel needs it to forward the envelope.
     ...(dsn && { dsn: dsnToString(dsn) }),
   };
   return [header, [[{ type: 'profile_chunk', platform: 'node' }, payload]]];
@@ -93,14 +93,14 @@ export interface SentryScope {
   getClient(): unknown;
 }
 
-/** Where each version of the SDK that is loaded keeps its state, by version, as far as it matters here. */
+/** The global state of one loaded version of the SDK, as far as it matters here. */
 interface Carrier {
   acs?: { getCurrentScope(): SentryScope };
   stack?: { getScope(): SentryScope };
   defaultCurrentScope?: SentryScope;
 }
 
-/** @internal The current scope of each version of the SDK that is loaded, by which it knows its current client. */
+/** @internal The current scope of each loaded version of the SDK, which has its current client. */
 export function currentScopes(): SentryScope[] {
   const { __SENTRY__: versions } = globalThis as { __SENTRY__?: Record<string, Carrier | string> };
   return Object.values(versions ?? {}).flatMap(carrier => {
@@ -111,14 +111,14 @@ export function currentScopes(): SentryScope[] {
   });
 }
 
-/** What the SDK puts in the place of a function that it watches. */
+/** A function that the SDK has wrapped. */
 interface Wrapped {
   __sentry_original__?: typeof console.log;
 }
 
 /**
- * Writes to the console as it was before the SDK began to watch it, which is how the SDK writes its own lines: what
- * it sees there is the service's output, and integrations send it to Sentry.
+ * Writes to the console with the original function under the SDK's wrapper, as the SDK itself does. Otherwise
+ * integrations would send the line to Sentry as output of the service.
  */
 function write(level: 'log' | 'warn', line: string): void {
   let method = console[level];
@@ -126,7 +126,7 @@ function write(level: 'log' | 'warn', line: string): void {
   method.call(console, line);
 }
 
-/** @internal Says what the profiler does, to those who set `debug: true`, in the form of the SDK's own lines. */
+/** @internal Logs what the profiler does if `debug: true` is set, in the format of the SDK's own lines. */
 export function debugLog(client: SentryClient, message: string): void {
   if (client.getOptions().debug) {
     write('log', `Sentry Logger [log]: [Profiling] ${message}`);
@@ -135,7 +135,7 @@ export function debugLog(client: SentryClient, message: string): void {
 
 const warned = new Set<string>();
 
-/** @internal Says once what is wrong and what to do about it. */
+/** @internal Warns once of what is wrong and what to do about it. */
 export function warnOnce(message: string): void {
   if (!warned.has(message)) {
     warned.add(message);

@@ -1,5 +1,5 @@
-//! Merging slices and writing each format, on recorded profiles: `cargo bench -p sentry-profiler`. `cargo xtask bench
-//! --instructions` counts instructions instead, for machines that are busy.
+//! Merging slices and writing each format, on recorded profiles: `cargo bench -p sentry-profiler`. On a busy machine,
+//! `cargo xtask bench --instructions` counts instructions instead.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,10 +12,10 @@ use sentry_profiler::sentry::Metadata;
 use sentry_profiler::{Frame, FrameId, FrameKind, Slice, Stack, StackId};
 use serde::Deserialize;
 
-/// Chunks that sessions sent of the benchmark's programs (bench/programs/shapes.cjs), without measurements.
+/// Chunks of the benchmark's programs (bench/programs/shapes.cjs), without measurements.
 const RECORDED: [&str; 2] = ["deep", "very-deep"];
 
-/// As long as slices are in deep programs, µs.
+/// The length of slices in deep programs, µs.
 const SLICE_US: i64 = 500_000;
 
 #[derive(Deserialize)]
@@ -49,7 +49,7 @@ struct FrameBody {
     in_app: bool,
 }
 
-/// The slices of a recorded chunk, each with frames and stacks of its own, as they come from V8.
+/// The slices of a recorded chunk, each with its own frames and stacks, as they come from V8.
 fn recorded(name: &str) -> Vec<Slice> {
     let path = format!("{}/benches/recorded/{name}.json.gz", env!("CARGO_MANIFEST_DIR"));
     let file = GzDecoder::new(File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}")));
@@ -75,7 +75,7 @@ fn frame(frame: FrameBody) -> Frame {
     }
 }
 
-/// Stacks are lists of frames here, leaf first, and a tree in a slice.
+/// Converts stacks from lists of frames, leaf first, to a slice's tree.
 fn slice(frames: &[Frame], stacks: &[Vec<u32>], samples: &[(i64, usize)]) -> Slice {
     let mut used = vec![];
     let mut frame_ids = HashMap::new();
@@ -94,13 +94,13 @@ fn slice(frames: &[Frame], stacks: &[Vec<u32>], samples: &[(i64, usize)]) -> Sli
                 StackId::at(tree.len() - 1)
             }));
         }
-        // What ends a stretch of work has no stack, and comes from no slice.
+        // Idle samples at the end of work have no stack and are not in slices.
         ticks.extend(parent.map(|stack| (time_us, stack)));
     }
     Slice::new(used, tree, ticks)
 }
 
-/// What is measured is called here and nowhere else: callgrind counts by this function's name.
+/// Runs the measured work. Nothing else may call it, because callgrind counts by this function's name.
 #[inline(never)]
 fn measured<T>(work: &mut dyn FnMut() -> T) -> T {
     black_box(work())

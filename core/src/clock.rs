@@ -1,4 +1,4 @@
-//! The two clocks: the monotonic one that V8 stamps samples with, and the wall clock that Sentry wants.
+//! The two clocks: V8's samples have times on the monotonic clock, Sentry needs wall time.
 
 use std::collections::VecDeque;
 
@@ -6,21 +6,21 @@ use parking_lot::Mutex;
 
 use crate::time::{Monotonic, Unix};
 
-/// A wall clock that moved by less than this is the scheduler between two readings, not a step.
+/// A smaller difference is not a step: the scheduler may have run between the two readings.
 const TOLERANCE_US: i64 = 2_000;
-/// A wall clock that moved by more than this against the monotonic one was stepped, or the machine was frozen.
+/// A larger difference means that the wall clock was stepped or the machine was frozen.
 const JUMP_US: i64 = 1_000_000;
-/// One entry each time that the wall clock is found to have moved: hours of the worst slewing.
+/// One entry for each change of the wall clock: enough for hours of the fastest slewing.
 const MAX_ANCHORS: usize = 4_096;
 
-/// What the wall clock is ahead of the monotonic one, microseconds, from a moment on.
+/// How far the wall clock is ahead of the monotonic one, microseconds, from a moment on.
 #[derive(Clone, Copy, Debug)]
 struct Anchor {
     from: Monotonic,
     ahead_us: i64,
 }
 
-/// From monotonic to wall time, also across a stepped clock or a machine that was frozen in between.
+/// Converts monotonic to wall time, also across a step of the clock or a freeze of the machine.
 #[derive(Debug)]
 pub(crate) struct Clock {
     /// In time order, never empty.
@@ -44,7 +44,7 @@ impl Clock {
         self.anchors.lock().back_mut().expect("never empty").ahead_us -= 3_600_000_000;
     }
 
-    /// Compares the clocks; to be called every 100 ms while something records, and where a window opens or closes.
+    /// Compares the clocks. Called every 100 ms while something records, and when a window opens or closes.
     pub(crate) fn observe(&self) {
         self.observe_at(reading());
     }
@@ -75,7 +75,7 @@ impl Clock {
 }
 
 fn reading() -> Anchor {
-    // The shortest of three: the scheduler may come between the readings.
+    // Take the shortest of three, because the scheduler may run between the two clocks' readings.
     let one = |_| {
         let before = Monotonic::now();
         let wall = Unix::now();
@@ -112,7 +112,7 @@ mod tests {
     fn a_step_holds_from_where_it_was_seen() {
         let clock = Clock::with_anchors(&[(1_000, 5_000_000)]);
         clock.observe_at(Anchor::of((2_000, 5_000_500)));
-        assert_eq!(clock.wall(at(2_000)), Unix::from_us(5_002_000), "a jitter is no step");
+        assert_eq!(clock.wall(at(2_000)), Unix::from_us(5_002_000), "jitter is not a step");
         clock.observe_at(Anchor::of((3_000, 65_000_000)));
         assert_eq!(clock.wall(at(2_999)), Unix::from_us(5_002_999));
         assert_eq!(clock.wall(at(3_000)), Unix::from_us(65_003_000));
@@ -120,6 +120,6 @@ mod tests {
         assert!(!clock.jumped(at(3_000), at(9_000)));
         clock.observe_at(Anchor::of((4_000, 1_000_000)));
         assert_eq!(clock.wall(at(4_000)), Unix::from_us(1_004_000), "backwards too");
-        assert_eq!(clock.wall(at(0)), Unix::from_us(5_000_000), "before the first anchor the first one holds");
+        assert_eq!(clock.wall(at(0)), Unix::from_us(5_000_000), "before the first anchor the first one applies");
     }
 }

@@ -1,4 +1,5 @@
-//! The encoder thread: what grows with a profile is done there, and there alone the host's chunk callbacks run.
+//! The encoder thread. It does all work that grows with a profile, and is the only thread that runs the host's chunk
+//! callbacks.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -17,11 +18,11 @@ pub(crate) struct Encoder {
 
 #[derive(Default)]
 struct State {
-    /// Bounded: a stream and a session have one each at most.
+    /// Bounded: each stream and each session has at most one.
     jobs: VecDeque<Job>,
-    /// Whether a thread looks after the jobs, or will as soon as it runs.
+    /// Whether a thread does the jobs, or will once it runs.
     running: bool,
-    /// The last one that was started.
+    /// The thread that was started last.
     thread: Option<JoinHandle<()>>,
     quit: bool,
 }
@@ -31,7 +32,7 @@ impl Encoder {
         Self { supply, state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Runs a job on the encoder thread, after those before it. Where no thread can be had the job waits for
+    /// Runs a job on the encoder thread after earlier ones. If no thread can be had, the job waits for
     /// [`Encoder::ensure`].
     pub(crate) fn submit(&'static self, job: Job) {
         lock(&self.state).jobs.push_back(job);
@@ -39,20 +40,20 @@ impl Encoder {
         self.ensure();
     }
 
-    /// Tries to start the thread when jobs wait for one.
+    /// Tries to start the thread if jobs wait for one.
     pub(crate) fn ensure(&'static self) {
         let mut state = lock(&self.state);
         if state.running || state.jobs.is_empty() {
             return;
         }
-        // What could not be started now is by the next job, tick, or whoever waits for a job.
+        // On failure, the next job, the next tick or a caller that waits for a job tries again.
         if let Ok(thread) = self.supply.spawn("sentry-encoder", || self.run()) {
             state.running = true;
             state.thread = Some(thread);
         }
     }
 
-    /// Ends the thread once it has done the jobs that wait; jobs that never got a thread are dropped.
+    /// Ends the thread after the waiting jobs. Jobs that never got a thread are dropped.
     pub(crate) fn end(&self) {
         let thread = {
             let mut state = lock(&self.state);
@@ -61,13 +62,13 @@ impl Encoder {
         };
         self.changed.notify_all();
         if let Some(thread) = thread {
-            // Its jobs catch their panics, so there is nothing to hear.
+            // The thread catches its jobs' panics, so it never fails.
             let _ = thread.join();
         }
         let dropped = {
             let mut state = lock(&self.state);
             state.quit = false;
-            // A thread that was started meanwhile does them.
+            // If another thread was started meanwhile, it does them.
             if state.running { VecDeque::new() } else { std::mem::take(&mut state.jobs) }
         };
         drop(dropped);
@@ -82,14 +83,14 @@ impl Encoder {
                         break job;
                     }
                     if state.quit {
-                        // Whoever comes later starts another thread.
+                        // A later job starts another thread.
                         state.running = false;
                         return;
                     }
                     state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
             };
-            // Each job says itself what went wrong.
+            // Each job reports its own errors.
             let _ = contain(job);
         }
     }
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_wait_for_a_thread_and_never_run_on_their_owners() {
+    fn jobs_wait_for_a_thread_and_never_run_on_the_submitting_one() {
         let (encoder, refusal) = encoder();
         let (tell, hear) = mpsc::channel();
         refusal.set(true);
@@ -145,13 +146,13 @@ mod tests {
         };
         for round in 1..=20 {
             encoder.submit(job());
-            // Ending does what waits; some jobs come while it ends.
+            // Ending does the waiting jobs; some jobs come while it ends.
             let late = job();
             std::thread::scope(|scope| {
                 scope.spawn(|| encoder.submit(late));
                 encoder.end();
             });
-            // One that came just after the end has a thread of its own; one that came without a thread is dropped.
+            // A job that came just after the end has another thread; one that got no thread is dropped.
             encoder.end();
             assert_eq!(done.load(Ordering::SeqCst), round * 2);
         }
@@ -162,7 +163,7 @@ mod tests {
     fn a_job_that_panics_does_not_keep_the_next_from_running() {
         let (encoder, _) = encoder();
         let (tell, hear) = mpsc::channel();
-        encoder.submit(Box::new(|| panic!("as the test wishes")));
+        encoder.submit(Box::new(|| panic!("requested by the test")));
         encoder.submit(Box::new(move || tell.send(()).unwrap()));
         hear.recv_timeout(Duration::from_secs(10)).unwrap();
         encoder.end();

@@ -1,6 +1,6 @@
 //! The one error type.
 
-/// Why a call failed. Nothing is recorded by a call that fails, and what was recording before goes on.
+/// Why a call failed. A failed call does not affect recordings that are running.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -15,9 +15,9 @@ pub enum Error {
     InvalidOption {
         /// The option's name.
         option: &'static str,
-        /// What would be right.
+        /// What the value must be.
         expected: &'static str,
-        /// What came.
+        /// The given value.
         got: String,
     },
     /// The call was made away from the isolate's thread, or without the isolate entered.
@@ -35,10 +35,10 @@ pub enum Error {
     /// V8 refused to start.
     #[error("V8 refused to start a recording (status {0})")]
     StartRefused(i32),
-    /// V8 gave nothing to record with: it is out of memory.
+    /// V8 could not allocate what a recording needs.
     #[error("V8 could not make what a recording needs: is it out of memory?")]
     StartFailed,
-    /// The operating system gave no thread.
+    /// The operating system could not create a thread.
     #[error("cannot start the profiler's thread: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -47,11 +47,11 @@ pub enum Error {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.describe())]
 pub struct Unsupported {
-    /// V8's own version, `None` when there is no V8 in reach.
+    /// V8's own version; `None` if no V8 was found.
     pub version: Option<String>,
     /// The mangled names that were not found.
     pub missing: Vec<&'static str>,
-    /// What the first profile showed to be wrong, when every name was found.
+    /// What is wrong with the first profile, if every name was found.
     pub canary: Option<String>,
 }
 

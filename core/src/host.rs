@@ -1,19 +1,19 @@
-//! What a host hands in to be called.
+//! Callbacks of the host.
 
 use std::sync::Arc;
 
-/// Asks the host to have [`Profiler::poll`](crate::Profiler::poll) called on the isolate's thread soon. Any thread.
+/// Asks the host to call [`Profiler::poll`](crate::Profiler::poll) on the isolate's thread soon. Any thread.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// The severity of a log message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LogLevel {
-    /// What happens as it should.
+    /// Normal operation.
     Debug,
-    /// What costs data or needs a hand.
+    /// Something that loses data or needs attention.
     Warning,
 }
 
-/// Receives messages, from any thread.
+/// Receives log messages on any thread.
 pub type Logger = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;

@@ -1,28 +1,28 @@
-//! How long the profiler has kept the isolate's thread.
+//! How long the profiler has run on the isolate's thread.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-/// Four buckets an octave: a percentile is at most 19 % too large.
+/// Four buckets per octave: a percentile is at most 19 % too large.
 const BUCKETS_PER_OCTAVE: f64 = 4.0;
 const BUCKETS: usize = 96;
 
-/// How long the profiler has kept the isolate's thread: starting, cutting, stopping and deleting V8's recordings, and
-/// reading the heap.
+/// How long the profiler has run on the isolate's thread: starting, cutting, stopping and deleting V8's recordings,
+/// and reading the heap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IsolateTime {
-    /// How often.
+    /// How many times.
     pub count: u64,
-    /// Altogether.
+    /// The sum of all times.
     pub total: Duration,
-    /// At most at a time.
+    /// The longest time.
     pub longest: Duration,
-    /// Half of the times it was no longer.
+    /// The median.
     pub median: Duration,
-    /// In 99 of 100 times it was no longer.
+    /// The 99th percentile.
     pub p99: Duration,
-    /// What of all of it V8 took to delete recordings, which grows with the distinct stacks in them.
+    /// The part of the total in which V8 deleted recordings. It grows with the distinct stacks in them.
     pub deleting: Duration,
 }
 
@@ -72,7 +72,7 @@ impl Stopwatch {
         times.buckets[((octaves * BUCKETS_PER_OCTAVE) as usize).min(BUCKETS - 1)] += 1;
     }
 
-    /// What was measured since the last time.
+    /// The times since the last call.
     pub(crate) fn take(&self) -> IsolateTime {
         let times = self.0.take();
         let count = times.buckets.iter().sum();
@@ -121,6 +121,6 @@ mod tests {
         assert!((100..=119).contains(&time.median.as_micros()), "{time:?}");
         assert!((3_000..=3_570).contains(&time.p99.as_micros()), "{time:?}");
         assert_eq!(time.total, Duration::from_micros(98 * 100 + 8_000));
-        assert_eq!(stopwatch.take(), IsolateTime::default(), "it begins anew");
+        assert_eq!(stopwatch.take(), IsolateTime::default(), "taking resets it");
     }
 }

@@ -1,12 +1,12 @@
-//! Samples the JavaScript that a V8 isolate runs and hands out profiles that Sentry, Chrome DevTools, pprof and flame
-//! graphs understand.
+//! A sampling profiler for the JavaScript of a V8 isolate. Its profiles can be written for Sentry, Chrome DevTools,
+//! pprof and flame graphs.
 //!
-//! [`Profiler`] is the profiler of one isolate: named recordings that may overlap, and [`Session`]s that record chunk
-//! after chunk for Sentry. What was recorded is a [`Profile`], which [`encode`] turns into bytes on any thread.
+//! [`Profiler`] is the profiler of one isolate: named recordings that may overlap, and [`Session`]s that record
+//! consecutive chunks for Sentry. The result is a [`Profile`], which [`encode`] turns into bytes on any thread.
 //!
-//! The data flows one way: isolate → source → slice → [`Profile`] → [`encode`] → the host. On the isolate's thread V8
-//! is asked to start, stop and delete short recordings; everything that grows with a profile happens on the
-//! encoder's.
+//! The data flows one way: isolate → source → slice → [`Profile`] → [`encode`] → the host. The isolate's thread only
+//! starts, stops and deletes V8's short recordings. All work that grows with a profile happens on the encoder's
+//! thread, except deleting.
 //!
 //! ```no_run
 //! use sentry_profiler::encode::cpuprofile;

@@ -1,4 +1,4 @@
-//! The two threads of a process, and when they begin and end. This rendezvous is the library's only global state.
+//! The two threads of a process, and when they begin and end. This is the library's only global state.
 
 use std::ptr;
 use std::sync::Mutex;
@@ -14,12 +14,12 @@ pub(crate) struct Threads {
     pub(crate) supply: &'static Supply,
     pub(crate) encoder: &'static Encoder,
     pub(crate) ticker: &'static Ticker,
-    /// Recorders alive; locked across the end of the threads.
+    /// The number of recorders. Locked while the threads end.
     recorders: Mutex<usize>,
 }
 
 impl Threads {
-    /// They live for ever: a thread that is about to end may use them longer than anybody knows.
+    /// Never freed, because nobody knows how long an ending thread still uses it.
     pub(crate) fn new(supply: Supply) -> &'static Self {
         let supply: &Supply = Box::leak(Box::new(supply));
         let encoder: &Encoder = Box::leak(Box::new(Encoder::new(supply)));
@@ -27,17 +27,17 @@ impl Threads {
         Box::leak(Box::new(Self { process: process::id(), supply, encoder, ticker, recorders: Mutex::new(0) }))
     }
 
-    /// Those of this process. A child of a fork has some of its own: its parent's do not run in it, and their locks
+    /// The threads of this process. A child of a fork gets new ones: its parent's do not run in it, and their locks
     /// may be held.
     pub(crate) fn get() -> &'static Self {
         static CURRENT: AtomicPtr<Threads> = AtomicPtr::new(ptr::null_mut());
         let current = CURRENT.load(Ordering::Acquire);
-        // SAFETY: what is put there lives for ever.
+        // SAFETY: what is stored there is never freed.
         if let Some(threads) = unsafe { current.as_ref() }.filter(|threads| !threads.are_foreign()) {
             return threads;
         }
         let made = Self::new(Supply::system());
-        // Whoever is second leaves some words behind, once in the life of a process.
+        // The loser of a race leaks a few words, once per process.
         match CURRENT.compare_exchange(current, ptr::from_ref(made).cast_mut(), Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => made,
             // SAFETY: as above.
@@ -45,17 +45,17 @@ impl Threads {
         }
     }
 
-    /// Whether they belong to the process that this one was forked from.
+    /// Whether these threads belong to the process that this one was forked from.
     pub(crate) fn are_foreign(&self) -> bool {
         self.process != process::id()
     }
 
-    /// A recorder was made: the threads may start from now on.
+    /// Called when a recorder was made: the threads may start from now on.
     pub(crate) fn enter(&self) {
         *lock(&self.recorders) += 1;
     }
 
-    /// A recorder is gone; with the last one both threads end, which this waits for.
+    /// Called when a recorder is gone. After the last one, ends both threads and waits for them.
     pub(crate) fn leave(&self) {
         let mut recorders = lock(&self.recorders);
         *recorders -= 1;
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_while_the_threads_end_waits_and_gets_new_ones() {
+    fn a_recorder_made_while_the_threads_end_waits_and_gets_new_ones() {
         let threads = Threads::new(supply().0);
         let (stream, ends) = probe(1);
         threads.enter();

@@ -3,17 +3,17 @@
 use crate::platform::clocks::process_cpu_us;
 use crate::time::Monotonic;
 
-/// One reading of both, on the monotonic clock.
+/// One reading of CPU and memory, on the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub(crate) time_us: Monotonic,
-    /// Percent of all cores that this process may use, since the reading before.
+    /// CPU time since the previous reading, in percent of all cores that this process may use.
     pub(crate) cpu_usage: Option<f64>,
-    /// Used heap of the isolate. While no JavaScript runs, the heap stays as it was read last.
+    /// Used heap of the isolate. While no JavaScript runs, this is the last value.
     pub(crate) heap_bytes: Option<u64>,
 }
 
-/// This process's share of the cores it may use.
+/// Measures this process's share of the cores that it may use.
 pub(crate) struct CpuUsage {
     cores: f64,
     read_at: Monotonic,
@@ -22,12 +22,12 @@ pub(crate) struct CpuUsage {
 
 impl CpuUsage {
     pub(crate) fn new() -> Self {
-        // Counts what affinity and control groups leave to this process.
+        // Respects affinity and control groups.
         let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
         Self { cores, read_at: Monotonic::now(), cpu_us: process_cpu_us() }
     }
 
-    /// Since the last call, 0 to 100 percent; `None` when no time has passed.
+    /// The share since the last call, 0 to 100 percent; `None` if no time has passed.
     pub(crate) fn read(&mut self) -> Option<f64> {
         let (now, cpu_us) = (Monotonic::now(), process_cpu_us());
         let elapsed = now - self.read_at;
@@ -36,7 +36,7 @@ impl CpuUsage {
         }
         let used = (cpu_us - self.cpu_us) as f64 / (elapsed as f64 * self.cores) * 100.0;
         (self.read_at, self.cpu_us) = (now, cpu_us);
-        // More digits than that are noise, and bytes.
+        // More digits would only be noise.
         Some((used.clamp(0.0, 100.0) * 100.0).round() / 100.0)
     }
 }

@@ -1,20 +1,20 @@
-//! Where a panic ends, and what it said.
+//! Catches panics and keeps their messages.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;
 
 thread_local! {
-    /// How many [`contain`] are under way on this thread.
+    /// How many calls of [`contain`] are running on this thread.
     static CONTAINED: Cell<usize> = const { Cell::new(0) };
-    /// What the last panic said, and where it was.
+    /// The last panic's message and location.
     static TEXT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs what may panic.
+/// Runs code that may panic.
 ///
 /// # Errors
-/// What the panic said, and where it was when [`keep_off_stderr`] was called before.
+/// The panic's message, with its location if [`keep_off_stderr`] was called before.
 pub fn contain<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     struct Leave;
     impl Drop for Leave {
@@ -27,7 +27,7 @@ pub fn contain<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
         let heard = TEXT.try_with(|text| text.try_borrow_mut().ok()?.take()).ok().flatten();
         let text = heard.unwrap_or_else(|| payload_text(&*payload).to_owned());
-        // A payload may panic when it is dropped; what that leaves behind is given up.
+        // A payload may panic when it is dropped. If so, leak the second payload.
         if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             std::mem::forget(again);
         }
@@ -35,10 +35,11 @@ pub fn contain<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Has panics inside [`contain`] printed by nobody: their text goes to the log. All others go where they went before.
+/// Installs a panic hook that prints nothing for panics inside [`contain`], because their text goes to the log. Other
+/// panics go to the previous hook.
 ///
-/// For libraries that carry a Rust runtime of their own, in which no hook but Rust's own can be: it prints on the
-/// host's stderr. A Rust program's hook is the program's, so nothing here calls this for it.
+/// For libraries with their own Rust runtime, whose default hook prints to the host's stderr. In a Rust program the
+/// hook belongs to the program, so the core never calls this.
 pub fn keep_off_stderr() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -50,7 +51,7 @@ pub fn keep_off_stderr() {
 fn keep(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(|place| format!(" ({place})")).unwrap_or_default();
     let said = format!("{}{place}", payload_text(panic.payload()));
-    // Neither may panic here: at a thread's end the variable is gone.
+    // Must not panic here: at a thread's end the variable is gone.
     let _ = TEXT.try_with(|text| text.try_borrow_mut().map(|mut text| *text = Some(said)));
 }
 
@@ -69,7 +70,7 @@ mod tests {
         assert_eq!(contain(|| panic!("{} wrong", 1)).unwrap_err(), "1 wrong");
         assert_eq!(contain(|| std::panic::panic_any(1)).unwrap_err(), "no message");
         let inner = contain(|| contain(|| panic!("inner")).unwrap_err() + " and on");
-        assert_eq!(inner, Ok("inner and on".to_owned()), "the outer one goes on");
+        assert_eq!(inner, Ok("inner and on".to_owned()), "the outer call continues");
         assert_eq!(CONTAINED.get(), 0);
     }
 

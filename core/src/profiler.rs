@@ -23,7 +23,7 @@ use crate::time::Monotonic;
 use crate::v8::{Api, LoggingMode, Unsupported, V8};
 use crate::window::Window;
 
-/// 99 Hz: not in lockstep with what runs a hundred times a second.
+/// 99 Hz, so that samples do not run in lockstep with what happens 100 times a second.
 pub const DEFAULT_SAMPLING_INTERVAL_US: u32 = 10_101;
 /// The bounds of the sampling interval.
 pub const SAMPLING_INTERVAL_RANGE_US: std::ops::RangeInclusive<u32> = 100..=1_000_000;
@@ -36,22 +36,21 @@ pub const DEFAULT_MAX_SAMPLES: u32 = 500_000;
 pub struct ProfilerOptions {
     /// When V8 builds its map of the program's functions.
     pub logging: LoggingMode,
-    /// Between two samples, microseconds: 100 to 1,000,000. V8 samples all recordings of an isolate alike.
+    /// The time between two samples, microseconds: 100 to 1,000,000. All recordings of an isolate share it.
     pub sampling_interval_us: u32,
-    /// Samples that one recording keeps at most; the later ones are counted as dropped.
+    /// The maximum number of samples in a recording. Later samples are counted as dropped.
     pub max_samples: u32,
-    /// Called on the ticker's thread when [`Profiler::poll`] should be called and no JavaScript runs.
+    /// Called on the ticker's thread if [`Profiler::poll`] should be called and no JavaScript runs.
     pub wake: Option<Waker>,
     /// Receives messages.
     pub log: Option<Logger>,
-    /// The functions of V8, when they were looked up with a resolver of the host's.
+    /// The functions of V8, if they were looked up with a resolver of the host.
     pub api: Option<Arc<Api>>,
-    /// All native functions that JavaScript calls through the host have one address, as in Node-API, and this
-    /// profiler is called by them. V8 has one name for all of them then, which is any one's: they are shown as
-    /// `(native)`.
+    /// Whether all native functions of the host have the same address, as in Node-API. V8 then has one name for all
+    /// of them, that of any one, so they are shown as `(native)`.
     pub natives_share_name: bool,
-    /// Called on the isolate's thread, inside of a call of the host's, each time before recording begins: with lazy
-    /// logging V8 takes the names of all functions right afterwards. It must not call the profiler.
+    /// Called on the isolate's thread, inside a call of the host, each time before recording begins: with lazy
+    /// logging V8 reads the names of all functions right afterwards. It must not call the profiler.
     pub before_start: Option<Rc<dyn Fn()>>,
 }
 
@@ -72,8 +71,8 @@ impl Default for ProfilerOptions {
 
 /// The profiler of one isolate, for use on the isolate's thread.
 ///
-/// Recordings have titles, may overlap in any number, and each gets the samples of its own time. Dropping the
-/// profiler stops everything; that must happen before the isolate is disposed of.
+/// Recordings have titles. Any number of them may overlap, and each gets the samples of its own time. Dropping the
+/// profiler stops everything and must happen before the isolate is disposed of.
 pub struct Profiler {
     recorder: Rc<Recorder>,
     recordings: RefCell<HashMap<Box<str>, Recording>>,
@@ -91,7 +90,7 @@ impl Profiler {
     /// an empty Node program), so make it early and keep it.
     ///
     /// # Errors
-    /// [`Error::Unsupported`], [`Error::WrongThread`] when the isolate is not entered on this thread,
+    /// [`Error::Unsupported`], [`Error::WrongThread`] if the isolate is not entered on this thread,
     /// [`Error::InvalidOption`].
     ///
     /// # Safety
@@ -114,7 +113,7 @@ impl Profiler {
         }
         let api = options.api.map_or_else(Api::get, Ok)?;
         let (logging, interval_us) = (options.logging, options.sampling_interval_us);
-        // SAFETY: as the caller vouches.
+        // SAFETY: guaranteed by the caller.
         let source = unsafe { V8::new::<Recorders>(api, isolate, logging, interval_us, options.natives_share_name) }?;
         let recorder_options = RecorderOptions {
             starts_are_dear: logging == LoggingMode::Lazy,
@@ -144,7 +143,7 @@ impl Profiler {
         Api::get().map(|api| api.version())
     }
 
-    /// Begins a recording. A recording that has the title already is dropped.
+    /// Starts a recording. A running recording with the same title is dropped.
     ///
     /// # Errors
     /// [`Error::EmptyTitle`], [`Error::WrongThread`], [`Error::Closed`], [`Error::Forked`], [`Error::StartRefused`],
@@ -169,18 +168,18 @@ impl Profiler {
         Ok(())
     }
 
-    /// Ends a recording and returns its profile, `None` when no recording has the title.
+    /// Stops a recording and returns its profile; `None` if no recording has the title.
     ///
     /// # Errors
-    /// [`Error::EmptyTitle`], [`Error::WrongThread`], [`Error::Closed`]; [`Error::Unsupported`] when what V8 recorded
-    /// makes no sense.
+    /// [`Error::EmptyTitle`], [`Error::WrongThread`], [`Error::Closed`]; [`Error::Unsupported`] if V8's recording is
+    /// inconsistent.
     pub fn stop_profiling(&self, title: &str) -> Result<Option<Profile>, Error> {
         if title.is_empty() {
             return Err(Error::EmptyTitle);
         }
         if let Err(error) = self.recorder.check() {
             if let Error::Unsupported(_) = error {
-                // It comes to nothing.
+                // The recording failed.
                 self.recordings.borrow_mut().remove(title);
             }
             return Err(error);
@@ -193,32 +192,31 @@ impl Profiler {
         self.recorder.stream.drain();
         self.recorder.reclaim_all();
         if self.recorder.stream.broken().is_some() {
-            // What records for others makes as little sense: this stops it.
+            // Other recordings are inconsistent too; this stops them.
             self.recorder.check()?;
         }
         let profile = recording.result.lock().take();
         Ok(profile)
     }
 
-    /// Leaves the functions of a script out of all stacks, and whatever they call: what runs there counts for their
+    /// Leaves the functions of a script, and those that they call, out of all stacks: their time counts for their
     /// caller. For the scripts of a profiler that is partly written in JavaScript. `file` is a plain path.
     pub fn hide_file(&self, file: String) {
         self.recorder.hide_file(file);
     }
 
-    /// How many recordings run.
+    /// The number of running recordings.
     pub fn recordings(&self) -> usize {
         self.recordings.borrow().len()
     }
 
-    /// How long the profiler has kept the isolate's thread since this was last asked; making the profiler itself is
-    /// left out.
+    /// How long the profiler has run on the isolate's thread since the last call, without making the profiler.
     pub fn isolate_time(&self) -> IsolateTime {
         self.recorder.busy.take()
     }
 
-    /// Does what is due on the isolate's thread. To be called there when [`ProfilerOptions::wake`] asks for it;
-    /// harmless at any other time, and a no-op when nothing records.
+    /// Does what is due on the isolate's thread. Call it there when [`ProfilerOptions::wake`] asks for it. At any
+    /// other time it does no harm; while nothing records it does nothing.
     ///
     /// # Errors
     /// [`Error::WrongThread`], [`Error::Closed`].
@@ -231,7 +229,7 @@ impl Profiler {
         Ok(())
     }
 
-    /// Makes a session, which records chunks on its own; see [`Session`].
+    /// Makes a session, which records chunks; see [`Session`].
     ///
     /// # Errors
     /// [`Error::InvalidOption`], [`Error::Closed`].
@@ -244,8 +242,8 @@ impl Profiler {
     }
 
     /// Ends all sampling, because the process is about to end: V8's sampling thread must not outlive the platform
-    /// that the host tears down. Recordings can still be stopped and sessions flushed, with what they have;
-    /// nothing starts any more ([`Error::Closed`]).
+    /// that the host tears down. Recordings can still be stopped and sessions flushed, with the samples so far, but
+    /// nothing can start any more ([`Error::Closed`]).
     ///
     /// # Errors
     /// [`Error::WrongThread`], [`Error::Closed`].
@@ -255,12 +253,12 @@ impl Profiler {
         Ok(())
     }
 
-    /// Stops everything and frees V8's profiler. Open sessions hand out what they have, for which this waits
-    /// [`DISPOSE_TIMEOUT`] at most; later calls, theirs too, return [`Error::Closed`]. Returns whether everything was
-    /// handed out: what was not is dropped, and no sink is called any more.
+    /// Stops everything and frees V8's profiler. Open sessions deliver their samples, for which this waits at most
+    /// [`DISPOSE_TIMEOUT`]. Later calls, also on sessions, return [`Error::Closed`]. Returns whether everything was
+    /// delivered. The rest is dropped, and no sink is called any more.
     ///
-    /// In a process that was forked after the profiler was made, V8's profiler is not freed: its sampling thread
-    /// stayed behind.
+    /// In a process that was forked after the profiler was made, V8's profiler is not freed, because its sampling
+    /// thread does not exist there.
     pub fn dispose(&self) -> bool {
         if self.recorder.is_foreign() {
             self.recorder.dispose(|| {});
@@ -285,7 +283,7 @@ impl Drop for Profiler {
     }
 }
 
-/// One window, from the start to the end of a named recording.
+/// The window of a named recording, from its start to its stop.
 struct RecordingConsumer {
     window: Option<Window>,
     end_us: Option<Monotonic>,

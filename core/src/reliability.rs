@@ -1,4 +1,4 @@
-//! What a profiler does where the system, V8 or the host's end is in the way: on a V8 made by hand.
+//! Tests of the profiler with failures of the system, of V8 and of the host, on a fake V8.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -23,13 +23,13 @@ type OnLog = Option<Box<dyn Fn() + Send>>;
 type Log = Arc<Mutex<Vec<(LogLevel, String)>>>;
 
 struct Fixture {
-    // Before the isolate, as every host must.
+    // Dropped before the isolate, as in every host.
     profiler: Profiler,
     isolate: Box<FakeIsolate>,
     threads: &'static Threads,
     refusal: Refusal,
     log: Log,
-    /// What the log does besides remembering.
+    /// What the log does besides storing messages.
     on_log: Arc<Mutex<OnLog>>,
 }
 
@@ -79,14 +79,14 @@ impl Fixture {
         log.iter().filter(|(level, _)| *level == LogLevel::Warning).map(|(_, text)| text.clone()).collect()
     }
 
-    /// V8's thread may be had without a try for a while after it was there.
+    /// Expires the proof that a thread for V8 can be had, which holds for a while after V8 had one.
     fn forget_v8s_thread(&self) {
         std::thread::sleep(Duration::from_millis(300));
     }
 }
 
 #[test]
-fn v8_is_not_asked_when_no_thread_can_be_had() {
+fn v8_is_not_started_while_no_thread_can_be_had() {
     let fixture = Fixture::new();
     fixture.refusal.set(true);
     assert!(matches!(fixture.profiler.start_profiling("a"), Err(Error::Thread(_))));
@@ -95,7 +95,7 @@ fn v8_is_not_asked_when_no_thread_can_be_had() {
     fixture.profiler.start_profiling("a").unwrap();
     fixture.isolate.run_for_ms(20);
     assert!(fixture.profiler.stop_profiling("a").unwrap().unwrap().active_samples() > 5);
-    // Now the ticker is there, and one for V8 is not.
+    // Now the ticker has its thread, but there is none for V8.
     let starts = fixture.isolate.starts.load(SeqCst);
     fixture.refusal.set(true);
     fixture.forget_v8s_thread();
@@ -115,9 +115,9 @@ fn a_start_just_after_another_costs_no_thread() {
     assert_eq!(fixture.refusal.asked(), 0);
 }
 
-/// For the first tick V8's thread is started anew while it records.
+/// For the first tick V8's thread is restarted while it records.
 #[test]
-fn what_records_goes_on_when_no_other_thread_can_be_had() {
+fn a_recording_continues_when_no_other_thread_can_be_had() {
     let fixture = Fixture::new();
     fixture.profiler.start_profiling("a").unwrap();
     fixture.refusal.set(true);
@@ -131,7 +131,7 @@ fn what_records_goes_on_when_no_other_thread_can_be_had() {
     assert!(profile.active_samples() > 200, "{}", profile.active_samples());
 }
 
-/// V8's own ticks follow from where its thread was started, which the program chose.
+/// V8's own ticks follow from when its thread was started, which the program would have chosen.
 #[test]
 fn a_flush_before_the_first_tick_keeps_the_rhythm_that_was_chosen() {
     let fixture = Fixture::new();
@@ -140,7 +140,7 @@ fn a_flush_before_the_first_tick_keeps_the_rhythm_that_was_chosen() {
     let phase_us = || fixture.profiler.recorder().tick_us().unwrap().us().rem_euclid(INTERVAL_US.into());
     let chosen_us = phase_us();
     for _ in 0..3 {
-        // No JavaScript runs: V8 ticks all the same.
+        // No JavaScript runs, but V8 still ticks.
         std::thread::sleep(Duration::from_millis(5));
         assert!(session.flush(PATIENT).unwrap());
         assert_eq!(phase_us(), chosen_us);
@@ -148,7 +148,7 @@ fn a_flush_before_the_first_tick_keeps_the_rhythm_that_was_chosen() {
 }
 
 #[test]
-fn spans_go_on_without_a_thread_and_are_recorded_when_one_can_be_had() {
+fn spans_work_without_a_thread_and_are_recorded_once_one_can_be_had() {
     let fixture = Fixture::new();
     let (tell, hear) = mpsc::channel();
     let session = fixture.session(Lifecycle::Trace, move |chunk| {
@@ -166,7 +166,7 @@ fn spans_go_on_without_a_thread_and_are_recorded_when_one_can_be_had() {
     assert_eq!(fixture.warnings().len(), 1, "{:?}", fixture.warnings());
     assert_eq!(fixture.isolate.starts.load(SeqCst), 0);
 
-    // One span that does not end: a second after the first try it is tried again.
+    // During a span that does not end, the profiler tries again a second after the first try.
     fixture.refusal.set(false);
     session.span_started().unwrap();
     assert!(fixture.isolate.run_until(|| session.span_started().is_ok() && session.is_recording()));
@@ -174,14 +174,14 @@ fn spans_go_on_without_a_thread_and_are_recorded_when_one_can_be_had() {
     assert!(session.flush(PATIENT).unwrap());
     assert!(hear.try_recv().unwrap() > 10);
     assert_eq!(fixture.warnings().len(), 1);
-    assert_eq!(session.stats().dropped_too_short, 0, "what waits for a thread is no chunk");
+    assert_eq!(session.stats().dropped_too_short, 0, "waiting for a thread makes no chunk");
 }
 
 #[test]
-fn the_ticker_begins_for_who_waits_when_only_v8s_thread_was_missing() {
+fn the_ticker_starts_for_a_waiting_session_when_only_v8s_thread_was_missing() {
     let fixture = Fixture::new();
     let session = fixture.session(Lifecycle::Manual, |_| ());
-    // The ticker runs, and lingers.
+    // The ticker runs and lingers.
     fixture.profiler.start_profiling("a").unwrap();
     fixture.profiler.stop_profiling("a").unwrap();
     fixture.refusal.set(true);
@@ -227,14 +227,14 @@ fn without_an_encoder_nothing_is_delivered_and_nothing_is_lost_for_good() {
     fixture.refusal.set(true);
     fixture.isolate.run_for_ms(1_000);
     let begin = Instant::now();
-    assert!(!session.flush(Duration::from_millis(150)).unwrap(), "who waits is told that nothing came");
+    assert!(!session.flush(Duration::from_millis(150)).unwrap(), "the flush reports that nothing was delivered");
     assert!(begin.elapsed() < PATIENT);
     assert!(hear.try_recv().is_err());
-    // A recording by its name takes none.
+    // A named recording needs no encoder.
     fixture.profiler.start_profiling("a").unwrap();
     fixture.isolate.run_for_ms(20);
     assert!(fixture.profiler.stop_profiling("a").unwrap().unwrap().active_samples() > 5);
-    // With the next tick, which need not be waited for by the isolate.
+    // The next tick starts the encoder; the isolate need not wait for it.
     fixture.refusal.set(false);
     let first = hear.recv_timeout(PATIENT).unwrap();
     assert!(session.flush(PATIENT).unwrap());
@@ -243,7 +243,7 @@ fn without_an_encoder_nothing_is_delivered_and_nothing_is_lost_for_good() {
 }
 
 #[test]
-fn a_v8_that_makes_no_sense_is_left_alone() {
+fn an_inconsistent_v8_is_not_used_any_more() {
     let fixture = Fixture::new();
     let session = fixture.session(Lifecycle::Manual, |_| ());
     fixture.isolate.senseless.store(true, SeqCst);
@@ -263,9 +263,9 @@ fn a_v8_that_makes_no_sense_is_left_alone() {
     assert_eq!(fixture.warnings().len(), 1, "{:?}", fixture.warnings());
 }
 
-/// The one who notices is the call itself.
+/// The stop itself detects the inconsistency.
 #[test]
-fn a_senseless_recording_that_is_stopped_at_once_stops_the_others() {
+fn an_inconsistent_recording_that_is_stopped_at_once_stops_the_others() {
     let fixture = Fixture::new();
     fixture.isolate.senseless.store(true, SeqCst);
     fixture.profiler.start_profiling("a").unwrap();
@@ -275,7 +275,7 @@ fn a_senseless_recording_that_is_stopped_at_once_stops_the_others() {
 }
 
 #[test]
-fn a_v8_that_never_samples_is_said_once() {
+fn a_v8_that_never_samples_is_reported_once() {
     let fixture = Fixture::new();
     fixture.isolate.silent.store(true, SeqCst);
     fixture.profiler.start_profiling("a").unwrap();
@@ -355,7 +355,7 @@ fn spans_queue_in_bounded_memory_while_the_sink_blocks() {
     assert!(first.flush(PATIENT).unwrap() && second.flush(PATIENT).unwrap());
 }
 
-/// As when the log waits for a lock of the host's, whose owner waits for what a call of ours holds.
+/// A log callback may wait for a lock of the host whose owner waits for a lock of ours.
 #[test]
 fn the_log_is_called_while_no_lock_is_held() {
     let fixture = Fixture::new();
@@ -383,7 +383,7 @@ fn the_log_is_called_while_no_lock_is_held() {
 }
 
 #[test]
-fn panics_of_the_hosts_callbacks_go_to_the_log_and_threads_go_on() {
+fn panics_of_the_hosts_callbacks_go_to_the_log_and_threads_keep_running() {
     let fixture = Fixture::with_wake(Some(Arc::new(|| panic!("woken in vain"))));
     let session = fixture.session(Lifecycle::Manual, |_| panic!("no place for chunks"));
     session.start().unwrap();
@@ -397,15 +397,15 @@ fn panics_of_the_hosts_callbacks_go_to_the_log_and_threads_go_on() {
     }
     assert!(heard("woken in vain") && heard("no place for chunks"), "{:?}", fixture.warnings());
     fixture.isolate.run_for_ms(250);
-    assert!(session.flush(PATIENT).unwrap(), "both threads go on");
+    assert!(session.flush(PATIENT).unwrap(), "both threads still run");
 }
 
 thread_local! {
-    /// Destroyed after what the profiler keeps for the thread, which is made later.
+    /// Destroyed after the profiler's own thread-local data, which is made later.
     static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
 }
 
-/// What a program keeps for a thread, and in which order it goes.
+/// A program's thread-local data, in the order of destruction.
 struct Held {
     session: Option<Session>,
     fixture: Fixture,
@@ -434,7 +434,7 @@ fn a_profiler_may_be_destroyed_at_its_threads_end() {
             });
             session.start().unwrap();
             fixture.isolate.run_for_ms(50);
-            // As the scopes do that end before the thread does.
+            // As V8's scopes do, which end before the thread.
             fixture.isolate.leave();
             let session = with_session.then_some(session);
             HELD.set(Some(Held { session, fixture, tell }));
@@ -450,17 +450,17 @@ fn a_profiler_may_be_destroyed_at_its_threads_end() {
 
 #[test]
 #[cfg(unix)]
-fn a_child_answers_at_once_and_has_threads_of_its_own() {
+fn calls_in_a_child_return_at_once_and_it_has_its_own_threads() {
     let fixture = Fixture::new();
     let session = fixture.session(Lifecycle::Manual, |_| ());
     session.start().unwrap();
     fixture.isolate.run_for_ms(30);
-    // The ticker holds its lock for moments only; whatever it holds, the child must not wait for it.
+    // The child must not wait for a lock that the parent's ticker held at the fork.
     let _ticker = fixture.threads.ticker.hold();
-    // SAFETY: the child runs this profiler's code, memory's, and ends without running anything else of this program.
+    // SAFETY: the child runs only the profiler's code and the allocator, then exits without running anything else.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        // A child that waits is killed.
+        // Kills a child that hangs.
         // SAFETY: as above.
         unsafe { libc::alarm(10) };
         let starts = fixture.isolate.starts.load(SeqCst);
@@ -485,6 +485,6 @@ fn a_child_answers_at_once_and_has_threads_of_its_own() {
     let mut status = -1;
     // SAFETY: the child is ours.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    assert_eq!(status, 0, "the child waited, or was wrong");
+    assert_eq!(status, 0, "the child hung or a check failed in it");
     assert_eq!(session.stop().unwrap(), Outcome::Stopped);
 }

@@ -1,38 +1,38 @@
-//! [`Slice`]: what one finished recording holds, whatever it came from, and its merge into a profile.
+//! [`Slice`]: the contents of one finished recording of any source, and its merge into a profile.
 
 #[cfg(test)]
 use crate::profile::FrameKind;
 use crate::profile::{Frame, FrameId, Profile, ProfileBuilder, Stack, StackId};
 use crate::time::{Monotonic, Unix};
 
-/// One recording, its times still the source's (monotonic, microseconds).
+/// One recording. Its times are the source's (monotonic, microseconds).
 #[derive(Debug, Default)]
 pub struct Slice {
-    /// Not merged beyond the source's own sharing of strings.
+    /// Not deduplicated, except for strings that the source shares.
     pub(crate) frames: Vec<Frame>,
     /// Parents first.
     pub(crate) stacks: Vec<Stack>,
-    /// When the source ticked and the stack that it met, in time order.
+    /// The source's ticks and the stacks at those moments, in time order.
     pub(crate) ticks: Vec<(Monotonic, StackId)>,
-    /// Of the ticks' stacks, together.
+    /// The sum of the depths of the ticks' stacks.
     pub(crate) ticked_frames: usize,
-    /// The source was started anew for it: its ticks do not go on where those before ended.
+    /// Whether the source was restarted for it, so that its ticks do not continue those before.
     pub(crate) anew: bool,
 }
 
 impl Slice {
-    /// How many nodes of its tree the samples used; what reclaiming it costs goes by that.
+    /// How many nodes of its tree the samples used. The cost of reclaiming it grows with that.
     pub(crate) fn nodes(&self) -> usize {
         self.stacks.len()
     }
 
-    /// How many frames a tick's stack has, on the average.
+    /// The average depth of a tick's stack.
     pub(crate) fn mean_depth(&self) -> usize {
         self.ticked_frames / self.ticks.len().max(1)
     }
 }
 
-/// For the benchmark, which has recorded ones.
+/// For the benchmark, which uses recorded slices.
 #[doc(hidden)]
 impl Slice {
     pub fn new(frames: Vec<Frame>, stacks: Vec<Stack>, ticks: Vec<(i64, StackId)>) -> Self {
@@ -75,7 +75,7 @@ impl Slice {
         }
     }
 
-    /// Gives each tick a function of its own.
+    /// Gives each tick its own function.
     pub(crate) fn rename(&mut self, name: impl Fn(usize) -> String) {
         for at in 0..self.ticks.len() {
             self.frames.push(Frame { function: name(at).into(), ..self.frames[0].clone() });
@@ -85,10 +85,10 @@ impl Slice {
     }
 }
 
-/// Adds ticks of one slice to one profile; remembers what it has translated.
+/// Adds ticks of one slice to one profile, and caches translated indices.
 pub(crate) struct Merge<'a> {
     slice: &'a Slice,
-    /// The profile's, by the slice's, once they were met.
+    /// The profile's frame for each frame of the slice that was translated.
     frames: Vec<Option<FrameId>>,
     stacks: Vec<Option<StackId>>,
 }
@@ -103,7 +103,7 @@ impl<'a> Merge<'a> {
         if let Some(known) = self.stacks[stack.index()] {
             return known;
         }
-        // Outwards to what is known, then back inwards.
+        // Go outwards to a known stack, then back inwards.
         let mut pending = vec![];
         let mut at = self.slice.stacks[stack.index()].parent;
         while let Some(id) = at.filter(|id| self.stacks[id.index()].is_none()) {

@@ -1,4 +1,4 @@
-//! Where threads come from, and whether there is one more to be had.
+//! Creates threads, and checks whether one more can be had.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,13 +7,12 @@ use std::thread::JoinHandle;
 use crate::platform::threads::{block_signals, probe};
 use crate::time::Monotonic;
 
-/// The stack of both threads, on which the host's callbacks run: what Rust gives a thread. Memory that is not used is
-/// only reserved.
+/// The stack of both threads, on which the host's callbacks run: Rust's default. Unused memory is only reserved.
 pub const THREAD_STACK_BYTES: usize = 2 << 20;
-/// How long a start relies on a proof that threads can be had: the ticker makes one every 100 ms while nothing
+/// How long a start relies on a proof that a thread can be had. The ticker makes one every 100 ms while nothing
 /// records.
 const PROOF_HOLDS_US: i64 = 120_000;
-/// How long a first tick relies on one. V8's thread is given up for it, so the proof is made just before.
+/// How long a first tick relies on a proof. V8's thread is stopped for it, so the proof is made just before.
 const FRESH_PROOF_HOLDS_US: i64 = 3_000;
 
 type Spawn = dyn Fn(&str, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> + Send + Sync;
@@ -21,9 +20,9 @@ type Probe = dyn Fn() -> io::Result<()> + Send + Sync;
 
 pub(crate) struct Supply {
     spawn: Box<Spawn>,
-    /// Whether one more could be had at this moment, of the kind that V8 needs.
+    /// Checks whether one more thread of the kind that V8 needs can be had now.
     probe: Box<Probe>,
-    /// When there last was a thread to be had, monotonic.
+    /// When a thread could last be had.
     proven_us: Mutex<Option<Monotonic>>,
 }
 
@@ -41,20 +40,20 @@ impl Supply {
         (self.spawn)(name, Box::new(run))
     }
 
-    /// Whether one more thread could be had at this moment, of the kind that V8 needs. It takes long enough to be
-    /// left to the ticker where that can do it.
+    /// Checks whether one more thread of the kind that V8 needs can be had now. This takes a while, so the ticker
+    /// does it where possible.
     pub(crate) fn prove(&self) -> io::Result<()> {
         (self.probe)()?;
         self.proven(Monotonic::now());
         Ok(())
     }
 
-    /// V8 had a thread until now, or could have had one.
+    /// Called when V8 had a thread until now, or could have had one.
     pub(crate) fn proven(&self, now_us: Monotonic) {
         *lock(&self.proven_us) = Some(now_us);
     }
 
-    /// V8 takes the thread.
+    /// Called when V8 takes the thread.
     pub(crate) fn taken(&self) {
         *lock(&self.proven_us) = None;
     }
@@ -72,10 +71,10 @@ impl Supply {
     }
 }
 
-/// Locks what is whole between any two statements, so that a panic leaves nothing behind.
+/// Locks data that is consistent between any two statements, so poisoning can be ignored.
 ///
-/// The locks of the two threads are the standard library's, because those of `parking_lot` share a table in which a
-/// fork may leave a lock behind.
+/// The locks of the two threads are the standard library's, because those of `parking_lot` share a table that a fork
+/// may leave locked.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -87,7 +86,7 @@ fn spawn(name: &str, run: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>
     })
 }
 
-/// Threads for tests: their own, which can be had only when the test wishes.
+/// A supply that a test can make refuse threads.
 #[cfg(test)]
 pub(crate) mod testing {
     use std::sync::Arc;
@@ -107,7 +106,7 @@ pub(crate) mod testing {
             self.refuses.store(refuses, Ordering::SeqCst);
         }
 
-        /// How often this thread asked for one since this was called.
+        /// How often this thread asked for a thread since the last call.
         pub(crate) fn asked(&self) -> usize {
             let here = std::thread::current().id();
             lock(&self.asked).drain(..).filter(|thread| *thread == here).count()

@@ -1,4 +1,4 @@
-//! The ticker thread, while something records: it reads CPU and memory, and asks isolates for what is due.
+//! The ticker thread, which runs while something records: it reads CPU and memory, and asks isolates for what is due.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -10,28 +10,28 @@ use crate::panics::contain;
 use crate::supply::{Supply, lock};
 use crate::time::Monotonic;
 
-/// Between two readings of CPU and memory.
+/// The time between two readings of CPU and memory.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
-/// It outlives the last recording a little, since short recordings come in bursts.
+/// How long it outlives the last recording, because short recordings come in bursts.
 const LINGERS: Duration = Duration::from_secs(5);
-/// Between two looks at a stream, at least.
+/// The minimum time between two looks at a stream.
 const LOOK: Duration = Duration::from_millis(5);
-/// Before a first tick is due, the time to try whether a thread can be had.
+/// How long before a first tick it checks that a thread can be had.
 const PROVES_BEFORE_US: i64 = 1_000;
 
-/// What the ticker looks after while it records.
+/// A stream that the ticker ticks while it records.
 pub(crate) trait Ticked: Send + Sync {
-    /// Different from all others'.
+    /// A unique id.
     fn id(&self) -> u64;
-    /// Every 100 ms, with the share of the cores that this process used since.
+    /// Called every 100 ms, with the share of the cores that this process used since.
     fn tick(self: Arc<Self>, now_us: Monotonic, cpu_usage: Option<f64>);
-    /// Between two ticks: something may be due.
+    /// Called between two ticks when something may be due.
     fn nudge(&self, now_us: Monotonic);
-    /// When to come back between two ticks, `None` when nothing is due.
+    /// When to come back between two ticks; `None` if nothing is due.
     fn next_look_us(&self) -> Option<Monotonic>;
-    /// When the isolate is to be interrupted for the first tick of its samples, `None` when it was.
+    /// When to interrupt the isolate for the first tick of its samples; `None` if it was interrupted.
     fn first_tick_due_us(&self) -> Option<Monotonic>;
-    /// One of the above did.
+    /// Called when one of the above panicked.
     fn panicked(&self, panic: &str);
 }
 
@@ -47,7 +47,7 @@ struct State {
     streams: Vec<Arc<dyn Ticked>>,
     thread: Option<JoinHandle<()>>,
     running: bool,
-    /// A stream wants something before the next tick.
+    /// Whether a stream needs something before the next tick.
     hurry: bool,
     quit: bool,
 }
@@ -69,7 +69,7 @@ impl Ticker {
     pub(crate) fn register(&'static self, stream: Arc<dyn Ticked>) -> std::io::Result<()> {
         let mut state = lock(&self.state);
         if !state.running {
-            // A thread that lingered in vain before has returned by now, or is about to.
+            // An earlier thread that lingered has returned by now, or is about to.
             state.thread = Some(self.supply.spawn("sentry-ticker", || self.run())?);
             state.running = true;
         }
@@ -77,7 +77,7 @@ impl Ticker {
         Ok(())
     }
 
-    /// As [`Ticker::register`], where that takes no new thread.
+    /// Like [`Ticker::register`], but only if the thread is running.
     pub(crate) fn register_if_running(&self, stream: Arc<dyn Ticked>) {
         let mut state = lock(&self.state);
         if state.running {
@@ -85,18 +85,18 @@ impl Ticker {
         }
     }
 
-    /// No tick begins after this; one may still be under way.
+    /// No tick begins after this, but one may still be running.
     pub(crate) fn unregister(&self, id: u64) {
         lock(&self.state).streams.retain(|stream| stream.id() != id);
     }
 
-    /// Has the ticker look when a stream wants something next: sooner than it knew.
+    /// Makes the ticker look again when a stream needs something next, because that is sooner than it knew.
     pub(crate) fn hurry(&self) {
         lock(&self.state).hurry = true;
         self.changed.notify_all();
     }
 
-    /// Ends the thread, which this waits for.
+    /// Ends the thread and waits for it.
     pub(crate) fn end(&self) {
         let thread = {
             let mut state = lock(&self.state);
@@ -105,7 +105,7 @@ impl Ticker {
         };
         self.changed.notify_all();
         if let Some(thread) = thread {
-            // It catches the panics of what it calls, so there is nothing to hear.
+            // The thread catches panics of what it calls, so it never fails.
             let _ = thread.join();
         }
         lock(&self.state).quit = false;
@@ -127,7 +127,7 @@ impl Ticker {
         lock(&self.state).hurry
     }
 
-    /// As the thread does for moments.
+    /// Holds the lock, as the thread does for moments.
     #[cfg(test)]
     pub(crate) fn hold(&self) -> impl Drop + '_ {
         struct Held<'a>(#[allow(dead_code)] std::sync::MutexGuard<'a, State>);
@@ -156,15 +156,15 @@ impl Ticker {
                 if !state.streams.is_empty() {
                     last_needed = Instant::now();
                 }
-                // It ticks on meanwhile, so that a start need not make it.
+                // Keep ticking meanwhile, so that a start need not create the thread.
                 if state.quit || last_needed.elapsed() >= LINGERS {
                     state.running = false;
                     return;
                 }
                 state.streams.clone()
             };
-            // V8's thread is started anew for a first tick, exactly when that is due. Whether a thread can be had is
-            // tried just before.
+            // V8's thread is restarted for a first tick, exactly when that is due. Check just before that a thread
+            // can be had.
             let now_us = Monotonic::now();
             let is_near = |at_us: Monotonic| at_us - now_us <= PROVES_BEFORE_US;
             if streams.iter().filter_map(|stream| stream.first_tick_due_us()).any(is_near)
@@ -174,7 +174,7 @@ impl Ticker {
             }
             let now = Instant::now();
             let now_us = Monotonic::now();
-            // A host's callback may panic; the other streams go on.
+            // A host's callback may panic; other streams must still tick.
             let each = |act: &dyn Fn(&Arc<dyn Ticked>)| {
                 for stream in &streams {
                     if let Err(panic) = contain(|| act(stream)) {
@@ -184,7 +184,7 @@ impl Ticker {
             };
             if now >= reading {
                 self.encoder.ensure();
-                // The next start need not try.
+                // Saves the next start this check.
                 if streams.is_empty() {
                     let _ = self.supply.prove();
                 }
@@ -202,18 +202,18 @@ impl Ticker {
     }
 }
 
-/// On a grid of ticks; one that came late moves the next at most half of a tick closer.
+/// The next tick on a grid. A late tick makes the next one come at most half a tick early.
 fn next_tick(last: Instant, now: Instant) -> Instant {
     (last + TICK).max(now + TICK / 2)
 }
 
-/// When to look after a stream again that asks for it at `at_us`.
+/// When to look again at a stream that asked for `at_us`.
 fn next_look(now: Instant, now_us: Monotonic, at_us: Monotonic) -> Option<Instant> {
     now.checked_add(until(now_us, at_us).max(LOOK))
 }
 
-/// When to come back for a first tick that is due at `at_us`: to prove that there is a thread for it, then to ask for
-/// it.
+/// When to come back for a first tick that is due at `at_us`: once to prove that a thread can be had, then to request
+/// the interrupt.
 fn next_for_first_tick(now: Instant, now_us: Monotonic, at_us: Monotonic) -> Option<Instant> {
     let proof_us = at_us - PROVES_BEFORE_US;
     now.checked_add(until(now_us, if now_us < proof_us { proof_us } else { at_us }))
@@ -223,7 +223,7 @@ fn until(now_us: Monotonic, at_us: Monotonic) -> Duration {
     u64::try_from(at_us - now_us).map_or(Duration::ZERO, Duration::from_micros)
 }
 
-/// A stream for tests, which stands still in each tick for as long as the test wishes.
+/// A stream for tests, whose ticks block until the test continues.
 #[cfg(test)]
 pub(crate) mod testing {
     use std::sync::mpsc::{Receiver, Sender, channel};
@@ -237,7 +237,7 @@ pub(crate) mod testing {
         panics: Mutex<Vec<String>>,
     }
 
-    /// The test's ends: a tick has begun, and it may go on.
+    /// The test's ends of two channels: a tick has begun, and it may continue.
     pub(crate) struct Ends {
         pub(crate) begun: Receiver<()>,
         pub(crate) go_on: Sender<()>,
@@ -260,7 +260,7 @@ pub(crate) mod testing {
         }
 
         fn tick(self: Arc<Self>, _now_us: Monotonic, _cpu_usage: Option<f64>) {
-            // Both ends are gone once the test is over.
+            // The receiver is gone once the test is over.
             let _ = self.tell.send(());
             lock(&self.wait).recv().expect("the test is over");
         }
@@ -303,9 +303,9 @@ mod tests {
         let begin = Instant::now();
         let ms = Duration::from_millis;
         assert_eq!(next_tick(begin, begin + ms(2)), begin + ms(100));
-        assert_eq!(next_tick(begin, begin + ms(40)), begin + ms(100), "the rhythm is kept");
-        assert_eq!(next_tick(begin, begin + ms(90)), begin + ms(140), "two readings are not of one moment");
-        assert_eq!(next_tick(begin, begin + ms(900)), begin + ms(950), "what was missed is not made up for");
+        assert_eq!(next_tick(begin, begin + ms(40)), begin + ms(100), "the grid is kept");
+        assert_eq!(next_tick(begin, begin + ms(90)), begin + ms(140), "two readings are not too close");
+        assert_eq!(next_tick(begin, begin + ms(900)), begin + ms(950), "missed ticks are not made up for");
     }
 
     #[test]
@@ -333,7 +333,7 @@ mod tests {
         ends.begun.recv_timeout(PATIENT).unwrap();
         let end = std::thread::spawn(|| ticker.end());
         std::thread::sleep(Duration::from_millis(30));
-        assert!(!end.is_finished(), "a tick is under way");
+        assert!(!end.is_finished(), "a tick is running");
         ends.go_on.send(()).unwrap();
         end.join().unwrap();
         assert!(!ticker.is_running() && ends.begun.try_recv().is_err());

@@ -1,4 +1,4 @@
-//! Moments on the two clocks. Each is a type of its own, so that they do not mix.
+//! Moments on the two clocks, with a type for each so that they do not mix.
 
 use std::ops::{Add, Sub};
 
@@ -26,7 +26,7 @@ macro_rules! moment {
             }
         }
 
-        /// So many microseconds later.
+        /// This many microseconds later.
         impl Add<i64> for $moment {
             type Output = Self;
 
@@ -35,7 +35,7 @@ macro_rules! moment {
             }
         }
 
-        /// So many microseconds earlier.
+        /// This many microseconds earlier.
         impl Sub<i64> for $moment {
             type Output = Self;
 
@@ -44,7 +44,7 @@ macro_rules! moment {
             }
         }
 
-        /// How many microseconds lie between them.
+        /// The difference in microseconds.
         impl Sub for $moment {
             type Output = i64;
 

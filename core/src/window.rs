@@ -6,19 +6,19 @@ use crate::profile::{Frame, Point, Profile, ProfileBuilder, StackId};
 use crate::slice::Merge;
 use crate::time::{Monotonic, Unix};
 
-/// Between two ticks further apart than this nothing ran that we know of: the process was frozen or starved.
+/// Nothing is known of the time between two ticks that are further apart: the process was frozen or starved.
 const GAP_US: i64 = 500_000;
-/// What one sample, one frame of one stack, and one frame without its names take in a chunk, bytes, rounded up.
+/// The bytes in a chunk of one sample, one frame of one stack, and one frame without its names, rounded up.
 const SAMPLE_BYTES: usize = 75;
 const STACK_FRAME_BYTES: usize = 6;
 const FRAME_BYTES: usize = 120;
 
-/// Collects what belongs to a stretch of time.
+/// Collects the samples and readings of a period of time.
 ///
-/// V8 ticks once an interval, and each tick stands for the time until the next one. Readers of a profile let a sample
-/// last until the next one too, so where the window pauses or ends, an idle sample says where the last tick's time
-/// ends. That is after the pause has begun: work shorter than an interval is met by a tick now and then, which then
-/// stands for all those that met none.
+/// V8 ticks once per interval, and each tick stands for the time until the next one. Readers of a profile also let a
+/// sample last until the next one, so where the window pauses or ends, an idle sample marks the end of the last tick's
+/// time. That is later than the start of the pause: work shorter than an interval is hit by a tick only sometimes, and
+/// that tick then also stands for the work that was not hit.
 #[derive(Debug)]
 pub(crate) struct Window {
     from_us: Monotonic,
@@ -26,14 +26,14 @@ pub(crate) struct Window {
     builder: ProfileBuilder,
     /// The last tick, unless an idle sample came after it.
     open_tick_us: Option<Monotonic>,
-    /// Samples were not wanted, or not taken, for a while since the last tick.
+    /// Whether samples were not wanted, or not taken, for a while since the last tick.
     paused: bool,
-    /// The first tick and the last one, also when it was too many.
+    /// The first and the last tick, including those beyond the maximum.
     sampled_us: Option<(Monotonic, Monotonic)>,
-    /// Depth of each stack of the builder once a sample has used it as a whole, 0 before.
+    /// The depth of each stack of the builder that is a sample's whole stack; 0 for others.
     used_depth: Vec<u32>,
     stack_frames: usize,
-    /// Frames of the builder whose names are counted, and what those take.
+    /// The frames of the builder whose bytes are counted, and their bytes.
     counted_frames: usize,
     frame_bytes: usize,
 }
@@ -82,23 +82,23 @@ impl Window {
         self.open_tick_us = Some(time_us);
     }
 
-    /// No samples are wanted, or none are taken, until the next [`Window::tick`].
+    /// Called when samples are not wanted, or not taken, until the next [`Window::tick`].
     pub(crate) fn pause(&mut self) {
         self.paused = true;
     }
 
-    /// Ends the last tick: where the stream's next one, which is not the window's, is at `next_us`, else after an
-    /// interval.
+    /// Ends the time of the last tick: at the stream's next tick, `next_us`, which does not belong to the window, or
+    /// else after one interval.
     pub(crate) fn end_tick(&mut self, next_us: Option<Monotonic>, clock: &Clock) {
         if let Some(last_us) = self.open_tick_us.take() {
             let next_us = next_us.filter(|&next_us| next_us - last_us <= self.longest_tick_us());
-            // Another profile may begin with that one.
+            // Another profile may begin with that tick.
             let end_us = next_us.map_or(last_us + i64::from(self.interval_us), |next_us| next_us - 1);
             self.builder.idle(self.wall(end_us, clock));
         }
     }
 
-    /// A tick that came later than this was not merely delayed: there was one in between that nobody recorded.
+    /// If the next tick comes later than this, it was not just delayed, but a tick in between was not recorded.
     fn longest_tick_us(&self) -> i64 {
         i64::from(self.interval_us) * 3 / 2
     }
@@ -114,7 +114,7 @@ impl Window {
         }
     }
 
-    /// Whether the window, encoded as a chunk, still takes less than `max_bytes` with a tick of this stack, or is
+    /// Whether the window, encoded as a chunk with another tick of this stack, is still below `max_bytes`, or is
     /// empty.
     pub(crate) fn takes(&mut self, stack: StackId, merge: &mut Merge<'_>, max_bytes: usize) -> bool {
         let stack = merge.stack(&mut self.builder, stack);
@@ -122,7 +122,7 @@ impl Window {
         self.tick_count() == 0 || self.estimated_bytes() < max_bytes
     }
 
-    /// About how large the encoded chunk would be, rounded up.
+    /// The approximate size of the encoded chunk, rounded up.
     fn estimated_bytes(&self) -> usize {
         self.builder.samples().len() * SAMPLE_BYTES + self.stack_frames * STACK_FRAME_BYTES + self.frame_bytes
     }
@@ -132,8 +132,8 @@ impl Window {
         let start = clock.wall(self.from_us);
         let last = self.builder.samples().last().map_or(start, |sample| sample.time);
         let end = self.wall(to_us, clock).max(last);
-        // Readings go on while a chunk waits for the next span, and when a process was frozen in the middle one comes
-        // before the first sample: they are reported for the time that there are samples of.
+        // There are also readings while a chunk waits for the next span, or before the first sample after a freeze.
+        // Keep only those between the first and the last sample.
         let sampled = match self.sampled_us.map(|(first, last)| (self.wall(first, clock), self.wall(last, clock))) {
             Some((first, last)) => first - GAP_US..=end.min(last + GAP_US),
             None => start..=end,
@@ -145,7 +145,7 @@ impl Window {
         self.builder.finish(start, end, self.interval_us)
     }
 
-    /// A profile's times must not fold over: a window that sees the wall clock jump stays with the time it began in.
+    /// A profile's times must not overlap, so if the wall clock jumps, a window keeps the clock that it began with.
     fn wall(&self, time_us: Monotonic, clock: &Clock) -> Unix {
         if clock.jumped(self.from_us, time_us) {
             return clock.wall(self.from_us) + (time_us - self.from_us);
@@ -169,7 +169,7 @@ impl Window {
     }
 }
 
-/// A frame's file stands in it three times, as `module` too.
+/// A frame has its file three times, once as `module`.
 fn frame_bytes(frame: &Frame) -> usize {
     FRAME_BYTES + json_bytes(&frame.function) + 3 * json_bytes(&frame.file)
 }
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(
             (measurements.cpu_usage.len(), measurements.memory_footprint.len()),
             (10, 10),
-            "the last sample is at 9.9 s"
+            "readings end with the last sample, at 9.9 s"
         );
     }
 }

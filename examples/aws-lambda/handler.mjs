@@ -1,4 +1,4 @@
-// The function: knows nothing of Sentry.
+// The function, which does not know about Sentry.
 
 /** How many prime numbers there are below `limit`: work for the profile to show. */
 function countPrimes(limit) {

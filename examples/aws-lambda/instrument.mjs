@@ -1,5 +1,5 @@
-// Loaded before the function (NODE_OPTIONS="--import ./instrument.mjs"), so that the SDK can wrap the handler: it gives each
-// invocation a span, and flushes before the response is posted, which is before Lambda may freeze the process.
+// Loaded before the function (NODE_OPTIONS="--import ./instrument.mjs"), so that the SDK can wrap the handler. It
+// gives each invocation a span, and flushes before the response is posted, because Lambda may freeze the process then.
 
 import * as Sentry from '@sentry/aws-serverless';
 import { nodeProfilingIntegration } from 'sentry-profiler-node';
@@ -14,8 +14,8 @@ Sentry.init({
   profileLifecycle,
 });
 
-// 'trace' profiles each invocation from its first span to its last. 'manual' profiles the time in between too, the rest of the
-// cold start among it; what is frozen is left out of either.
+// 'trace' profiles each invocation from its first span to its last. 'manual' also profiles the time between
+// invocations and the rest of the cold start. Frozen time is left out in both.
 if (profileLifecycle === 'manual') {
   Sentry.profiler.startProfiler();
 }

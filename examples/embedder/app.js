@@ -1,4 +1,4 @@
-// What the embedder runs: it calls `handle` once a span.
+// The program that the embedder runs. It calls `handle` once per span.
 
 function parse(count) {
   const text = JSON.stringify(Array.from({ length: 100 }, (_, i) => ({ id: i, name: `item ${i}` })));

@@ -1,4 +1,4 @@
-// A program that embeds V8, profiles a JavaScript file, and sends what it recorded to Sentry.
+// A program that embeds V8, profiles a JavaScript file, and sends the profile to Sentry.
 //
 //   embedder app.js [--out FOLDER] [--dsn DSN]
 //
@@ -56,7 +56,7 @@ void write(const std::string &path, std::string_view bytes) {
     std::printf("wrote %s\n", path.c_str());
 }
 
-// Chunks come on the library's encoder thread, and are copied to be sent from this one.
+// Chunks come on the library's encoder thread and are copied, to be sent from the main thread.
 struct Outbox {
     struct Item {
         std::string payload, envelope;
@@ -196,7 +196,7 @@ int main(int argc, char **argv) {
             out = argv[++at];
         } else if (argument == "--dsn" && at + 1 < argc) {
             dsn = Dsn::parse(argv[++at]);
-            if (!dsn) fail("this is no DSN: " + std::string(argv[at]));
+            if (!dsn) fail("not a DSN: " + std::string(argv[at]));
         } else {
             file = argument;
         }

@@ -8,7 +8,7 @@ Sentry.init({
   release: 'node-service@1.0.0',
   environment: 'demo',
   integrations: [nodeProfilingIntegration()],
-  // Every request is traced, and profiled while it is.
+  // Every request is traced and profiled.
   tracesSampleRate: 1,
   profileSessionSampleRate: 1,
   profileLifecycle: 'trace',

@@ -34,7 +34,7 @@ server.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
   console.log(`listening on http://127.0.0.1:${server.address().port}`);
 });
 
-// Finish the requests that run, then let Sentry send what it still has: the last profile chunk is part of it.
+// Finish running requests, then let Sentry send everything, including the last profile chunk.
 process.once('SIGTERM', () => {
   server.close(() => Sentry.close(5000));
   server.closeIdleConnections();

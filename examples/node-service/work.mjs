@@ -1,6 +1,6 @@
-// What the service spends its time on. Called once, the four cost clearly different amounts, in this order.
+// The service's work. One call of each takes clearly different time, in this order.
 
-/** A quotation for a basket: the price with the best of many discounts, by trying them all. */
+/** The price of a basket with the best of many discounts, found by trying them all. */
 export function calculatePrice(basket) {
   let best = Infinity;
   for (let discount = 0; discount < 40_000; discount++) {
@@ -13,7 +13,7 @@ export function calculatePrice(basket) {
   return Math.round(best * 100) / 100;
 }
 
-// Both groups can match the same letters: before it gives up, the engine tries every way to share them out.
+// Both groups can match the same letters, so the engine tries every way to split them before it gives up.
 const CODE = /^([a-z]+)+-\d{4}$/;
 
 /** Finds the products whose code has the right form. */

@@ -1,6 +1,6 @@
-// A Node add-on that links libsentry_profiler.so: runs the body on Node's isolate and, at the same time, on an isolate
-// of its own on a thread of its own. Exports run(folder[, part of a test's name]), which returns how many checks
-// failed.
+// A Node add-on that links libsentry_profiler.so and runs the tests on Node's isolate and, at the same time, on a
+// second isolate in a thread of its own. Exports run(folder[, part of a test's name]), which returns the number of
+// failed checks.
 
 #include "body.h"
 
@@ -71,7 +71,7 @@ napi_value RunBody(napi_env env, napi_callback_info info) {
         napi_throw_type_error(env, nullptr, "run expects a folder");
         return nullptr;
     }
-    // Undefined is no string, and stands for all tests.
+    // Undefined is not a string and means all tests.
     const bool named = napi_get_value_string_utf8(env, arguments[1], name, sizeof name, &length) == napi_ok;
     const char *only = named ? name : nullptr;
     v8::Isolate *isolate = v8::Isolate::GetCurrent();

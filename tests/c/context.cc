@@ -1,4 +1,4 @@
-// Must not compile: a context is no isolate.
+// Must not compile: a context is not an isolate.
 #include <v8.h>
 
 #include "sentry_profiler.h"

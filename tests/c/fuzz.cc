@@ -1,11 +1,11 @@
 // Random calls of every function of the C library, on isolates that come and go. Usage: fuzz SEED SECONDS
 //
-// Some threads have an isolate each, with profilers, sessions and recordings on it, and run JavaScript that computes,
-// throws, recurses, allocates, loops until it is terminated and calls back in. Others use what any thread may use, and
-// call what they must not. Callbacks do so too. A model says which statuses each call may have. The header says what
-// is undefined: handles that were freed, lengths beyond the bytes, two calls on the same options. That is never done.
+// Some threads have an isolate each, with profilers, sessions and recordings, and run JavaScript that computes,
+// throws, recurses, allocates, loops until it is terminated and calls the library. Other threads, and callbacks, make
+// calls that are allowed on any thread, and some that are not. A model gives the statuses that each call may return.
+// Calls with undefined behaviour are not made: freed handles, lengths beyond the bytes, two calls on the same options.
 //
-// A seed gives the same choices on each thread; what runs at the same time is up to the machine.
+// A seed repeats the choices of each thread, but not how the threads interleave.
 
 #include "fuzz.h"
 
@@ -27,7 +27,7 @@ namespace {
 
 constexpr size_t STRANGERS = 2;
 constexpr int64_t ROUND_MS = 4000;
-// What V8 and the allocator keep more of after one round than after another.
+// By how much the memory that V8 and the allocator keep varies from round to round.
 constexpr int64_t BREATH_BYTES = 6 << 20;
 
 void be_runner(Runner &runner, uint64_t seed) {
@@ -39,7 +39,7 @@ void be_runner(Runner &runner, uint64_t seed) {
     }
 }
 
-// Uses what any thread may use, and calls what it must not.
+// Makes calls that are allowed on any thread, and calls that are not.
 void be_stranger(uint64_t seed) {
     Random random(seed);
     while (!round_ends) {
@@ -82,7 +82,7 @@ int library_threads() {
     return count;
 }
 
-// Bytes that are allocated now. The sanitizers' allocator does not say; they find leaks themselves.
+// The bytes allocated now. Unknown under the sanitizers, which find leaks themselves.
 int64_t allocated() {
 #ifdef __SANITIZE_ADDRESS__
     return 0;
@@ -92,7 +92,7 @@ int64_t allocated() {
 #endif
 }
 
-// All threads at work, and afterwards nothing that is left of them.
+// Runs all threads, and checks that nothing is left of them afterwards.
 void run_round(Random &random, int64_t ms) {
     round_ends = false;
     std::atomic<bool> no_more_loops{false};
@@ -110,7 +110,7 @@ void run_round(Random &random, int64_t ms) {
         std::lock_guard<std::mutex> lock(profiles_lock);
         profiles.clear();
     }
-    // Both of the library's threads end with the last profiler; the kernel may take a moment to clear up.
+    // Both of the library's threads end with the last profiler, but the kernel may list them for a moment longer.
     for (int tries = 0; library_threads() > 0; tries++) {
         if (tries == 100) fail("%d threads of the library are left without a profiler", library_threads());
         sleep_ms(10);
@@ -134,7 +134,7 @@ int main(int argc, char **argv) {
     }
     uint64_t seed = std::strtoull(argv[1], nullptr, 10);
     int64_t end = now_ms() + 1000 * std::strtoll(argv[2], nullptr, 10);
-    // V8 puts this back when it samples no more; the default ends the process if a signal comes late.
+    // V8 restores this handler when it stops sampling. A late signal would end the process with the default one.
     std::signal(SIGPROF, SIG_IGN);
     begin_run(seed);
     Random random(seed);
@@ -152,7 +152,7 @@ int main(int argc, char **argv) {
         malloc_trim(0);
     } while (now_ms() < end);
     free_options(common_options);
-    // The first round makes what is made once.
+    // The first round also allocates what is allocated once.
     int64_t growth = bytes.size() > 2 ? bytes.back() - bytes[1] : 0;
     if (growth > BREATH_BYTES)
         fail("%lld bytes more are allocated than after the second round", static_cast<long long>(growth));

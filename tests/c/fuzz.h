@@ -1,4 +1,4 @@
-// What the parts of the fuzzer share: the model of what each handle is, and which statuses a call may have.
+// Shared by the parts of the fuzzer: the model of each handle, and the statuses that a call may return.
 #ifndef FUZZ_H
 #define FUZZ_H
 
@@ -37,14 +37,14 @@ constexpr Statuses TRACE_LIFECYCLE = only(SENTRY_PROFILER_TRACE_LIFECYCLE);
 
 constexpr uint32_t FORMATS = 7;
 
-// What was done, for the last line.
+// Counts for the last line of the output.
 extern std::atomic<uint64_t> chunks_seen, samples_seen, timeouts, terminations, lives, profiles_made;
 extern std::atomic<bool> round_ends;
 
-// Since when a callback keeps the encoder for so long that others give up, and until when the last one did.
+// When a callback began to block the encoder so long that waiting calls time out, and when the last such one returned.
 extern std::atomic<int64_t> long_since_ms, long_until_ms;
 
-// A string argument in exactly as many bytes as said.
+// A string argument in a buffer of exactly its length.
 struct Text {
     std::unique_ptr<char[]> bytes;
     const char *data = nullptr;
@@ -57,7 +57,7 @@ struct Text {
 Text text_of(const std::string &string);
 Text some_text(Random &random, bool may_be_empty);
 
-// Where a handle goes. It is NULL afterwards unless the call went well.
+// A handle output. It is NULL afterwards unless the call succeeded.
 template <typename T>
 struct Out {
     T *handle;
@@ -82,11 +82,11 @@ std::string_view view_of(const sentry_profiler_buffer_t *buffer);
 
 struct Runner;
 
-// The user data of callbacks: who may still be heard.
+// The user data of callbacks, which knows which handles may still call them.
 struct Ear {
     Runner &runner;
     uint64_t seed;
-    // Handles that may call; without one, a call is a fault of the library's.
+    // How many handles may call. A callback without any is a bug of the library.
     std::atomic<int> users{0};
     std::atomic<uint64_t> calls{0};
 
@@ -95,10 +95,10 @@ struct Ear {
 
 extern std::vector<std::unique_ptr<Ear>> ears;
 Ear *new_ear(Runner &runner, Random &random);
-// A handle more, or less, that may call.
+// Adds or removes a handle that may call.
 void listen(Ear *ear, int change);
 
-// What is known of a session's chunks, by its profiler id.
+// The chunks of a session, by its profiler id.
 struct Chunks {
     std::mutex lock;
     int64_t duration_us = 0, last_end_us = 0;
@@ -129,20 +129,20 @@ struct Options {
     Settings settings;
 };
 
-// Read by all, changed by none.
+// Shared by all threads and never changed.
 extern Options *common_options;
 
 Options *new_options(Random &random);
 void free_options(Options *options);
-// Sets something, right or wrong. Without a runner nobody is to be called.
+// Sets an option to a valid or invalid value. Without a runner no callback may come.
 void set_option(Options *options, Random &random, Runner *runner);
 
-// A profile that all threads use; the last one frees it.
+// A profile shared by all threads; the last user frees it.
 struct Profile {
     sentry_profile_t *handle;
     uint64_t interval_us, max_samples;
     std::mutex lock;
-    // What the first one saw.
+    // Hashes of the first encoding in each format.
     std::array<uint64_t, FORMATS> hashes{};
     sentry_profile_info_t info{};
 
@@ -156,7 +156,7 @@ extern std::vector<std::shared_ptr<Profile>> profiles;
 void keep_profile(Random &random, std::shared_ptr<Profile> profile);
 void check_encoded(uint32_t format, std::string_view text);
 
-// What any thread may do, inside callbacks too.
+// Makes a call that is allowed on any thread, also in a callback.
 void harmless(Random &random, bool in_callback);
 
 struct Profiler {
@@ -181,8 +181,8 @@ struct Session {
 
 // An isolate, its thread, and what belongs to it.
 struct Runner {
-    // Held by other threads, and tried by callbacks, while they use what follows. The runner itself holds it to change
-    // that, and never when it calls the library.
+    // Protects the following fields. Other threads lock it to use them, callbacks try to. The runner locks it to
+    // change them, and never while it calls the library.
     std::recursive_mutex lock;
     v8::Isolate *isolate = nullptr;
     std::vector<Profiler *> profilers;
@@ -193,7 +193,7 @@ struct Runner {
     // A loop that only a termination ends.
     std::atomic<bool> endless{false};
 
-    // For the runner's own thread.
+    // Used only on the runner's own thread.
     Random random{0};
     v8::Local<v8::Context> context;
     std::vector<Options *> options;
@@ -231,7 +231,7 @@ public:
 constexpr size_t RUNNERS = 3;
 extern std::array<Runner, RUNNERS> runners;
 
-// Calls what may not be called here, for the `reason` given. The runner's lock is held.
+// Makes a call that must be refused here with `reason`. The runner's lock is held.
 void refused(Runner &runner, Random &random, Statuses reason);
 
 }  // namespace fuzz

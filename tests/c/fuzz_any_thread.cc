@@ -1,4 +1,4 @@
-// What any thread may call: options, profiles, buffers.
+// Calls that are allowed on any thread: options, profiles, buffers.
 
 #include "fuzz.h"
 
@@ -77,7 +77,7 @@ std::string_view view_of(const sentry_profiler_buffer_t *buffer) {
 
 namespace {
 
-void *never_asked(const char *name, void *) { fail("the resolver is asked for %s, which the linker has found", name); }
+void *never_asked(const char *name, void *) { fail("the resolver was called for %s, which was linked", name); }
 
 }  // namespace
 
@@ -196,7 +196,7 @@ void keep_profile(Random &random, std::shared_ptr<Profile> profile) {
     if (profiles.size() < 16) {
         profiles.push_back(profile);
     } else {
-        // The former one is freed where this ends.
+        // The previous profile is freed at the end of this scope.
         std::swap(profiles[random.below(profiles.size())], profile);
     }
 }
@@ -269,7 +269,7 @@ void ask_info(Profile *profile, Random &random) {
     bool given = !random.one_in(20);
     Statuses wrong = (profile ? NONE : NULL_ARGUMENT) | (given ? NONE : NULL_ARGUMENT) |
                      (size < sizeof(size_t) || size > sizeof info ? INVALID_ARGUMENT : NONE);
-    // What a shorter structure gets is decided by the version that it was part of.
+    // A shorter struct is valid only if an earlier version had that size.
     Statuses normal = size < sizeof info.known ? OK | INVALID_ARGUMENT : OK;
     auto status =
         CALL(wrong, normal, sentry_profile_info, profile ? profile->handle : nullptr, given ? &info.known : nullptr);
@@ -284,7 +284,7 @@ void ask_info(Profile *profile, Random &random) {
     CHECK(known.sampling_interval_us == profile->interval_us && known.sample_count <= profile->max_samples);
     CHECK(std::strlen(known.chunk_id) == 32 && std::strlen(known.profiler_id) == 32);
     std::lock_guard<std::mutex> lock(profile->lock);
-    // It never changes, whoever is gone. Behind the last field there is padding.
+    // A profile's info never changes, also when its profiler is gone. There is padding after the last field.
     constexpr size_t FROM = sizeof(size_t),
                      TO = offsetof(sentry_profile_info_t, profiler_id) + sizeof known.profiler_id;
     const char *former = reinterpret_cast<const char *>(&profile->info);
@@ -304,7 +304,7 @@ void encode(Profile *profile, const Options *options, Random &random) {
         if (!buffer) return;
         auto text = view_of(buffer);
         check_encoded(format, text);
-        // Envelopes have ids of their own, and the time.
+        // Every envelope has a new id and a time stamp.
         if (!with && format != SENTRY_PROFILER_FORMAT_ENVELOPE) {
             std::lock_guard<std::mutex> lock(profile->lock);
             auto &first = profile->hashes[format];

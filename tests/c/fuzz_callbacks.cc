@@ -1,4 +1,4 @@
-// What callbacks hear and do.
+// What callbacks check and do.
 
 #include "fuzz.h"
 
@@ -8,7 +8,7 @@ namespace fuzz {
 
 namespace {
 
-// Clocks of the wall may be set while a chunk is open.
+// The wall clock may be adjusted while a chunk is open.
 constexpr int64_t CLOCK_US = 1000000;
 
 std::mutex ears_lock;
@@ -70,7 +70,7 @@ void refused(Runner &runner, Random &random, Statuses reason) {
         out.given(CALL(no_profiler | out.wrong(), NONE, sentry_profiler_session_new, p, nullptr, out.at));
         break;
     }
-    // Poisoned or not, it is not freed here, and NULL may be freed anywhere.
+    // A handle is not freed here, poisoned or not. NULL may be freed anywhere.
     case 5: CALL(p ? reason : OK, NONE, sentry_profiler_free, p); break;
     case 6: CALL(no_session, NONE, sentry_profiler_session_start, s); break;
     case 7: CALL(no_session, NONE, sentry_profiler_session_stop, s); break;
@@ -103,7 +103,7 @@ void refused(Runner &runner, Random &random, Statuses reason) {
 
 namespace {
 
-// What is the same in all callbacks.
+// Common to all callbacks.
 class Hearing {
 public:
     Hearing(void *user_data, const char *what)
@@ -147,7 +147,7 @@ void on_wake(void *user_data) {
     Hearing hearing(user_data, "wake callback");
     hearing.ear.runner.wanted = true;
     if (hearing.random.one_in(4)) hearing.act();
-    // The other isolates, of which this thread knew before, may be gone afterwards.
+    // Other isolates may be gone after the sleep.
     if (hearing.random.one_in(10)) sleep_ms(hearing.random.below(200));
 }
 
@@ -179,7 +179,7 @@ void on_chunk(const sentry_profiler_chunk_t *chunk, void *user_data) {
     samples_seen += chunk->sample_count;
     hearing.act();
     if (hearing.random.one_in(6)) sleep_ms(hearing.random.below(60));
-    // Whoever frees the session gives up waiting for chunks, but not for this one.
+    // Freeing the session stops waiting for chunks after a while, but always waits for a running callback.
     if (hearing.random.one_in(400)) {
         long_since_ms = now_ms();
         sleep_ms(SENTRY_PROFILER_FREE_TIMEOUT_MS + 500);

@@ -1,4 +1,4 @@
-// What the thread of an isolate does with it, and with the profilers and sessions on it.
+// The calls of an isolate's thread on the isolate and its profilers and sessions.
 
 #include "fuzz.h"
 
@@ -12,10 +12,10 @@ std::array<Runner, RUNNERS> runners;
 
 namespace {
 
-// Only a machine that stands still makes the encoder take so long without a callback that does.
+// How often the encoder may be slow without a slow callback, because the machine stalled.
 constexpr uint64_t MAX_UNEXPLAINED = 5;
 
-// What waits for chunks, and may give up when a callback keeps the encoder.
+// A call that waits for chunks, and may time out while a callback blocks the encoder.
 class Waiting {
 public:
     void ended(sentry_profiler_status_t status, bool explained) {
@@ -23,7 +23,7 @@ public:
         if (status != SENTRY_PROFILER_TIMEOUT) return;
         timeouts++;
         if (explained || long_until_ms >= since_ms_ || long_since_ms < INT64_MAX) return;
-        if (++unexplained > MAX_UNEXPLAINED) fail("the encoder is slow, or waits for ever, and no callback is");
+        if (++unexplained > MAX_UNEXPLAINED) fail("the encoder is slow or hangs, and no callback is slow");
     }
 
 private:
@@ -104,7 +104,7 @@ void Runner::run(const std::string &source) {
     }
     depth--;
     endless = false;
-    // One that came late ends the next script; those around this one end with it.
+    // A late termination ends the next script, and the scripts around this one end with it.
     if (caught.HasTerminated() && depth == 0) {
         terminations++;
         isolate->CancelTerminateExecution();
@@ -117,7 +117,7 @@ void Runner::new_profiler() {
     Settings settings = with ? with->settings : Settings();
     auto *given = random.one_in(20) ? nullptr : isolate;
     Out<sentry_profiler_t> out(random);
-    // The handle may be used before the call returns: the callbacks that it needs can be heard.
+    // Callbacks may come before the call returns the handle, so expect them from now on.
     listen(settings.log, 1);
     listen(settings.wake, 1);
     auto status = CALL(out.wrong() | outside() | (given ? NONE : NULL_ARGUMENT), OK, sentry_profiler_new, given,
@@ -226,7 +226,7 @@ void Runner::free_session(Session *session) {
     }
     Waiting waiting;
     auto status = CALL(NONE, OK | TIMEOUT, sentry_profiler_session_free, session->handle);
-    // Where the isolate is not entered the end of a recording that goes on for others cannot be had.
+    // Without the isolate entered, a recording that others still need cannot be cut.
     waiting.ended(status, !entered);
     {
         std::lock_guard<std::mutex> guard(session->chunks->lock);
@@ -271,7 +271,7 @@ void Runner::ask_stats(Session *session) {
     CHECK(now.dropped_too_short_count >= last.dropped_too_short_count);
     CHECK(now.dropped_overflow_count >= last.dropped_overflow_count &&
           now.dropped_slice_count >= last.dropped_slice_count);
-    // One may be on its way to the callback.
+    // One chunk may be on its way to the callback.
     CHECK(now.delivered_chunk_count >= before && now.delivered_chunk_count <= after + 1);
     CHECK(now.delivered_sample_count >= samples && now.delivered_sample_count >= 2 * now.delivered_chunk_count);
     session->last = now;
@@ -353,7 +353,7 @@ void Runner::sessions_calls() {
     }
 }
 
-// Other embedders run between two of ours, or nothing does.
+// Another isolate is entered in between, or none.
 void Runner::outside_of_the_isolate() {
     if (depth > 0 || !entered) return;
     isolate->Exit();
@@ -456,7 +456,7 @@ void Runner::operation() {
     }
 }
 
-// Most options are such that something is recorded.
+// Most of these options record something.
 void Runner::make_options() {
     auto *made = new_options(random);
     if (!made) return;
@@ -480,7 +480,7 @@ void Runner::make_options() {
     CALL(NONE, OK, sentry_profiler_options_set_lifecycle, handle, settings.lifecycle);
 }
 
-// In any order; without `all` some are left.
+// Frees in random order; without `all`, only some.
 void Runner::free_all(bool all) {
     while (!profilers.empty() || !sessions.empty()) {
         if (!all && random.one_in(6)) return;
@@ -492,7 +492,7 @@ void Runner::free_all(bool all) {
     }
 }
 
-// Frees all when its thread ends, later than most thread_local objects.
+// Frees everything when its thread ends, after most thread_local objects.
 struct AtThreadExit {
     Runner *runner = nullptr;
     v8::ArrayBuffer::Allocator *allocator = nullptr;
@@ -505,7 +505,7 @@ struct AtThreadExit {
 
 void AtThreadExit::end() {
     auto &random = runner->random;
-    // Profilers go before their isolate; sessions may go after it.
+    // Profilers must be freed before their isolate, sessions may be freed after it.
     while (!runner->profilers.empty()) {
         if (random.one_in(2) && !runner->sessions.empty()) {
             runner->free_all(false);
@@ -529,7 +529,7 @@ void AtThreadExit::end() {
     runner = nullptr;
 }
 
-// One isolate's life, on a thread of its own.
+// The life of one isolate, on a thread of its own.
 void Runner::live(uint64_t seed, bool freed_by_thread) {
     static thread_local AtThreadExit at_thread_exit;
     lives++;

@@ -16,7 +16,7 @@
 
 namespace {
 
-// No call takes so long, whatever else the machine does.
+// No call takes this long, even on a busy machine.
 constexpr int64_t HANG_MS = 30000;
 constexpr size_t KEPT = 256, SHOWN = 80;
 
@@ -28,7 +28,7 @@ struct Entry {
 
 constexpr int BEGUN = -2;
 
-// What one thread did last. It outlives the thread, and serves another one then.
+// The last calls of one thread. It outlives the thread and is then reused for another.
 struct Track {
     int name = 0;
     bool taken = false;
@@ -90,7 +90,7 @@ Track &mine() {
     return *lease.track;
 }
 
-// Without locks: whoever holds one may be what hangs.
+// Without locks, because the holder of one may be what hangs.
 void show_record() {
     struct Line : Entry {
         int thread;
@@ -183,7 +183,7 @@ Operation::Operation(const char *what, Count *count) : what_(what) {
 
 Operation::~Operation() {
     auto &track = mine();
-    // One line is enough for what had nothing in it.
+    // An operation without calls inside takes one line only.
     if (track.count == at_ + 1) track.count--;
     track.put(what_, status_);
     track.depth--;
@@ -226,7 +226,7 @@ void fail(const char *format, ...) {
     std::fprintf(stderr, "\n");
     va_end(arguments);
     show_record();
-    // For whoever looks at where the threads are.
+    // Wait for a debugger, to see where the threads are.
     if (std::getenv("FUZZ_WAIT")) {
         for (;;) sleep_ms(1000);
     }
@@ -330,7 +330,7 @@ private:
         return take('"');
     }
 
-    // Ours are never pretty-printed, so there is no white space to skip.
+    // Our JSON is never pretty-printed, so there is no white space to skip.
     bool value(int depth) {
         if (depth > 16 || at_ == end_) return false;
         switch (*at_) {

@@ -1,5 +1,5 @@
-// What the fuzzer is made of that knows nothing of profilers: random choices, the record of what was called, the
-// watchdog, and checks of text.
+// The parts of the fuzzer that do not depend on profilers: random choices, the record of calls, the watchdog, and
+// checks of text.
 #ifndef FUZZ_TOOLS_H
 #define FUZZ_TOOLS_H
 
@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-// The same choices for the same seed, on every machine.
+// Makes the same choices for the same seed on every machine.
 class Random {
 public:
     explicit Random(uint64_t seed) : state_(seed) {}
@@ -58,7 +58,7 @@ struct Count {
     static std::vector<Count *> all();
 };
 
-// What this thread does; it is in the record, and the watchdog sees when it does not end.
+// An operation of this thread. It is in the record, and if it hangs, the watchdog ends the program.
 class Operation {
 public:
     explicit Operation(const char *what, Count *count = nullptr);
@@ -66,8 +66,8 @@ public:
     Operation(const Operation &) = delete;
     Operation &operator=(const Operation &) = delete;
 
-    // Fails unless the status is one that the call may have: one of the `reasons` not to do it if there are any, else
-    // a `normal` one.
+    // Fails unless the call may return this status: one of the `reasons` to refuse it if there are any, else a
+    // `normal` one.
     sentry_profiler_status_t ended(sentry_profiler_status_t status, Statuses reasons, Statuses normal);
 
 private:
@@ -76,7 +76,7 @@ private:
     size_t at_;
 };
 
-// Calls a function that returns a status, and checks that.
+// Calls a function that returns a status and checks it.
 #define CALL(reasons, normal, function, ...)                                 \
     [&] {                                                                    \
         static Count &calls_ = Count::of(#function);                         \
@@ -92,15 +92,15 @@ private:
         return function(__VA_ARGS__);                                  \
     }()
 
-// Begins the run: says the seed, and watches that every operation ends.
+// Begins the run: prints the seed and starts the watchdog.
 void begin_run(uint64_t seed);
 
-// Ends the program with what went wrong and what was called last.
+// Prints the failure and the last calls, and ends the program.
 [[noreturn]] void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-#define CHECK(condition)                                                                         \
-    do {                                                                                         \
-        if (!(condition)) fail("%s:%d: this does not hold: %s", __FILE__, __LINE__, #condition); \
+#define CHECK(condition)                                                                   \
+    do {                                                                                   \
+        if (!(condition)) fail("%s:%d: check failed: %s", __FILE__, __LINE__, #condition); \
     } while (false)
 
 int64_t now_ms();

@@ -1,4 +1,4 @@
-/* V8's functions are hidden in the executable. The shared library cannot see them, says so, and takes them from a
+/* V8's functions are hidden in the executable. The shared library cannot find them, reports it, and gets them from a
  * resolver. */
 #include "body.h"
 
@@ -29,7 +29,7 @@ int body(const body_host_t *host) {
     sentry_profile_info_t info;
     info.struct_size = sizeof info;
 
-    if (sentry_profiler_support(NULL, &version, &missing) != SENTRY_PROFILER_OK) return fail("no answer on support");
+    if (sentry_profiler_support(NULL, &version, &missing) != SENTRY_PROFILER_OK) return fail("no report");
     if (sentry_profiler_buffer_len(version) != 0) return fail("V8 is not hidden");
     if (!strstr(sentry_profiler_buffer_data(missing), "_ZN2v811CpuProfiler4StopEj")) return fail("nothing is missing");
     sentry_profiler_buffer_free(version);
@@ -41,7 +41,7 @@ int body(const body_host_t *host) {
     sentry_profiler_options_set_symbol_resolver(options, resolve, NULL);
     sentry_profiler_options_set_sampling_interval_us(options, 1000);
     if (sentry_profiler_new(host->isolate, options, &profiler) != SENTRY_PROFILER_OK) return fail("not resolved");
-    if (resolved < 20) return fail("the resolver was not asked");
+    if (resolved < 20) return fail("the resolver was not called for every symbol");
     sentry_profiler_start_profiling(profiler, "title", 5);
     host->run("for (const end = Date.now() + 300; Date.now() < end;);", host->context);
     if (sentry_profiler_stop_profiling(profiler, "title", 5, &profile) != SENTRY_PROFILER_OK)

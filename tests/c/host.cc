@@ -1,4 +1,4 @@
-// A minimal embedder of V8 that runs the body. Usage: host [folder for chunks [part of a test's name]]
+// A minimal embedder of V8 that runs the tests. Usage: host [folder for chunks [part of a test's name]]
 
 #include "body.h"
 
@@ -33,7 +33,7 @@ void Run(const char *javascript, void *data) {
 }
 
 #ifndef HIDDEN_V8
-// Frees the profiler where the isolate is no longer entered, as an embedder does whose objects die after its scopes.
+// Frees the profiler after the isolate's scopes, as an embedder may whose objects are destroyed later.
 int FreedOutsideOfTheScopes(v8::Isolate *isolate) {
     sentry_profiler_t *profiler = nullptr;
     {
@@ -46,7 +46,7 @@ int FreedOutsideOfTheScopes(v8::Isolate *isolate) {
 }
 #endif
 
-// Valgrind ends the program when a signal comes where the main thread's stack is to grow but has not grown yet.
+// Grows the main thread's stack early: valgrind ends the program if a signal needs stack that has not grown yet.
 void GrowStack() {
     volatile char pages[1 << 20];
     for (size_t at = 0; at < sizeof pages; at += 4096) pages[at] = 0;
@@ -55,8 +55,8 @@ void GrowStack() {
 }  // namespace
 
 int main(int argc, char **argv) {
-    // V8 samples with SIGPROF and puts back what was there before it: the default, which ends the process if a signal
-    // comes late, as signals do under valgrind.
+    // V8 samples with SIGPROF and restores the previous handler afterwards. With the default one, a late signal would
+    // end the process, as happens under valgrind.
     std::signal(SIGPROF, SIG_IGN);
     GrowStack();
     v8::V8::InitializeICU();

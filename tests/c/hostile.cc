@@ -1,4 +1,4 @@
-// Hosts that do what hosts should not, or cannot help doing. Usage: hostile CASE
+// Hosts that misbehave, or live in difficult conditions. Usage: hostile CASE
 
 #include "sentry_profiler.h"
 
@@ -22,7 +22,7 @@
 #include <unistd.h>
 #include <vector>
 
-// For one case, more than the stack of V8's sampling thread has room for, in the V8 of these tests.
+// One case is built with more than fits on the stack of V8's sampling thread.
 #ifndef TLS_KB
 #define TLS_KB 1
 #endif
@@ -47,7 +47,7 @@ void Check(bool right, const char *what, int line) {
 void Is(sentry_profiler_status_t status, sentry_profiler_status_t wanted, const char *what, int line) {
     if (status == wanted) return;
     failures++;
-    std::fprintf(stderr, "hostile.cc:%d: %s returns %d, %s; not %d\n", line, what, status,
+    std::fprintf(stderr, "hostile.cc:%d: %s returned %d, %s, not %d\n", line, what, status,
                  sentry_profiler_status_message(status), wanted);
 }
 
@@ -131,7 +131,7 @@ struct Host {
     }
 };
 
-// A host's object that frees what it has when it dies.
+// A host's object whose destructor frees the profiler and session.
 struct Holder {
     std::unique_ptr<Host> host;
 
@@ -147,7 +147,7 @@ struct Holder {
         if (!host) return;
         host->Free();
         CHECK(samples >= 50);
-        // V8's sampler would use the isolate that is gone.
+        // A sampler that is left running would use the disposed isolate.
         std::this_thread::sleep_for(100ms);
         host.reset();
         if (failures) _exit(1);
@@ -166,7 +166,7 @@ void MainThreadLocal() { at_thread_end.Begin(); }
 
 void Static() { at_exit.Begin(); }
 
-// What a callback may take of its stack: some formats take much.
+// Some formats need much of the encoder thread's stack.
 sentry_profile_t *profile = nullptr;
 
 void EncodeInCallback(const sentry_profiler_chunk_t *, void *) {
@@ -206,7 +206,7 @@ void Sleep(const sentry_profiler_chunk_t *, void *) {
     std::this_thread::sleep_for(1s);
 }
 
-// Sixteen chunks may wait, for a second each.
+// Up to sixteen chunks wait, and each takes the callback a second.
 void BlockedFree() {
     Host host(Sleep);
     host.Entered([&] {
@@ -215,7 +215,7 @@ void BlockedFree() {
         auto begin = Clock::now();
         IS(TIMEOUT, sentry_profiler_free(host.profiler));
         const double limit = SENTRY_PROFILER_FREE_TIMEOUT_MS / 1e3 + 1;
-        // As long again for a busy machine; all chunks would take 16 s.
+        // Twice the limit for a busy machine. All chunks would take 16 s.
         CHECK(Seconds(begin) < limit * 2);
         const int delivered = chunks;
         sentry_profiler_session_stats_t stats = {sizeof stats, 0, 0, 0, 0, 0};
@@ -259,7 +259,7 @@ void BlockedSpans() {
             sentry_profiler_session_span_started(host.session);
             sentry_profiler_session_span_ended(host.session);
         }
-        // A span's two marks are 48 bytes when they queue.
+        // A span queues two marks, 48 bytes.
         const long grown = ResidentMB() - before;
         if (grown > 40) std::fprintf(stderr, "%d spans took %ld MB\n", spans, grown);
         CHECK(grown <= 40);
@@ -306,7 +306,7 @@ void WakeRate() {
     CHECK(chunks >= 5);
 }
 
-// Runs it in a child, which must end by itself and well.
+// Runs a function in a forked child, which must exit with status 0.
 template <typename F>
 void InChild(F run) {
     const pid_t child = fork();
@@ -351,7 +351,7 @@ void RefusedInChild(Host &host) {
     CHECK(Seconds(begin) < 5);
 }
 
-// V8 keeps its heap from being copied, so that nothing of it can be used in a child.
+// V8's heap is not copied into a child, so nothing of V8 can be used there.
 void Fork() {
     Host host;
     host.Entered([&] {
@@ -367,16 +367,16 @@ void Fork() {
             }
             InChild([&] {
                 RefusedInChild(host);
-                // A finished profile belongs to no process.
+                // A finished profile can be used in a child.
                 sentry_profiler_buffer_t *buffer = nullptr;
                 if (!recording) IS(OK, sentry_profile_encode(profile, 0, nullptr, &buffer));
                 FreeInChild(host);
             });
             InChild([&] { FreeInChild(host); });
-            // Not where the profiler lives: nothing can be said of what it was doing.
+            // From another thread, while the profiler's thread may be in the middle of anything.
             std::thread([&] { InChild([&] { FreeInChild(host); }); }).join();
         }
-        // The parent goes on.
+        // The parent still records.
         const int before = chunks;
         IS(OK, sentry_profiler_session_start(host.session));
         host.Run(300);
@@ -388,14 +388,14 @@ void Fork() {
 }
 
 void Initialize() {
-    // It lives on: what dies at the program's end comes after.
+    // Never destroyed, because static objects that need it are destroyed later.
     static v8::Platform *platform = v8::platform::NewDefaultPlatform().release();
     v8::V8::InitializeICU();
     v8::V8::InitializePlatform(platform);
     v8::V8::Initialize();
 }
 
-// A server that forks its workers, each of which has a V8 of its own.
+// A server that forks workers before it uses V8; each has a V8 of its own.
 void ForkEarly() {
     sentry_profiler_buffer_t *version = nullptr, *missing = nullptr;
     IS(OK, sentry_profiler_support(nullptr, &version, &missing));
@@ -417,7 +417,7 @@ void ForkEarly() {
     sentry_profiler_buffer_free(missing);
 }
 
-// V8's sampling thread cannot start: every call is OK, and nothing is sampled. The log says so.
+// V8's sampling thread cannot start: every call returns OK, nothing is sampled, and the log says so.
 void LargeThreadLocal() {
     large[0] = 1;
     Host host;
@@ -443,7 +443,7 @@ const struct {
 }  // namespace
 
 int main(int argc, char **argv) {
-    // Whatever hangs, ends.
+    // End the program if it hangs.
     alarm(180);
     std::signal(SIGPROF, SIG_IGN);
     for (const auto &one : cases) {
@@ -452,6 +452,6 @@ int main(int argc, char **argv) {
         one.run();
         return failures ? 1 : 0;
     }
-    std::fprintf(stderr, "there is no such case\n");
+    std::fprintf(stderr, "unknown case\n");
     return 2;
 }

@@ -1,5 +1,4 @@
-/* A system that gives no thread when the test wishes: stands before the system's own function, linked into a program
- * or preloaded. */
+/* Replaces `pthread_create`, linked into a program or preloaded, so that a test can make it fail. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,7 +13,7 @@ void refuse_threads(int refuse) { atomic_store(&refuses, refuse); }
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
     if (atomic_load(&refuses)) return EAGAIN;
     int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-    /* As POSIX has it; the cast that C would want is undefined in it. */
+    /* The form that POSIX recommends, since C has no cast from `void *` to a function pointer. */
     *(void **)&create = dlsym(RTLD_NEXT, "pthread_create");
     return create ? create(thread, attributes, run, argument) : ENOSYS;
 }

@@ -1,4 +1,4 @@
-/* Two mistakes that the sanitizers must report, or they are not there. */
+/* Two errors that the sanitizers must report; otherwise they are not active. */
 #include <limits.h>
 #include <stdlib.h>
 

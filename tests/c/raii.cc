@@ -1,4 +1,4 @@
-// The C++ header: who owns what, and what is left after a move.
+// The C++ header: ownership, and objects after a move.
 
 #include "body.h"
 
@@ -57,7 +57,7 @@ void run(const body_host_t *host) {
     auto profiler = sp::Profiler::create(host->isolate, &*options);
     if (!CHECK(bool(profiler))) return;
     auto session = profiler->session();
-    // What was made with options keeps their callbacks, whatever they become.
+    // Objects made with options keep the callbacks that the options had then.
     OK(options->on_chunk([&](const sp::Chunk &) { second++; }));
     CHECK(session && *session->is_sampled() && session->profiler_id()->view().size() == 32);
     OK(session->start());
@@ -81,7 +81,7 @@ void run(const body_host_t *host) {
           SENTRY_PROFILER_WRITE_FAILED);
     CHECK(profile->write(SENTRY_PROFILER_FORMAT_FOLDED, nullptr) == SENTRY_PROFILER_NULL_ARGUMENT);
 
-    // Elsewhere nothing is freed, and it can be done where it is right.
+    // On another thread nothing is freed; it can still be freed on the right one.
     std::thread([&] {
         CHECK(sp::Profiler::create(host->isolate, &*options).status() == SENTRY_PROFILER_WRONG_THREAD);
         CHECK(log.size() == 1 && log[0].find("thread") != std::string::npos);
@@ -90,7 +90,7 @@ void run(const body_host_t *host) {
         CHECK(profiler->close() == SENTRY_PROFILER_WRONG_THREAD && profiler->get() != nullptr);
     }).join();
 
-    // A move leaves an empty object, which answers statuses; what was moved onto is freed.
+    // A move leaves an empty object, whose methods return statuses. The overwritten object is freed.
     auto other = sp::Profiler::create(host->isolate);
     sp::Profiler moved = *std::move(profiler);
     CHECK(profiler->get() == nullptr && profiler->poll() == SENTRY_PROFILER_NULL_ARGUMENT);

@@ -1,4 +1,4 @@
-// Where the package cannot be loaded, or finds no V8, it says why and what to do, and the service goes on.
+// Where the package cannot be loaded or finds no V8, it says why and what to do, and the service works without it.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -10,11 +10,11 @@ import { ADDON, requireTool } from '../node/support/environment.mjs';
 import { project, projectWithCopy, run } from '../node/support/service.mjs';
 import { assertLoaded, assertUnavailable, LOAD, loadedBy } from '../node/support/unavailable.mjs';
 
-/** Where the packages of this folder's package.json are installed, and an old Node. */
+/** The folder with the packages of this folder's package.json, and the program of an old Node. */
 const { SENTRY_PROFILER_TEST_ELSEWHERE: INSTALLED, SENTRY_PROFILER_TEST_OLD_NODE: OLD_NODE } = process.env;
 const OWN_NAME = basename(ADDON);
 
-/** The program of an architecture's package, which is the only one that npm installs. */
+/** The program from the package of this architecture, the only one that npm installs. */
 function programOf(...candidates) {
   const found = candidates.map(name => join(INSTALLED, 'node_modules', name)).find(existsSync);
   assert.ok(found, `one of ${candidates} is installed`);
@@ -23,7 +23,7 @@ function programOf(...candidates) {
 
 for (const [name, flags, reason] of [
   ['Deno', ['run', '--allow-all'], 'does not export V8'],
-  // Deno takes native add-ons for foreign functions. With the permission they load, which does not help.
+  // Deno counts native add-ons as FFI. Without that permission the message must be the same.
   ['Deno', ['run', '--allow-read', '--allow-env'], 'does not export V8'],
   ['Bun', [], 'runs JavaScriptCore'],
 ]) {

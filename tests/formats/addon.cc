@@ -1,5 +1,5 @@
-// A Node add-on that links libsentry_profiler: start(title), and stop(title), which returns what was recorded in every
-// format.
+// A Node add-on that links libsentry_profiler. Exports start(title), and stop(title), which returns the profile in
+// every format.
 
 #include <sentry_profiler.hpp>
 
@@ -71,7 +71,7 @@ NAPI_MODULE_INIT() {
     Need(static_cast<bool>(profiler), "create");
     auto *kept = new Profiler(*std::move(profiler));
     NEED(napi_set_instance_data(env, kept, nullptr, nullptr));
-    // Before the isolate's end.
+    // Must be freed before the isolate ends.
     NEED(napi_add_env_cleanup_hook(env, [](void *kept) { delete static_cast<Profiler *>(kept); }, kept));
     constexpr std::pair<const char *, napi_callback> kFunctions[] = {{"start", Start}, {"stop", Stop}};
     for (const auto &[name, function] : kFunctions) {

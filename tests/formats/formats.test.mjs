@@ -1,5 +1,5 @@
-// One recording in every format: each bills the same time to every function, and that is what the function took. V8 adds samples at
-// each deoptimization and in each start, which stand for no time.
+// One recording in every format: each gives every function the same time, and that is the time that it took. Samples
+// that V8 adds at each deoptimization and at each start have no duration.
 
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
@@ -12,11 +12,11 @@ const { start, stop } = require(process.env.SENTRY_PROFILER_TEST_FORMATS_ADDON);
 const { Profile: Pprof } = createRequire(join(process.env.SENTRY_PROFILER_TEST_FORMATS_MODULES, 'x'))('pprof-format');
 
 const INTERVAL_MS = 10.101;
-/** Of what a function took. */
+/** Relative to what a function took. */
 const TOLERANCE = 0.15;
-/** V8's thread sees to new code first, and ticks late while there is much of it: what goes by the number of ticks says less then. */
+/** V8's thread processes new code before it samples, so much new code makes ticks late and their number less exact. */
 const TOLERANCE_OF_CHURN = 0.25;
-/** Of what the other formats say. */
+/** Relative to the other formats. */
 const AGREEMENT = 0.05;
 const TRIES = 3;
 
@@ -71,7 +71,7 @@ function untilNext({ samples, stacks, frames }, time) {
   ]);
 }
 
-/** What each format bills; readers of some of them can go by two of its figures. */
+/** The time of each function by format. Some formats have two figures that a reader may use. */
 const READERS = {
   'chunk, by time': ({ sampleV2 }) => untilNext(JSON.parse(sampleV2).profile, ({ timestamp }) => timestamp * 1e3),
   'chunk, ticks times the interval': ({ sampleV2 }) =>
@@ -86,7 +86,7 @@ const READERS = {
   '.cpuprofile, hits times the time of a hit': ({ cpuprofile }) => {
     const profile = JSON.parse(cpuprofile);
     const stackOf = stacksOf(profile);
-    // As Chrome DevTools does it.
+    // As Chrome DevTools computes it.
     const hits = profile.nodes.reduce((sum, { hitCount }) => sum + hitCount, 0);
     const ofHit = (profile.endTime - profile.startTime) / hits / 1e3;
     return profile.nodes.map(({ id, hitCount }) => [stackOf(id), hitCount * ofHit]);
@@ -125,7 +125,7 @@ function pprofPairs(bytes, value, factor) {
   ]);
 }
 
-/** The widths of a flame graph say microseconds too. */
+/** The titles in a flame graph have microseconds too. */
 function flamegraphMs(svg, name) {
   const titles = [...String(svg).matchAll(/<title>(\S+) [^<]*?\(([\d,]+) µs/g)];
   return (
@@ -158,7 +158,7 @@ function record() {
   return { spent, recordings };
 }
 
-/** What is wrong with what the formats bill. */
+/** Compares what the formats say with what was spent; returns the differences. */
 function judge(t, { spent, recordings }) {
   const wrong = [];
   const all = Object.entries(READERS).map(([reader, read]) => [
@@ -185,17 +185,17 @@ function judge(t, { spent, recordings }) {
   return wrong;
 }
 
-test('every format bills what every function took', t => {
+test('in every format, every function gets the time that it took', t => {
   try {
-    // Whatever else the machine does would be billed to what it interrupts.
+    // Other processes' time would count for the function that they interrupt.
     os.setPriority(os.constants.priority.PRIORITY_HIGHEST);
   } catch {
-    // Only some users may.
+    // Needs privileges.
   }
   [steady, churn].forEach(work => work(200));
   [early, late].forEach(half => half(performance.now() + 200));
   let wrong;
-  // A busy machine keeps V8's thread from ticking in time.
+  // On a busy machine V8's thread ticks late.
   for (let i = 0; i < TRIES && wrong?.length !== 0; i++) wrong = judge(t, record());
   assert.deepEqual(wrong, []);
 });

@@ -1,5 +1,5 @@
-// A Lambda function under AWS's own runtime client: what is recorded of an invocation has reached Sentry before its response is
-// posted, because the process may be frozen from then on.
+// A Lambda function with AWS's own runtime client. The profile of an invocation must reach Sentry before the response
+// is posted, because the process may be frozen from then on.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -15,11 +15,11 @@ import { installRuntime, Lambda } from './runtime.mjs';
 
 const EXAMPLE = fileURLToPath(new URL('../../examples/aws-lambda', import.meta.url));
 const FROZEN_MS = 3000;
-/** Half a second of work: what is lost at its ends, two sampling intervals in the manual lifecycle, is little beside it. */
+/** Half a second of work: long compared with what is lost at its ends, two sampling intervals in manual lifecycle. */
 const EVENT = { limit: 3_000_000 };
 const TOLERANCE_S = 0.01;
 
-/** The example as it is deployed: its files, with the packages beside them. */
+/** The example as it is deployed: its files next to its packages. */
 function deployed(t, modules) {
   const dir = mkdtempSync(join(tmpdir(), 'sentry-profiler-lambda-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
@@ -31,8 +31,8 @@ function deployed(t, modules) {
 }
 
 /**
- * The example with its own code and our package bundled as its README says, the SDK in a layer, and our binary in another folder,
- * which a variable names.
+ * The example bundled with our package as its README says, with the SDK in a layer, and our binary in another folder,
+ * which an environment variable names.
  */
 function bundled(t, modules, variable) {
   const root = mkdtempSync(join(tmpdir(), 'sentry-profiler-lambda-'));
@@ -43,17 +43,17 @@ function bundled(t, modules, variable) {
   const [, command] = /^npx esbuild (.*)$/m.exec(readFileSync(join(EXAMPLE, 'README.md'), 'utf8'));
   const esbuild = join(dirname(requireTool.resolve('esbuild/package.json')), 'bin/esbuild');
   execFileSync(esbuild, [...command.split(' '), '--log-level=warning'], { cwd: sources });
-  // Away from the sources and their packages.
+  // Where the sources and their packages cannot be found.
   const task = join(root, 'task');
   cpSync(join(sources, 'dist'), task, { recursive: true });
   symlinkSync(join(modules, '@sentry'), join(layer, '@sentry'), 'dir');
   const binary = join(binaries, basename(ADDON));
   copyFileSync(ADDON, binary);
   const value = variable === 'SENTRY_PROFILER_BINARY_PATH' ? binary : binaries;
-  return { taskRoot: task, env: { NODE_OPTIONS: '--require ./instrument.cjs', NODE_PATH: layer, [variable]: value } };
+  return { taskRoot: task, env: { NODE_OPTIONS: '--import ./instrument.cjs', NODE_PATH: layer, [variable]: value } };
 }
 
-/** Seconds of an invocation that a chunk's samples show in the function, as Sentry weighs them. */
+/** The seconds of an invocation that were spent in the function by a chunk's samples, as Sentry computes them. */
 function secondsIn(chunks, name, { from, to }) {
   let seconds = 0;
   for (const { profile } of chunks) {
@@ -69,7 +69,7 @@ function secondsIn(chunks, name, { from, to }) {
   return seconds;
 }
 
-// They are frozen most of the time.
+// Two at a time, because they are frozen most of the time.
 describe('AWS Lambda', { concurrency: 2 }, () => {
   const modules = installRuntime();
   for (const [name, prepare, lifecycle] of [
@@ -80,7 +80,7 @@ describe('AWS Lambda', { concurrency: 2 }, () => {
   ]) {
     test(`a function ${name}`, async t => {
       const ingest = await startIngest(t);
-      /** What had come when an invocation's response was posted. */
+      /** What the ingest had received when an invocation's response was posted. */
       const arrived = new Map();
       const { taskRoot, env } = prepare(t, modules);
       const lambda = await Lambda.start(t, {
@@ -115,10 +115,10 @@ describe('AWS Lambda', { concurrency: 2 }, () => {
           items.filter(({ header }) => header.type === 'profile_chunk').map(({ payload }) => payload),
         );
         const transactions = items.filter(({ header }) => header.type === 'transaction').map(({ payload }) => payload);
-        assert.equal(transactions.length, i + 1, 'its span has arrived');
+        assert.equal(transactions.length, i + 1, 'every invocation has sent its span');
         const { contexts } = transactions.at(-1);
         assert.equal(contexts.trace.data['faas.execution'], invocation.id);
-        assert.equal(contexts.profile.profiler_id, chunks[0].profiler_id, 'the span finds its profile');
+        assert.equal(contexts.profile.profiler_id, chunks[0].profiler_id, 'the span refers to its profile');
         assert.equal(contexts.trace.data['thread.id'], '0');
         if (invocation.status === 'response') {
           const { start_timestamp: from, timestamp: to } = transactions.at(-1);
@@ -135,9 +135,9 @@ describe('AWS Lambda', { concurrency: 2 }, () => {
         for (const [i, sample] of profile.samples.entries()) {
           const next = profile.samples[i + 1];
           const frozen = freezes.find(({ from, to }) => sample.timestamp < from && next?.timestamp > to);
-          assert.ok(!frozen || isIdle(profile, sample), 'frozen time is billed to a stack');
+          assert.ok(!frozen || isIdle(profile, sample), 'frozen time counts for a stack');
           const within = freezes.some(({ from, to }) => sample.timestamp > from + 0.1 && sample.timestamp < to - 0.1);
-          assert.ok(!within, 'a sample of a time when the process was frozen');
+          assert.ok(!within, 'a sample from while the process was frozen');
         }
       }
       assert.ok(chunks.length >= 4, `${chunks.length} chunks of five invocations`);

@@ -1,4 +1,4 @@
-// Lambda on this machine: its Runtime API, and a process that AWS's own client of that API runs a function in.
+// A local Lambda: the Runtime API, and a process in which AWS's own client of that API runs a function.
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -12,7 +12,7 @@ import { PACKAGE } from '../node/support/environment.mjs';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 
-/** What AWS's client is built with, by the Debian package that has it. */
+/** The tools that build AWS's client, and the Debian packages that have them. */
 const TOOLS = {
   'g++': 'g++',
   make: 'make',
@@ -23,8 +23,8 @@ const TOOLS = {
 };
 
 /**
- * A folder whose node_modules have the SDK for Lambda, our package, and AWS's client, which is built on the first call: that takes
- * two minutes. SENTRY_PROFILER_TEST_LAMBDA says where.
+ * A folder whose node_modules contain the SDK for Lambda, our package, and AWS's client. The first call builds the
+ * client, which takes two minutes. SENTRY_PROFILER_TEST_LAMBDA is the path.
  */
 export function installRuntime() {
   const dir = process.env.SENTRY_PROFILER_TEST_LAMBDA;
@@ -37,7 +37,7 @@ export function installRuntime() {
     build(dir);
     writeFileSync(stamp, now);
   }
-  // A copy and no link: Node looks for the SDK beside the place where a file really is.
+  // A copy, not a link: Node would look for the SDK next to the link's target.
   const ours = join(modules, 'sentry-profiler-node');
   rmSync(ours, { recursive: true, force: true });
   cpSync(PACKAGE, ours, { recursive: true });
@@ -56,14 +56,14 @@ function build(dir) {
   assert.deepEqual(
     missing,
     [],
-    `aws-lambda-ric is built with these: apt-get install ${missing.map(tool => TOOLS[tool]).join(' ')}`,
+    `building aws-lambda-ric needs more packages: apt-get install ${missing.map(tool => TOOLS[tool]).join(' ')}`,
   );
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true });
   for (const file of ['package.json', 'package-lock.json']) {
     cpSync(join(HERE, file), join(dir, file));
   }
-  // The headers that lie beside this Node, which no other may be asked for.
+  // Build with the headers of this very Node.
   const nodedir = dirname(dirname(process.execPath));
   assert.ok(existsSync(join(nodedir, 'include/node/node_api.h')), `there are no headers in ${nodedir}/include/node`);
   const npm = (...args) =>
@@ -76,21 +76,21 @@ function build(dir) {
   npm('rebuild', 'aws-lambda-ric');
 }
 
-/** The Runtime API for one function's process: hands out events one at a time and takes what becomes of them. */
+/** The Runtime API for one function's process: hands out one event at a time and receives its response or error. */
 export class Lambda {
   #server;
   #child;
   #output = '';
-  /** Answers a client that asks for the next event, once it has asked. */
+  /** Resolves to the client's request for the next event. */
   #asking = deferred();
   #invocations = new Map();
-  /** Fails when no response will ever come. */
+  /** Rejects if no response can come any more. */
   #over = deferred();
   #onResponse;
 
   /**
-   * Starts the function `file.export` in `taskRoot`. `onResponse` is called when it posts a response or error, and awaited before
-   * that is answered: what it sees then is what there is when Lambda may freeze the process.
+   * Starts the function `file.export` in `taskRoot`. `onResponse` is called when it posts a response or error, and is
+   * awaited before the post is acknowledged: after that, Lambda may freeze the process.
    */
   static async start(t, { taskRoot, modules, handler, env, onResponse }) {
     const lambda = new Lambda();
@@ -129,7 +129,7 @@ export class Lambda {
     return this.#output;
   }
 
-  /** Invokes the function and returns `{ status: 'response' | 'error', body, from, to }`, the times Unix time in seconds. */
+  /** Invokes the function and returns `{ status: 'response' | 'error', body, from, to }`; times are Unix seconds. */
   async invoke(event, timeoutMs = 30_000) {
     const id = randomUUID();
     const done = deferred();
@@ -148,7 +148,7 @@ export class Lambda {
     return { id, from, ...(await this.#wait(done.promise, timeoutMs)) };
   }
 
-  /** Stops the process as Lambda does once it waits for the next event, and lets it go on after a time. */
+  /** Freezes the process once it waits for the next event, as Lambda does, and thaws it after the given time. */
   async freeze(ms) {
     await this.#wait(this.#asking.promise, 30_000);
     this.#child.kill('SIGSTOP');
@@ -173,7 +173,7 @@ export class Lambda {
   }
 
   #wait(promise, timeoutMs) {
-    const timer = setTimeout(() => this.#fail(`nothing came for ${timeoutMs} ms`), timeoutMs);
+    const timer = setTimeout(() => this.#fail(`no response within ${timeoutMs} ms`), timeoutMs);
     return Promise.race([promise, this.#over.promise]).finally(() => clearTimeout(timer));
   }
 
@@ -185,7 +185,7 @@ export class Lambda {
     }
     const body = await text(request);
     if (request.method === 'POST' && request.url === '/2018-06-01/runtime/init/error') {
-      this.#fail(`it could not begin: ${body}`);
+      this.#fail(`the function failed to initialize: ${body}`);
     } else if (request.method === 'POST' && this.#invocations.has(id)) {
       const to = Date.now() / 1000;
       await this.#onResponse(id);
@@ -202,7 +202,7 @@ export class Lambda {
 function deferred() {
   const made = {};
   made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }));
-  // Who waits for it is told; nobody may be waiting.
+  // A waiting caller gets the rejection. Without one, it must not be reported as unhandled.
   made.promise.catch(() => {});
   return made;
 }

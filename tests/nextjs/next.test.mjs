@@ -1,4 +1,4 @@
-// A Next.js server that is profiled, as it is built for production.
+// A profiled Next.js server, built for production.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -13,14 +13,14 @@ import { startIngest } from '../node/support/ingest.mjs';
 import { isIdle } from '../node/support/profile.mjs';
 import { run } from '../node/support/service.mjs';
 
-/** Where this folder's packages are installed, and ours by its own name and by the old one. */
+/** The folder with this folder's packages, and ours under its own name and the old one. */
 const INSTALLED = process.env.SENTRY_PROFILER_TEST_NEXTJS;
 const BUILD_TIMEOUT_MS = 600_000;
 
-/** Builds the site; the folder of its server. */
+/** Builds the site and returns the folder of its server. */
 async function build(bundler) {
   const dist = `dist-${bundler}`;
-  // With what an earlier build keeps there it would not be the build that a user sees.
+  // A user's first build has no cache of an earlier one.
   rmSync(join(INSTALLED, dist), { recursive: true, force: true });
   await run(join(INSTALLED, 'node_modules/next/dist/bin/next'), {
     args: ['build', `--${bundler}`],
@@ -40,7 +40,7 @@ async function freePort() {
   return port;
 }
 
-/** Starts the server, sends it a request, waits for `done`, and ends it; what it wrote to its standard error. */
+/** Starts the server, sends a request, waits for `done` and ends the server. Returns its standard error. */
 async function serve(dir, env, done) {
   const port = String(await freePort());
   const { stderr } = await run('server.js', {
@@ -77,7 +77,7 @@ for (const bundler of ['webpack', 'turbopack']) {
     for (const profiler of ['external', 'old name']) {
       test(`a request is profiled: ${profiler}`, async t => {
         const ingest = await startIngest(t);
-        // What functions are called is up to the bundler.
+        // The bundler chooses the names of functions.
         const samples = async () => {
           const chunks = await ingest.chunks();
           return chunks.flatMap(({ profile }) => profile.samples.filter(sample => !isIdle(profile, sample))).length;
@@ -91,7 +91,7 @@ for (const bundler of ['webpack', 'turbopack']) {
       });
     }
 
-    test('a bundle without the native file says so, and the server goes on', async t => {
+    test('a bundle without the native file says so, and the server works without it', async t => {
       const ingest = await startIngest(t);
       const stderr = await serve(dir, { PROFILER: 'bundled', SENTRY_DSN: ingest.dsn }, async () => {});
       assert.match(

@@ -1,5 +1,6 @@
-// The time of every function is the number of its ticks times the interval, for work of any length: spans shorter than an interval
-// with short and long pauses between them, with and without a flush after each, in both lifecycles, and short recordings.
+// The time of every function is the number of its ticks times the interval, for work of any length: spans shorter than
+// an interval with short and long pauses between them, with and without a flush after each, in both lifecycles, and
+// short recordings.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -9,17 +10,17 @@ import { run } from './support/service.mjs';
 
 const PROGRAM = fileURLToPath(new URL('support/accuracy.cjs', import.meta.url));
 const INTERVAL_MS = 10.101;
-/** What is expected of each length of spans in a run. */
+/** The ticks expected for each length of spans in a run. */
 const TICKS = 300;
-/** Of the time that was spent. */
+/** Relative to the time spent. */
 const TOLERANCE = 0.15;
-/** The ratio of halves is a matter of chance too: so many standard deviations are granted to it. */
+/** The ratio of the halves is also subject to chance: it may be off by this many standard deviations. */
 const DEVIATIONS = 2.5;
-/** Where inspector sessions are off by as much, the machine kept V8's threads from ticking: what they saw is right, too. */
+/** If inspector sessions are off by this much, V8's threads ticked late; then their result is accepted too. */
 const BUSY = 0.1;
-/** By as much, that little can be told. */
+/** If they are off by this much, the tolerance is doubled. */
 const TOO_BUSY = 0.25;
-/** A machine that is busy with something else keeps V8's thread from ticking, and the program from working. */
+/** On a busy machine V8's thread ticks late and the program works less. */
 const TRIES = 4;
 const TIMEOUT_MS = 150_000;
 
@@ -29,12 +30,12 @@ const lengthsIn = ({ spent }) =>
     .filter(name => name.startsWith('late') && spent[name] > 0)
     .map(name => name.slice(4));
 
-/** What is wrong with what was billed, if anything, after it was told. */
+/** Prints the results and returns what is wrong with them. */
 function judge(t, results) {
   const wrong = [];
   const sum = (key, name) => results.reduce((sum, result) => sum + result[key][name], 0);
   const all = key => Object.keys(results[0][key]).reduce((total, name) => total + sum(key, name), 0);
-  // What the machine keeps from V8's thread, and from the program, it keeps from an inspector session, too.
+  // A busy machine affects an inspector session as much as it affects us.
   const seen = (all('inspected') * INTERVAL_MS) / all('watched');
   const off = Math.abs(seen - 1);
   const least = off > BUSY ? Math.min(1, seen) : 1;
@@ -51,7 +52,7 @@ function judge(t, results) {
     const halves = ratio('billed') / ratio('spent');
     const said = `${ms} ms: ${ticks} ticks bill ${percent(byTime)} by time, ${percent(byTicks)} by number; halves ${halves.toFixed(2)} : 1`;
     t.diagnostic(said);
-    // The ratio of two counts is off by this much in one case of three.
+    // The standard deviation of the ratio of two counts.
     const chance = 2 / Math.sqrt(ticks || 1);
     const isEven = Math.abs(Math.log(halves)) < tolerance + DEVIATIONS * chance;
     if (!isRight(byTime) || !isRight(byTicks) || !isEven) {
@@ -61,7 +62,7 @@ function judge(t, results) {
   return wrong;
 }
 
-/** Runs the program until what it bills is what it spent; what earlier tries found counts too, so that chance has less to say. */
+/** Runs the program until profile and spent time agree. Earlier tries are added up, which makes chance smaller. */
 async function measure(t, mode, options) {
   const results = [];
   let wrong;
@@ -74,7 +75,7 @@ async function measure(t, mode, options) {
     const { functions } = results.at(-1);
     const ours = functions.filter(name => /profiling|session|wake|flush|span(started|ended)|stats/i.test(name));
     assert.deepEqual(ours, [], 'functions of the profiler');
-    // The last one alone may be right where a stall of the machine spoilt the first.
+    // The last try alone may be right if the machine stalled in an earlier one.
     wrong = judge(t, results);
     if (wrong.length > 0 && results.length > 1) {
       wrong = judge(t, results.slice(-1));
@@ -83,9 +84,9 @@ async function measure(t, mode, options) {
   assert.deepEqual(wrong, []);
 }
 
-const skip = process.versions.node.startsWith('18.') && 'it takes minutes, and V8 samples as in Node 20';
+const skip = process.versions.node.startsWith('18.') && 'takes minutes, and V8 samples as in Node 20';
 
-// Before the others, which would keep its workers from the cores.
+// Before the others, because its workers need the cores.
 test('spans with long pauses', { skip }, t => measure(t, 'crowd', { workers: 48 }));
 
 describe('accuracy', { skip }, () => {

@@ -1,4 +1,4 @@
-// One chunk after the other, without a gap and on time, whatever the program does.
+// Chunks follow each other without a gap and on time, whatever the program does.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -7,7 +7,7 @@ import { inOrder, joints, SAMPLING_INTERVAL_S, stackOf } from './support/profile
 import { retryOnce } from './support/retry.mjs';
 import { runService, SERVICE } from './support/service.mjs';
 
-/** A service that records chunks of a length while `work` runs, and says when it began, Unix time in seconds. */
+/** A service that records chunks of the given length while `work` runs, and prints when it began, in Unix seconds. */
 const recording = (chunkDurationMs, work) => `${SERVICE}
 Sentry.init({
   integrations: [nodeProfilingIntegration({ chunkDurationMs: ${chunkDurationMs} })],
@@ -24,7 +24,7 @@ async function main() {
 main();
 `;
 
-/** Counts for so many milliseconds and returns how far it came. */
+/** Counts for the given milliseconds and returns the number. */
 const COUNT = `
   const count = ms => {
     const end = performance.now() + ms;
@@ -39,9 +39,8 @@ const beganAt = ({ stdout }) => Number(/began (\S+)/.exec(stdout)[1]);
 const timesOf = ({ profile }) => profile.samples.map(({ timestamp }) => timestamp);
 
 /**
- * No sample is missing or comes twice where a chunk ends and the next begins: no more than two sampling intervals lie between.
- * Where the machine is so busy that V8's sampling thread, or the isolate's own, waits longer for a core inside of a chunk, a joint
- * may fall into such a stretch.
+ * No sample is missing or doubled where a chunk ends and the next begins: the gap is at most two sampling intervals.
+ * If a busy machine causes longer gaps within chunks, gaps between chunks may be as long.
  */
 function assertSeamless(t, chunks) {
   const inside = Math.max(...chunks.flatMap(chunk => timesOf(chunk).map((time, i, times) => time - times[i - 1] || 0)));
@@ -49,22 +48,22 @@ function assertSeamless(t, chunks) {
   const gaps = joints(chunks);
   const ms = seconds => `${(seconds * 1000).toFixed(1)} ms`;
   t.diagnostic(
-    `between chunks ${gaps.map(ms).join(', ')}; inside of them up to ${ms(inside)}, so the limit is ${ms(limit)}`,
+    `gaps between chunks ${gaps.map(ms).join(', ')}; within chunks up to ${ms(inside)}, so the limit is ${ms(limit)}`,
   );
   for (const [i, gap] of gaps.entries()) {
     assert.ok(gap > 0, `chunk ${i + 2} begins ${ms(-gap)} before chunk ${i + 1} ends`);
     assert.ok(gap <= limit, `${ms(gap)} without a sample between chunks ${i + 1} and ${i + 2}`);
   }
   const times = chunks.flatMap(timesOf);
-  assert.equal(new Set(times).size, times.length, 'a time stamp comes twice');
+  assert.equal(new Set(times).size, times.length, 'no time stamp is doubled');
 }
 
-/** So many whole chunks, and one of what is left, unless that is too short to be sampled twice. */
+/** Asserts this number of full chunks, and one for the rest if that is long enough for two samples. */
 function assertCount(chunks, whole) {
   assert.ok(chunks.length === whole + 1 || chunks.length === whole, `${chunks.length} chunks, not ${whole} and a rest`);
 }
 
-/** The first `count` chunks each fill `seconds` of the time from `began` on. */
+/** Asserts that each of the first `count` chunks covers `seconds`, from `began` on. */
 function assertOnSchedule(chunks, { began, count, seconds }) {
   for (const [i, chunk] of inOrder(chunks).slice(0, count).entries()) {
     const times = timesOf(chunk);
@@ -96,7 +95,7 @@ describe('chunks', { concurrency: 2 }, () => {
       assertCount(chunks, 3);
       assertSeamless(t, chunks);
       assertOnSchedule(chunks, { began: beganAt(result), count: 3, seconds: 2 });
-      // How many samples there are is up to the machine; where they are is not. Optimized code has `count` inside of `main`.
+      // The number of samples depends on the machine, their functions do not. V8 may inline `count` into `main`.
       const samples = chunks.flatMap(({ profile }) => profile.samples.map(sample => stackOf(profile, sample)));
       const counting = samples.filter(stack => stack.some(frame => ['count', 'main'].includes(frame.function)));
       assert.ok(
@@ -115,13 +114,13 @@ describe('chunks', { concurrency: 2 }, () => {
       assertOnSchedule(chunks, { began: beganAt(result), count: 5, seconds: 1 });
       for (const { measurements } of inOrder(chunks).slice(0, 5)) {
         const values = measurements.cpu_usage.values.length;
-        assert.ok(values >= 8, `${values} readings of the CPU in a second of a blocked event loop`);
+        assert.ok(values >= 8, `${values} CPU measurements in a second of a blocked event loop`);
       }
     }));
 
   for (const [service, work] of [
     ['an idle service', 'await sleep(6_300);'],
-    ['a service of short bursts', "for (let i = 0; i < 16; i++) { busy('burst')(15); await sleep(385); }"],
+    ['a service with short bursts', "for (let i = 0; i < 16; i++) { busy('burst')(15); await sleep(385); }"],
   ]) {
     test(`the chunks of ${service} arrive on time`, t =>
       retryOnce(t, async () => {

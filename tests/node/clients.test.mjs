@@ -1,4 +1,4 @@
-// Several Sentry clients in one process: each that is in use has a session of its own.
+// Several Sentry clients in one process: each client that is used has its own session.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -7,7 +7,7 @@ import { startIngest } from './support/ingest.mjs';
 import { samplesIn } from './support/profile.mjs';
 import { runService, SERVICE } from './support/service.mjs';
 
-/** A client beside the one of `Sentry.init`, in a scope of its own, as Sentry's guide for several instances has it. */
+/** A second client next to that of `Sentry.init`, in its own scope, as in Sentry's guide for multiple instances. */
 const SECOND = `${SERVICE}
 const [FIRST_DSN, SECOND_DSN] = process.argv.slice(2);
 function secondClient(options) {
@@ -28,7 +28,7 @@ const MANUAL = { profileSessionSampleRate: 1 };
 const first = options => Sentry.init({ dsn: FIRST_DSN, integrations: [nodeProfilingIntegration()], ...options });
 `;
 
-/** Runs a service with two clients; how many samples of each function came to either's ingest. */
+/** Runs a service with two clients. Returns the chunks and events of each, and a count of its samples by function. */
 async function run(t, source, options = {}) {
   const ingests = [await startIngest(t), await startIngest(t)];
   const result = await runService(t, `${SECOND}\nasync function main() {\n${source}\n}\nmain();\n`, {
@@ -45,7 +45,7 @@ async function run(t, source, options = {}) {
   return { ...result, first, second };
 }
 
-/** Each function was recorded for one client and not for the other. */
+/** Asserts that each function was recorded for one client and not for the other. */
 function assertApart({ first, second }, ofFirst, ofSecond) {
   for (const [mine, other, names] of [
     [first, second, ofFirst],
@@ -53,7 +53,7 @@ function assertApart({ first, second }, ofFirst, ofSecond) {
   ]) {
     for (const name of names) {
       assert.ok(mine.samples(name) >= 5, `${mine.samples(name)} samples of ${name}`);
-      assert.equal(other.samples(name), 0, `${name} is of the other client`);
+      assert.equal(other.samples(name), 0, `${name} belongs to the other client`);
     }
   }
 }
@@ -149,13 +149,13 @@ describe('two clients', { concurrency: 2 }, () => {
   Sentry.withScope(scope, () => Sentry.startSpan({ name: 'of the second' }, () => busy('two')(200)));
   await client.close();
   Sentry.startSpan({ name: 'of the first' }, () => busy('one')(200));
-  // Nothing closes the first one: what it records is sent because the process ends.
+  // Nothing closes the first client: its samples are sent because the process ends.
 `,
     );
     assertApart(result, ['one'], ['two']);
   });
 
-  test('a span that ends in the scope of the other client has ended', async t => {
+  test('a span may end in the scope of the other client', async t => {
     const result = await run(
       t,
       `

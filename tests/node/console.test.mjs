@@ -1,5 +1,5 @@
-// What the profiler writes to the console is no output of the service: integrations that send that to Sentry do not
-// see it.
+// The profiler's console messages are not output of the service: integrations that send console output to Sentry must
+// not see them.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -10,10 +10,10 @@ import { runService, SERVICE } from './support/service.mjs';
 for (const sdk of SDKS) {
   for (const [where, env] of [
     ['', {}],
-    // There the SDK watches the console in another way.
+    // On Lambda the SDK watches the console in another way.
     [' on Lambda', { LAMBDA_TASK_ROOT: '/var/task' }],
   ]) {
-    test(`neither events, logs nor breadcrumbs come of it, SDK ${sdk.major}${where}`, { skip: sdk.skip }, async t => {
+    test(`no events, logs or breadcrumbs from our warnings, SDK ${sdk.major}${where}`, { skip: sdk.skip }, async t => {
       const ingest = await startIngest(t);
       const { stdout, stderr } = await runService(
         t,
@@ -23,16 +23,16 @@ Sentry.init({
   integrations: [
     Sentry.captureConsoleIntegration(),
     Sentry.consoleLoggingIntegration(),
-    // A key that there is not: a warning.
+    // An unknown option: a warning.
     nodeProfilingIntegration({ sampleRate: 1 }),
   ],
   enableLogs: true,
-  // Without tracing: a second one.
+  // Without tracing: a second warning.
   profileLifecycle: 'trace',
   profileSessionSampleRate: 1,
 });
 async function main() {
-  // Nothing is done: a third warning.
+  // This does nothing: a third warning.
   Sentry.profiler.startProfiler();
   console.log('the service says so');
   console.warn('the service warns');
@@ -46,7 +46,7 @@ main();
       assert.equal(stderr.split('\n').filter(line => line.startsWith('[Sentry] [Profiling] ')).length, 3, stderr);
       const said = ['the service says so', 'the service warns'];
       const events = await ingest.payloads('event');
-      // Two envelopes may overtake each other.
+      // Envelopes may arrive in any order.
       assert.deepEqual(events.map(({ message }) => message).sort(), said);
       const breadcrumbs = events.flatMap(event => event.breadcrumbs ?? []);
       assert.deepEqual(

@@ -1,4 +1,4 @@
-// The declarations of what the add-on exports (bindings-node/ts/addon.ts) are exactly what it exports.
+// The declarations of the add-on's exports (bindings-node/ts/addon.ts) match exactly what it exports.
 
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
@@ -20,7 +20,7 @@ const typeNamed = name =>
 
 const typeOf = property => checker.getTypeOfSymbol(property);
 
-/** What a declared member is at run time. */
+/** The kind of a declared member at run time. */
 function declaredKind(property) {
   const type = typeOf(property);
   if (type.getConstructSignatures().length > 0) {
@@ -29,12 +29,12 @@ function declaredKind(property) {
   return type.getCallSignatures().length > 0 ? 'function' : 'value';
 }
 
-/** Each member's name with its kind, in the order of names. */
+/** Each member's name and kind, sorted by name. */
 const table = entries => Object.fromEntries([...entries].sort(([a], [b]) => (a < b ? -1 : 1)));
 const declared = type =>
   table(checker.getPropertiesOfType(type).map(property => [property.name, declaredKind(property)]));
 
-/** The members of objects of the add-on's. A class is a function whose prototype has more than a constructor. */
+/** The actual members of objects. A class is a function whose prototype has more than a constructor. */
 function actual(...objects) {
   const kind = value => {
     if (typeof value !== 'function') {
@@ -46,7 +46,7 @@ function actual(...objects) {
   return table(members.map(([name, { value }]) => [name, kind(value)]));
 }
 
-/** What every class has at run time, and no declaration names. */
+/** Members that every class has at run time and no declaration lists. */
 const OF_EVERY_CLASS = ['arguments', 'caller', 'length', 'name', 'prototype'];
 
 function without(members, names) {
@@ -77,7 +77,7 @@ test('the members of each class', () => {
     const instance = INSTANCES[property.name]();
     const members = without(actual(instance, Class.prototype), ['constructor']);
     assert.deepEqual(members, declared(signature.getReturnType()), property.name);
-    // A static one would be declared next to `new`.
+    // Static members would be declared next to `new`.
     assert.deepEqual(without(actual(Class), OF_EVERY_CLASS), declared(typeOf(property)), property.name);
     instance.close();
   }

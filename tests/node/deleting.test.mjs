@@ -1,4 +1,4 @@
-// What V8 recorded is deleted while the program makes functions, calls them and forgets them.
+// V8's recordings are deleted while the program creates functions, calls them and drops them.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ isolateTime();
 
 const living = [];
 let made = 0;
-/** A third of these functions is forgotten each time; whoever is called often is compiled and inlined before. */
+/** A third of these functions is dropped each time. Those that are called often are optimized and inlined first. */
 function generation() {
   for (let i = 0; i < 15; i++) {
     made += 1;
@@ -40,13 +40,13 @@ setTimeout(() => {
   const after = isolateTime();
   if (isMainThread) console.log(JSON.stringify({ beside, after, samples: chunk.sampleCount }));
 }, 100);
-// It is ended while its recordings are deleted.
+// Terminate the worker while its recordings are deleted.
 if (isMainThread) setTimeout(worker => worker.terminate(), 1_000, new Worker(__filename));
 `;
 
 test('recordings are deleted as the program goes on, and the last one when the session is closed', async t => {
   const dir = project(t, { 'main.cjs': PROGRAM });
-  // Memory is poisoned when it is freed.
+  // glibc overwrites freed memory.
   const env = { ADDON, MALLOC_PERTURB_: '165' };
   const { stdout } = await run(join(dir, 'main.cjs'), { flags: ['--expose-gc'], env });
   const { beside, after, samples } = JSON.parse(stdout);

@@ -1,4 +1,4 @@
-// Whatever was recorded reaches the ingest: by rotation, at flush, at close and at the end of the process.
+// All samples reach the ingest: when a chunk is full, at flush, at close and at the end of the process.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -9,13 +9,13 @@ import { runService, SERVICE } from './support/service.mjs';
 
 const LIFECYCLES = ['manual', 'trace'];
 
-/** How a service begins to record in a lifecycle, for good. */
+/** How a service starts to record in each lifecycle, without stopping. */
 const BEGIN = {
   manual: 'Sentry.profiler.startProfiler();',
   trace: "Sentry.startInactiveSpan({ name: 'never ends' });",
 };
 
-/** A service that records `busy('work')`, then goes on with `end`. */
+/** A service that records `busy('work')`, then runs `end`. */
 const recording = (lifecycle, end, { tuning = {}, options = {} } = {}) => `${SERVICE}
 Sentry.init({
   integrations: [nodeProfilingIntegration(${JSON.stringify(tuning)})],
@@ -37,7 +37,7 @@ describe('delivery', { concurrency: 2 }, () => {
     for (const lifecycle of LIFECYCLES) {
       test(`close delivers what records, ${lifecycle}, SDK ${sdk.major}`, { skip: sdk.skip }, async t => {
         const ingest = await startIngest(t);
-        // The process must not live on: all is sent when `close` returns.
+        // Exit at once: everything must be sent when `close` returns.
         await runService(t, recording(lifecycle, 'await Sentry.close(); process.exit();'), { ingest, sdk });
         const chunks = await ingest.chunks();
         assert.ok(chunks.length >= 1);
@@ -77,7 +77,7 @@ describe('delivery', { concurrency: 2 }, () => {
       const chunks = await ingest.chunks();
       assert.equal(chunks.length, 1);
       assert.equal(hottest(chunks[0].profile)[0].frame.function, 'work');
-      // Sending keeps the process alive for a while, so the event comes more than once, but not for ever.
+      // Sending keeps the process alive for a while, so the event is emitted more than once, but not endlessly.
       assert.ok(stdout.split('beforeExit').length - 1 <= 5, stdout);
     });
   }
@@ -118,7 +118,7 @@ describe('delivery', { concurrency: 2 }, () => {
     assert.equal(new Set(times).size, times.length, 'no sample is sent twice');
   });
 
-  test('after a span, its chunk is sent without further ado', async t => {
+  test('after a span, its chunk is sent without a flush', async t => {
     const ingest = await startIngest(t);
     await runService(
       t,
@@ -139,7 +139,7 @@ setTimeout(() => process.exit(), 1_500);
     assert.ok(samplesIn(chunks[0].profile, 'work').length > 0);
   });
 
-  test('the envelope says who sends it, and with a tunnel, where to', async t => {
+  test('the envelope names the SDK and, with a tunnel, the DSN', async t => {
     for (const tunnel of [false, true]) {
       const ingest = await startIngest(t);
       const options = tunnel ? { tunnel: `${ingest.url}/api/1/envelope/` } : {};
@@ -191,7 +191,7 @@ main();
     for (const [i, [end, code]] of ends.entries()) {
       await runService(t, recording(LIFECYCLES[i % 2], end), { ingest, sdk: SDK, code });
     }
-    // What could be sent by then is valid.
+    // The chunks that were sent by then are valid.
     await ingest.chunks();
   });
 });

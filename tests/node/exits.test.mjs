@@ -1,4 +1,4 @@
-// However a process ends while it is profiled: it never crashes, and what can be delivered is.
+// However a profiled process ends, it does not crash, and all that can be delivered is.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -6,7 +6,7 @@ import { startIngest } from './support/ingest.mjs';
 import { samplesIn } from './support/profile.mjs';
 import { runService, SERVICE } from './support/service.mjs';
 
-/** A service that begins to record. */
+/** A service that starts to record. */
 const beginning = (lifecycle, tuning) => `${SERVICE}
 Sentry.init({
   integrations: [nodeProfilingIntegration(${JSON.stringify(tuning)})],
@@ -18,7 +18,7 @@ async function main() {
   ${lifecycle === 'manual' ? 'Sentry.profiler.startProfiler();' : "Sentry.startInactiveSpan({ name: 'never ends' });"}
 `;
 
-/** A service that records `first` until three chunks are sent, records `last`, and ends in some way. */
+/** A service that records `first` until three chunks are sent, then records `last` and ends in the given way. */
 const ending = (lifecycle, end) => `${beginning(lifecycle, { chunkDurationMs: 500 })}
   const received = async () => {
     const response = await fetch(process.argv[2] + '/received');
@@ -34,7 +34,7 @@ const ending = (lifecycle, end) => `${beginning(lifecycle, { chunkDurationMs: 50
 main();
 `;
 
-/** Ways to end; `last` says whether the process has the time to send what it records when it ends. */
+/** Ways to end; `last` says whether the process has time to send what it records at the end. */
 const ENDS = [
   { name: 'the event loop runs dry', end: '', last: true },
   { name: 'process.exit', end: 'process.exit(3);', code: 3 },
@@ -76,22 +76,22 @@ describe('how a profiled process ends', { concurrency: 4 }, () => {
       const ingest = await startIngest(t);
       await runService(t, ending(lifecycle, end), { ingest, args: [ingest.url], code, signal });
       const profiles = (await ingest.chunks()).map(({ profile }) => profile);
-      assert.ok(profiles.length >= 3, 'what was finished before has arrived');
+      assert.ok(profiles.length >= 3, 'finished chunks have arrived');
       const samplesOf = name => profiles.reduce((sum, profile) => sum + samplesIn(profile, name).length, 0);
       assert.ok(samplesOf('first') >= 5, `${samplesOf('first')} samples of what ran first`);
       if (last) {
         assert.ok(samplesOf('last') >= 5, `${samplesOf('last')} samples of what ran last`);
       }
       const times = profiles.flatMap(profile => profile.samples.map(({ timestamp }) => timestamp));
-      assert.equal(new Set(times).size, times.length, 'nothing is sent twice');
+      assert.equal(new Set(times).size, times.length, 'no sample is sent twice');
     });
   }
 
   for (const lifecycle of ['manual', 'trace']) {
-    test(`a profile that runs keeps no process alive, ${lifecycle}`, async t => {
+    test(`a running profile does not keep the process alive, ${lifecycle}`, async t => {
       const ingest = await startIngest(t);
       const begin = Date.now();
-      // With a chunk of a minute, whoever waited for its end would be seen.
+      // The chunk lasts a minute, so waiting for its end would be noticed.
       const source = `${beginning(lifecycle, {})} busy('last')(300); } main();`;
       await runService(t, source, { ingest });
       assert.ok(Date.now() - begin < 20_000);

@@ -1,4 +1,4 @@
-// What frames say: whose code they are, what native functions are called, and that none of them is ours.
+// Frames: whose code they are, the names of native functions, and that none is of the profiler itself.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { startIngest } from './support/ingest.mjs';
 import { work } from './support/profile.mjs';
 import { project, run, runService } from './support/service.mjs';
 
-/** Records `body`, and prints the profile's frames and the stacks of its samples. */
+/** Records `body` and prints the profile's frames and the stacks of its samples. */
 const program = (body, before = '') => `
 const { startProfiling, stopProfiling } = require(${JSON.stringify(ADDON)});
 const vm = require('node:vm');
@@ -30,7 +30,7 @@ async function profile(t, body, { before, files = {}, name = 'main.cjs', ...opti
 const named = ({ frames }, name) => frames.filter(frame => frame.function === name);
 
 describe('frames', { concurrency: 2 }, () => {
-  test('what a program compiles itself belongs to whoever calls it', async t => {
+  test('code that a program compiles from strings belongs to its caller', async t => {
     const library = `module.exports = f => { f(); };`;
     const found = await profile(
       t,
@@ -65,7 +65,7 @@ require('node:fs').writeFileSync('own/node_modules/template.js', ${JSON.stringif
     });
   });
 
-  test('WebAssembly and data: URLs are no files of the user, and name no module', async t => {
+  test('WebAssembly and data: URLs are not files of the user and have no module', async t => {
     const found = await profile(
       t,
       `
@@ -73,7 +73,7 @@ const end = Date.now() + 200;
 while (Date.now() < end) instance.exports.run(100_000);
 `,
       {
-        // (import "e" "f"), and (func (export "run") (param i32)) that calls it so often.
+        // (import "e" "f"), and (func (export "run") (param i32)), which calls it that many times.
         before: `const bytes = [0,97,115,109,1,0,0,0,1,8,2,96,0,0,96,1,127,0,2,7,1,1,101,1,102,0,0,3,2,1,1,7,7,1,3,114,117,110,0,1,10,18,1,16,0,3,64,16,0,32,0,65,1,107,34,0,13,0,11,11];
 function called() { let sum = 0; for (let i = 0; i < 50; i++) sum += Math.sqrt(i); return sum; }
 const instance = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes)), { e: { f: () => { called(); } } });`,
@@ -94,7 +94,7 @@ const instance = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(
 
   for (const mode of ['eager', 'lazy']) {
     for (const worker of [false, true]) {
-      test(`native functions of add-ons have a name that is right for all, ${mode}${worker ? ', in a worker' : ''}`, async t => {
+      test(`native functions of add-ons share one name, ${mode}${worker ? ', in a worker' : ''}`, async t => {
         const body = `
 const { getFrameModule } = require(${JSON.stringify(ADDON)});
 const path = '/a'.repeat(100_000) + '/f.js';
@@ -110,17 +110,17 @@ for (const end = Date.now() + 300; Date.now() < end; ) data.toString('hex');
         const { stdout } = await run(join(dir, 'main.cjs'), { env: { SENTRY_PROFILER_LOGGING_MODE: mode } });
         const found = JSON.parse(stdout);
         assert.ok(named(found, '(native)').length > 0, found.frames.map(frame => frame.function).join(', '));
-        // Native and without a place: none is called after another.
+        // Native and without a file: none may have the name of another function.
         const ours = found.frames.filter(frame =>
           /^(wake|getFrameModule|startProfiling|stopProfiling|support|suspendProfiler)$/.test(frame.function),
         );
         assert.deepEqual(ours, []);
-        assert.ok(named(found, 'hexSlice').length > 0, "Node's own keep theirs");
+        assert.ok(named(found, 'hexSlice').length > 0, "Node's own functions keep their names");
       });
     }
   }
 
-  test('functions of the package are in no stack', async t => {
+  test('no stack contains functions of the package', async t => {
     const ingest = await startIngest(t);
     const { stdout } = await runService(
       t,
@@ -135,7 +135,7 @@ Sentry.init({
   profileLifecycle: 'trace',
 });
 Sentry.startSpan({ name: 'outer' }, async () => {
-  // Hardly anything but the beginnings and ends of spans; the SDK takes several times as long to close with all of them.
+  // Mostly starts and ends of spans. Not for longer, because the SDK then takes several times as long to close.
   for (const end = Date.now() + 400; Date.now() < end; ) Sentry.startSpan({ name: 'inner' }, () => {});
 }).then(() => Sentry.close()).then(() => console.log(require.resolve('sentry-profiler-node')));
 `,

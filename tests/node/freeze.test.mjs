@@ -8,7 +8,7 @@ import { runService } from './support/service.mjs';
 import { assertInPlace, inTheMiddle, slots, slotsOf } from './support/slots.mjs';
 
 const FROZEN_MS = 3000;
-/** A stretch without samples that is longer must be closed by an idle sample; shorter ones a busy machine can make. */
+/** A longer gap between samples must be closed by an idle sample. A busy machine may cause shorter gaps. */
 const GAP_S = 0.6;
 
 const freeze = inTheMiddle(child => {
@@ -32,7 +32,7 @@ describe('a frozen process', { concurrency: 3 }, () => {
         for (const [i, sample] of profile.samples.slice(1).entries()) {
           const before = profile.samples[i];
           const gap = sample.timestamp - before.timestamp;
-          assert.ok(gap <= GAP_S || isIdle(profile, before), `a gap of ${gap} s is billed to a stack`);
+          assert.ok(gap <= GAP_S || isIdle(profile, before), `a gap of ${gap} s counts for a stack`);
         }
       }
       const all = chunks.flatMap(({ profile }) => profile.samples.map(({ timestamp }) => timestamp));

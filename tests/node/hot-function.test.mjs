@@ -1,4 +1,4 @@
-// A known hot function in a span, in trace lifecycle: the profile must name it, place it and be linked to the span.
+// A hot function in a span, in trace lifecycle: the profile must have its name and position, and a link to the span.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -44,7 +44,7 @@ main();
 
 const SPAN_TIME_TOLERANCE_S = 0.05;
 
-/** The one chunk of the service, checked; returns its payload. */
+/** Checks the service's only chunk and returns its payload. */
 async function theChunk(ingest, { file }, source) {
   const chunks = await ingest.chunks();
   assert.equal(chunks.length, 1);

@@ -7,12 +7,12 @@ import { startIngest } from './support/ingest.mjs';
 import { samplesIn } from './support/profile.mjs';
 import { runService, SERVICE } from './support/service.mjs';
 
-/** The names out of `names` that any chunk has samples of. */
+/** The functions in `names` that have samples in some chunk. */
 function recorded(chunks, names) {
   return names.filter(name => chunks.some(({ profile }) => samplesIn(profile, name).length > 0));
 }
 
-/** The lines that `debug: true` writes about profiling. */
+/** The lines about profiling that `debug: true` prints. */
 function debugLines({ lines }) {
   const prefix = 'Sentry Logger [log]: [Profiling] ';
   return lines.filter(line => line.startsWith(prefix)).map(line => line.slice(prefix.length));
@@ -79,7 +79,7 @@ async function main() {
   Sentry.profiler.startProfiler();
   busy('before')(150);
   Sentry.profiler.stopProfiler();
-  // None of these is sent, and some of them never say that they end.
+  // None of these spans is sent, and for some of them no end is reported.
   Sentry.startSpan({ name: 'unsampled' }, () => Sentry.startSpan({ name: 'its child' }, () => busy('unsampled')(150)));
   busy('unsampledGone')(150);
   Sentry.startSpan({ name: 'outer' }, () => {
@@ -106,7 +106,7 @@ main();
     });
   }
 
-  test('a span that is active when the profiler comes does not count', async t => {
+  test('a span that started before the profiler does not count', async t => {
     const ingest = await startIngest(t);
     await runService(
       t,
@@ -167,7 +167,7 @@ main();
 `,
       {
         args: [ingest.dsn],
-        // Were the native part needed, this would add a warning.
+        // Loading the native file would add a warning.
         env: { SENTRY_PROFILER_BINARY_PATH: '/there/is/no/such.node' },
       },
     );
@@ -235,7 +235,7 @@ main();
     assert.equal(lines.filter(line => line === 'Profiling is off: the session is not sampled.').length, 2);
   });
 
-  test('a figure that is out of its range turns profiling off with a warning', async t => {
+  test('a number that is out of range turns profiling off with a warning', async t => {
     const ingest = await startIngest(t);
     const result = await runService(
       t,
@@ -287,7 +287,7 @@ Sentry.close();
         "Set tracesSampleRate or tracesSampler in Sentry.init, or use profileLifecycle: 'manual'.",
     ],
     [
-      'an option that the integration does not have',
+      'an unknown option',
       'init({}, { chunkDurationMs: 1_000, quietMS: 5 });',
       'nodeProfilingIntegration has no option quietMS. It takes chunkDurationMs and quietMs.',
     ],
@@ -298,15 +298,15 @@ Sentry.close();
         'profileLifecycle belongs in Sentry.init.',
     ],
     [
-      'tracing with a rate of 0, and by a sampler',
+      'tracing with a rate of 0, and with a sampler',
       'init({ ...TRACE, tracesSampleRate: 0 }); init({ ...TRACE, tracesSampler: () => 1 });',
     ],
     [
-      'startProfiler() in a session that happens not to be sampled',
+      'startProfiler() in a session that is not sampled by chance',
       'init({ profileSessionSampleRate: Number.MIN_VALUE }); Sentry.profiler.startProfiler();',
     ],
   ]) {
-    test(`said once, without debug: ${expected ? '' : 'nothing of '}${name}`, async t => {
+    test(`${expected ? 'one warning' : 'no warning'} without debug: ${name}`, async t => {
       const ingest = await startIngest(t);
       const result = await runService(
         t,

@@ -1,4 +1,4 @@
-// Which native file is loaded, and what is said when none can be.
+// Which native file is loaded, and the errors when none can be.
 
 import assert from 'node:assert/strict';
 import { copyFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -52,7 +52,7 @@ test('SENTRY_PROFILER_BINARY_PATH: that file, whatever its name', async t => {
       prepare: dir => copyFileSync(ADDON, join(dir, 'any name.bin')),
       env: dir => ({
         SENTRY_PROFILER_BINARY_PATH: join(dir, 'any name.bin'),
-        // Has no say when there is a path.
+        // Is ignored when there is a path.
         SENTRY_PROFILER_BINARY_DIR: '/there/is/no/such/folder',
       }),
     }),

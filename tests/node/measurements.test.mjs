@@ -1,4 +1,4 @@
-// What chunks say of the process's CPU and memory.
+// The CPU and memory measurements in chunks.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -7,7 +7,7 @@ import { inOrder } from './support/profile.mjs';
 import { retryOnce } from './support/retry.mjs';
 import { runService, SERVICE } from './support/service.mjs';
 
-/** A service that records `work`. `cpu()` tells the seconds of CPU that the kernel has counted for this process. */
+/** A service that records `work`. `cpu()` returns the seconds of CPU that the kernel has counted for this process. */
 const recording = work => `${SERVICE}
 const fs = require('node:fs');
 const os = require('node:os');
@@ -35,7 +35,7 @@ async function main() {
 main();
 `;
 
-/** The values of the stretch from `from` to `to`, without its first and last tick, which reach beyond it. */
+/** The values between `from` and `to`, without the first and last tick, which extend beyond. */
 function valuesIn(measurement, { from, to }) {
   const values = measurement.values.filter(({ timestamp }) => timestamp > from + 0.15 && timestamp < to);
   return values.map(({ value }) => value);
@@ -86,10 +86,10 @@ describe('measurements', () => {
       `${small.toFixed(0)} MiB, with 200 MiB more ${large.toFixed(0)} MiB, without them ${freed.toFixed(0)} MiB`,
     );
     assert.ok(Math.abs(large - small - 200) < 20, `from ${small} to ${large} MiB`);
-    assert.ok(Math.abs(freed - small) < 20, `from ${small} by way of ${large} to ${freed} MiB`);
+    assert.ok(Math.abs(freed - small) < 20, `from ${small} over ${large} to ${freed} MiB`);
   });
 
-  test('in a blocked event loop, in an idle one and in between there is a value each 100 ms', t =>
+  test('in a blocked event loop, in an idle one and in between there is a value every 100 ms', t =>
     retryOnce(t, async () => {
       const ingest = await startIngest(t);
       const work =
@@ -99,7 +99,7 @@ describe('measurements', () => {
       for (const [name, { values }] of Object.entries(measurements)) {
         const times = values.map(({ timestamp }) => timestamp);
         assert.ok(times.length >= 35, `${times.length} values of ${name} in four and a half seconds`);
-        // The first one of the heap is read where the recording begins, between two ticks.
+        // The first value of the heap is read when the recording begins, between two ticks.
         const distances = times.slice(2).map((time, i) => time - times[i + 1]);
         assert.ok(
           distances.every(s => s >= 0.049),

@@ -1,4 +1,4 @@
-// What the native functions make of every kind of argument. The process must live on: a crash fails the whole file.
+// The native functions with every kind of argument. A crash of the process fails the whole file.
 
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
@@ -14,12 +14,12 @@ const busy = new Function(`return ${work('busy')}`)();
 
 const NOT_STRINGS = [undefined, null, 0, 1n, true, {}, ['title'], Symbol('title'), () => 'title', new String('title')];
 
-/** A call throws this message in the way that `@sentry/node-cpu-profiler` does. */
+/** Asserts that a call throws this message, as an error like those of `@sentry/node-cpu-profiler`. */
 function throwsNative(call, message) {
   assert.throws(call, { name: 'Error', message, code: 'NAPI_ERROR' });
 }
 
-test('startProfiling wants a string', () => {
+test('startProfiling expects a string', () => {
   const message = 'TypeError: StartProfiling expects a string as first argument.';
   throwsNative(() => startProfiling(), message);
   for (const title of NOT_STRINGS) {
@@ -27,20 +27,20 @@ test('startProfiling wants a string', () => {
   }
 });
 
-test('startProfiling wants a title that is not empty', () => {
+test('startProfiling expects a title that is not empty', () => {
   throwsNative(
     () => startProfiling(''),
     'StartProfiling expects a non-empty string as first argument, got an empty string.',
   );
 });
 
-test('stopProfiling wants three arguments', () => {
+test('stopProfiling expects three arguments', () => {
   for (const args of [[], ['title'], ['title', 1]]) {
     throwsNative(() => stopProfiling(...args), 'StopProfiling expects at least three arguments.');
   }
 });
 
-test('stopProfiling wants a title, a format and a thread id', () => {
+test('stopProfiling expects a title, a format and a thread id', () => {
   for (const title of NOT_STRINGS) {
     throwsNative(() => stopProfiling(title, 1, 0), 'StopProfiling expects a string as first argument.');
   }
@@ -142,14 +142,14 @@ test('resources are listed only on request', () => {
   }
 });
 
-test('getFrameModule wants a string', () => {
+test('getFrameModule expects a string', () => {
   assert.throws(() => getFrameModule(), { code: 'NAPI_ERROR' });
   for (const path of NOT_STRINGS) {
     assert.throws(() => getFrameModule(path), { code: 'NAPI_ERROR' });
   }
 });
 
-/** Paths and what their modules are called here, by the peer and by the SDK, which names the frames of errors. */
+/** Paths and their modules: the same here, in the peer, and in the SDK, which names the frames of errors. */
 const MODULES = {
   'x.js': 'x',
   '/x.js': ':x',
@@ -163,7 +163,7 @@ const MODULES = {
   './file.js': ':file',
   '/app/über/файл.js': 'app.über:файл',
   '/app/.hidden/index.js': 'app..hidden:index',
-  // Another extension is part of the name: a function stays in its group when a service comes from the peer.
+  // Other extensions stay part of the name, so functions stay in their groups when a service moves from the peer.
   '/app/index.ts': 'app:index.ts',
   '/app/index.mts': 'app:index.mts',
   '/app/index.cts': 'app:index.cts',
@@ -180,16 +180,16 @@ const MODULES = {
   '[eval]': '[eval]',
 };
 
-/** Where the peer's names are not worth having: it aborts at the short ones. */
+/** Where we differ from the peer, whose names are wrong here; short paths abort its process. */
 const BETTER_MODULES = {
   '': '',
   x: 'x',
   ab: 'ab',
   '/x': ':x',
-  // As the SDK has it. The peer strips `.js` only.
+  // As in the SDK. The peer strips `.js` only.
   '/app/index.mjs': 'app:index',
   '/app/index.cjs': 'app:index',
-  // The peer takes URLs for paths: `file:...app:index.mjs`.
+  // The peer treats URLs as paths: `file:...app:index.mjs`.
   'file:///app/index.mjs': 'app:index',
   'file:///app/index.mjs?version=1': 'app:index',
   'file:///app/with%20space/index.mjs': 'app.with space:index',
@@ -204,14 +204,14 @@ const BETTER_MODULES = {
 
 const named = (paths, moduleOf) => Object.fromEntries(Object.keys(paths).map(path => [path, moduleOf(path)]));
 
-test('getFrameModule drops .js, .mjs and .cjs, and names nothing by a URL', () => {
+test('getFrameModule drops .js, .mjs and .cjs, and returns no URL', () => {
   for (const modules of [MODULES, BETTER_MODULES]) {
     assert.deepEqual(named(modules, getFrameModule), modules);
   }
 });
 
 test('getFrameModule groups as the peer does', { skip: NO_PEER }, async t => {
-  // In a process of its own, which it may end.
+  // In a child process, because the peer may abort.
   const program = `
 const { getFrameModule } = require(process.argv[2]);
 console.log(JSON.stringify(JSON.parse(process.argv[3]).map(path => getFrameModule(path))));
@@ -238,7 +238,7 @@ test('getFrameModule drops the extensions that the SDK drops', () => {
   );
 });
 
-/** Every kind of value, with what an error says of it. */
+/** Every kind of value, and how an error shows it. */
 const KINDS = [
   [undefined, 'undefined'],
   [null, 'null'],
@@ -265,12 +265,12 @@ const isText = value => typeof value === 'string';
 const isUnset = value => value == null;
 const isObject = value => typeof value === 'object' && value !== null;
 
-/** Each argument and option of the functions that no other package has: what it must be, what is right, and its use. */
+/** The arguments and options of our own functions: what each must be, which values are right, and a call with it. */
 const ARGUMENTS = {
   path: ['a string', isText, hideFile],
   ids: ['an object', isObject, ids => session.setDebugIds(ids)],
   timeoutMs: ['a number of milliseconds, 0 or more', value => value === 7, timeout => session.flush(timeout)],
-  // An object without options is the next test's.
+  // Objects without options belong to the next test.
   options: ['an object', isObject, options => isObject(options) || new Session(options, () => {})],
   onReady: ['a function', value => typeof value === 'function', onReady => new Session(SESSION, onReady).close()],
   lifecycle: ["'manual' or 'trace'", () => false],
@@ -285,7 +285,7 @@ const ARGUMENTS = {
   environment: ['a string', value => isUnset(value) || isText(value)],
 };
 
-test('an error names the argument or option, what it must be and what came', () => {
+test('an error has the name of the argument or option, what it must be and what was given', () => {
   for (const [name, [expected, isRight, use = value => withOption(name, value)]] of Object.entries(ARGUMENTS)) {
     for (const [value, shown] of KINDS) {
       if (isRight(value)) {
@@ -320,7 +320,7 @@ test('a session is made with new, and its methods belong to it', () => {
   assert.equal(Object.create(session).sampled, true);
 });
 
-test("an exception of the program's own is thrown as it is", () => {
+test("an exception of the program's own is passed on unchanged", () => {
   const throwing = new Proxy(
     {},
     {
@@ -337,7 +337,7 @@ test("an exception of the program's own is thrown as it is", () => {
   assert.throws(() => session.setDebugIds(throwing), expected);
 });
 
-test('no error has a word of the language that the add-on is written in', () => {
+test('no error mentions Rust types', () => {
   const RUST = /\b(rust|napi|option|str|f64|[iu](32|64)|unwrap|inf)\b|String\b|Failed to|Expected\b|InvalidArg|`/;
   const values = KINDS.map(([value]) => value);
   const callAll = call => [() => call(), ...values.flatMap(a => [() => call(a), ...values.map(b => () => call(a, b))])];

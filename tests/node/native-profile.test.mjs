@@ -26,7 +26,7 @@ exports.deep = function deep(depth, ms) {
 };
 `;
 
-/** Writes scripts into a folder that is removed after the test; says where each is. */
+/** Writes scripts into a folder that is removed after the test; returns their paths. */
 function scripts(t, files) {
   const dir = mkdtempSync(join(tmpdir(), 'sentry-profiler-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
@@ -43,7 +43,7 @@ function record(format, work, collectResources = false) {
   return stopProfiling('recording', format, 0, collectResources);
 }
 
-/** What holds for frames and stacks in both formats. */
+/** Checks frames and stacks, alike in both formats. */
 function checkTables({ samples, stacks, frames }) {
   for (const { stack_id } of samples) {
     assert.ok(stack_id >= 0 && stack_id < stacks.length);
@@ -150,7 +150,7 @@ for (const [name, format] of [
   });
 }
 
-test('a recording of some milliseconds has the heap, too', t => {
+test('a recording of a few milliseconds has a value of the heap, too', t => {
   const [file] = scripts(t, { 'hot.js': SOURCE });
   const { hot } = require(file);
   for (let i = 0; i < 10; i++) {
@@ -160,7 +160,7 @@ test('a recording of some milliseconds has the heap, too', t => {
   }
 });
 
-test('frames are at their definitions', t => {
+test('frames have the position of their definition', t => {
   const [file] = scripts(t, { 'hot.js': SOURCE });
   const { hot } = require(file);
   const profile = record(CHUNK, () => hot(300));
@@ -168,7 +168,7 @@ test('frames are at their definitions', t => {
   const [{ frame, samples }] = hottest(profile);
   assert.equal(frame.function, 'hotFunction');
   assert.equal(frame.lineno, lineOf(SOURCE, 'function hotFunction'));
-  // V8 takes a function to begin at its parameters.
+  // For V8 a function begins at its parameters.
   assert.equal(frame.colno, SOURCE.split('\n')[frame.lineno - 1].indexOf('(ms)') + 1);
   assert.equal(frame.abs_path, file);
   assert.equal(frame.filename, file);
@@ -177,7 +177,7 @@ test('frames are at their definitions', t => {
   assert.ok(samples.length > 10);
 });
 
-test('what is no script is not in_app', t => {
+test('frames without a script are not in_app', t => {
   const [file] = scripts(t, { 'hot.js': SOURCE });
   const { hot } = require(file);
   const { frames } = record(CHUNK, () => hot(200));
@@ -188,7 +188,7 @@ test('what is no script is not in_app', t => {
   }
   assert.ok(
     frames.some(frame => frame.in_app === false),
-    'there is a root at least',
+    'there is at least a root',
   );
 });
 
@@ -284,7 +284,7 @@ test('process.exit and an uncaught error end a process that records', async t =>
     'exits.cjs': `require(${JSON.stringify(ADDON)}).startProfiling('for ever'); process.exit(7);`,
     'throws.cjs': `require(${JSON.stringify(ADDON)}).startProfiling('for ever'); throw new Error('on purpose');`,
   });
-  // Many times: V8's sampling thread, left alone, crashed one process in twenty when Node tore the platform down.
+  // Many times: a running sampling thread crashed one process in twenty when Node tore the platform down.
   for (let round = 0; round < 15; round += 1) {
     await run(exits, { code: 7 });
     const { stderr } = await run(throws, { code: 1 });
@@ -292,7 +292,7 @@ test('process.exit and an uncaught error end a process that records', async t =>
   }
 });
 
-test('what records when the process exits can still be stopped by an exit listener', async t => {
+test('an exit listener can still stop a recording', async t => {
   const [file] = scripts(t, {
     'listener.cjs': `
       const { startProfiling, stopProfiling } = require(${JSON.stringify(ADDON)});
@@ -314,7 +314,7 @@ test('what records when the process exits can still be stopped by an exit listen
   assert.equal(code, 'NAPI_ERROR');
 });
 
-test('nothing samples while a process ends, although it removed the listeners of others', async t => {
+test('nothing samples while a process ends, even if it removed our exit listener', async t => {
   const records = {
     'a recording': "startProfiling('x');",
     'a session': "session('manual').start();",
@@ -350,7 +350,7 @@ ${record}
 for (const end = Date.now() + 100; Date.now() < end; );
 if (process.argv[2] === 'at once') exit();
 ${remove}
-// The profiler sees to itself when the thread has the time for it.
+// The profiler does its work when the thread has time for it.
 setTimeout(exit, 3_000);
 `,
       ]),

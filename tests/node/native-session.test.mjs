@@ -1,4 +1,4 @@
-// The add-on's own session, which the integration drives.
+// The add-on's session, which the integration uses.
 
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
@@ -19,10 +19,10 @@ const session = (options = {}) =>
 const accountedFor = ({ delivered, dropped }) =>
   delivered + Object.values(dropped).reduce((sum, count) => sum + count, 0);
 
-test('a session that is closed still tells what became of its chunks', () => {
+test('a closed session still has the counts of its chunks', () => {
   const closed = session();
   assert.equal(closed.start(), 'started');
-  // Too short to be sampled twice for certain: its chunk is sent or dropped.
+  // Perhaps too short for two samples: the chunk is sent or dropped.
   const chunks = closed.close();
   const stats = closed.stats();
   assert.equal(accountedFor(stats), 1, JSON.stringify(stats));
@@ -33,7 +33,7 @@ test('a session that is closed still tells what became of its chunks', () => {
   assert.deepEqual(closed.stats(), stats);
 });
 
-test('a session that is closed can be collected, also when its callback knows it', async () => {
+test('a closed session can be garbage-collected, even if its callback refers to it', async () => {
   setFlagsFromString('--expose-gc');
   const gc = vm.runInNewContext('gc');
   const sessions = Array.from({ length: 20 }, () => {
@@ -43,12 +43,12 @@ test('a session that is closed can be collected, also when its callback knows it
     state.session.close();
     return new WeakRef(state.session);
   });
-  // What was made in this turn is not collected in it.
+  // Objects are not collected in the turn that made them.
   for (let i = 0; i < 10; i++) {
     await new Promise(resolve => setImmediate(resolve));
     gc();
   }
-  // The last one may still lie on the stack.
+  // A reference to the last one may still be on the stack.
   const alive = sessions.filter(session => session.deref()).length;
   assert.ok(alive <= 1, `${alive} sessions are alive`);
 });
@@ -72,7 +72,7 @@ test('every chunk is handed out once', () => {
   );
 });
 
-test('the time on the thread is told once', () => {
+test('isolateTime returns the time since the last call', () => {
   const recording = session();
   isolateTime();
   recording.start();
@@ -82,12 +82,12 @@ test('the time on the thread is told once', () => {
   assert.ok(time.count >= 2 && time.totalMs > 0, JSON.stringify(time));
   assert.ok(time.medianMs <= time.p99Ms && time.p99Ms <= time.longestMs && time.longestMs <= time.totalMs);
   assert.ok(time.deletingMs > 0 && time.deletingMs < time.totalMs, JSON.stringify(time));
-  // Unless an interrupt was on its way, which has nothing to do any more.
+  // Nothing, or an interrupt that was on its way and had nothing to do.
   const again = isolateTime();
   assert.ok(again.count <= 1 && again.totalMs < time.totalMs && again.deletingMs === 0, JSON.stringify(again));
 });
 
-test('functions that tell of spans are harmless once their session is closed', () => {
+test('spans that start or end after their session was closed are harmless', () => {
   const recording = session({ lifecycle: 'trace' });
   const { started, ended } = recording.spanFunctions();
   started();
@@ -100,7 +100,7 @@ test('functions that tell of spans are harmless once their session is closed', (
   assert.deepEqual(recording.close(), []);
 });
 
-test('debug ids are strings of their own object, whatever else is in it', () => {
+test("debug ids are the object's own strings; anything else is ignored", () => {
   const recording = session();
   const file = '/app/with an id.js';
   const run = vm.runInThisContext('(busy => function work(ms) { busy(ms); return ms; })', { filename: file })(busy);
@@ -118,7 +118,7 @@ test('debug ids are strings of their own object, whatever else is in it', () => 
   assert.deepEqual(debugMeta.images, [{ type: 'sourcemap', code_file: file, debug_id: id }]);
 });
 
-test('options that are wrong are called by their names', () => {
+test('an error names the wrong option', () => {
   for (const [options, message] of [
     [{ lifecycle: 'always' }, "lifecycle must be 'manual' or 'trace', got 'always'"],
     [{ sampleRate: 2 }, 'sampleRate must be a number from 0 to 1, got 2'],

@@ -1,5 +1,5 @@
-// A system that gives no thread for a while: from V8 13.6 on it ends the process where V8 gets none. The service goes on, is warned once,
-// and is profiled when there are threads again.
+// A system that cannot create threads for a while. From V8 13.6 on, V8 would end the process. The service must go on,
+// with one warning, and be profiled once there are threads again.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -26,14 +26,14 @@ async function span(name, ms) {
   await sleep(700);
 }
 async function main() {
-  // Node's own threads are there before none can be had.
+  // Node starts its own threads while it can.
   await fs.promises.stat('.');
   await span('before', 100);
   fs.writeFileSync(process.env.NO_THREAD, '');
   await sleep(500);
   for (let i = 0; i < 3; i++) await span('without', 20);
   fs.rmSync(process.env.NO_THREAD);
-  // It is tried again at growing intervals.
+  // The profiler tries again at growing intervals.
   for (let i = 0; i < 12; i++) await span('after', 100);
   await Sentry.close();
   console.log('at the end');

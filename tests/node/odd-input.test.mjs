@@ -1,5 +1,4 @@
-// What others put where the integration looks may be anything: the service must not notice, and is profiled all the
-// same.
+// Global data that the integration reads may hold anything. The service must not notice, and must still be profiled.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -9,10 +8,10 @@ import { runService, SERVICE } from './support/service.mjs';
 
 const ID = '11111111-1111-4111-8111-111111111111';
 
-/** Each leaves something odd behind before the first span. `MINE` is a stack whose file is the service's own. */
+/** Each sets something odd before the first span. `MINE` is a stack with the service's own file. */
 const ODD = {
   'the debug ids are null': 'globalThis._sentryDebugIds = null; globalThis._debugIds = null;',
-  'the debug ids are no object': 'globalThis._sentryDebugIds = 7; globalThis._debugIds = true;',
+  'the debug ids are not objects': 'globalThis._sentryDebugIds = 7; globalThis._debugIds = true;',
   'a debug id is undefined, another an object': `globalThis._sentryDebugIds = { [MINE]: '${ID}', [OTHER]: undefined };
     globalThis._debugIds = { [THIRD]: {} };`,
   'there is a function on Object.prototype': `globalThis._sentryDebugIds = { [MINE]: '${ID}' };
@@ -26,7 +25,7 @@ const ODD = {
   });`,
 };
 
-/** What the stack parser makes of the stacks above. */
+/** The stack parser for the stacks above. */
 const STACK_PARSER = `stack => {
   if (stack === 'unreadable') throw new Error('on purpose');
   if (stack === 'nothing') return undefined;

@@ -66,7 +66,7 @@ Sentry.close();
     assert.ok(profile.samples.every(({ elapsed_since_start_ns: elapsed }) => /^\d+$/.test(elapsed)));
   });
 
-  test('a profile that runs keeps no process alive', async t => {
+  test('a running profile does not keep the process alive', async t => {
     const ingest = await startIngest(t);
     await runService(
       t,

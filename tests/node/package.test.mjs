@@ -1,4 +1,4 @@
-// The package as it is installed: what it loads, what it exports, its types, and bundles made of it.
+// The installed package: what it loads, what it exports, its types, and bundles with it.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { startIngest } from './support/ingest.mjs';
 import { hottest, work } from './support/profile.mjs';
 import { project, run } from './support/service.mjs';
 
-test('it is small and needs nothing else', () => {
+test('it is small and has no dependencies', () => {
   const files = readdirSync(PACKAGE, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile());
   assert.ok(files.length < 20, `${files.length} files`);
   const manifest = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
@@ -19,7 +19,7 @@ test('it is small and needs nothing else', () => {
   }
 });
 
-test('requiring it loads one file, neither the SDK nor the native part', async t => {
+test('requiring it loads one file, but neither the SDK nor the native file', async t => {
   const dir = project(t, {
     'load.cjs': `
 require('sentry-profiler-node');
@@ -33,7 +33,7 @@ console.log(JSON.stringify(Object.keys(require.cache)));
   assert.match(others[0], /\/dist\/index\.js$/);
 });
 
-test('every line that the README explains is one that the package writes', () => {
+test('the package writes every message that the README explains', () => {
   const [, troubleshooting] = readFileSync(join(PACKAGE, 'README.md'), 'utf8').split('## Troubleshooting');
   const lines = [...troubleshooting.matchAll(/^\| `(.+?)` \|/gm)].map(([, line]) => line);
   assert.ok(lines.length > 20, `${lines.length} lines`);
@@ -152,7 +152,7 @@ nodeProfilingIntegration({ sampleRate: 1 });
 
 const onlyOnce = process.versions.node.startsWith('22.')
   ? false
-  : 'types do not depend on Node: they are checked on Node 22';
+  : 'types do not depend on Node and are checked on Node 22';
 
 for (const sdk of SDKS) {
   test(`its types fit SDK ${sdk.major}, as ES module and as CommonJS`, { skip: sdk.skip || onlyOnce }, async t => {
@@ -163,7 +163,7 @@ for (const sdk of SDKS) {
       strict: true,
       exactOptionalPropertyTypes: true,
       noEmit: true,
-      // The types of our package are checked, those of others need not be.
+      // Check our package's types, not those of others.
       skipLibCheck: true,
       types: ['node'],
       typeRoots: [join(dirname(requireTool.resolve('@types/node/package.json')), '..')],
@@ -201,11 +201,11 @@ const bundleOptions = dir => ({
   logLevel: 'silent',
 });
 
-/** The way that bundled ES modules get a \`require\`; the SDK's own dependencies need it as well. */
+/** Gives bundled ES modules a \`require\`, which the SDK's own dependencies need too. */
 const REQUIRE_BANNER = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
 
 for (const format of ['cjs', 'esm']) {
-  test(`a bundle with the native file beside it, ${format}`, async t => {
+  test(`a bundle with the native file next to it, ${format}`, async t => {
     const ingest = await startIngest(t);
     const dir = project(t, { 'service.mjs': BUNDLED });
     const extension = { cjs: 'cjs', esm: 'mjs' }[format];
@@ -218,7 +218,7 @@ for (const format of ['cjs', 'esm']) {
     });
     assert.deepEqual({ errors, warnings }, { errors: [], warnings: [] });
     const natives = readdirSync(join(dir, 'out')).filter(name => name.endsWith('.node'));
-    assert.equal(natives.length, 1, 'the files of other platforms are no part of it');
+    assert.equal(natives.length, 1, 'files of other platforms are not in it');
 
     const { stderr } = await run(join(dir, `out/bundle.${extension}`), { env: { SENTRY_DSN: ingest.dsn } });
     assert.equal(stderr, '');
@@ -227,7 +227,7 @@ for (const format of ['cjs', 'esm']) {
   });
 }
 
-test('a bundle without the native file takes it from SENTRY_PROFILER_BINARY_PATH, and says so when that is not set', async t => {
+test('a bundle without the native file loads SENTRY_PROFILER_BINARY_PATH, and says what to do without it', async t => {
   const ingest = await startIngest(t);
   const dir = project(t, { 'service.mjs': BUNDLED });
   const bundle = join(dir, 'bundle.cjs');

@@ -1,4 +1,4 @@
-// What is fast must not be so by leaving data out: we and @sentry/node-cpu-profiler record the same program at the same time.
+// We must not be fast by leaving data out: we and @sentry/node-cpu-profiler record the same program at the same time.
 
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
@@ -11,16 +11,16 @@ const ours = require(ADDON);
 
 const CHUNK = 1;
 const SECONDS = 5;
-/** What each leaf function takes of the program's time. */
+/** The share of each leaf function in the program's time. */
 const SHARES = { sorting: 0.4, parsing: 0.25, hashing: 0.15, matching: 0.12, joining: 0.08 };
 const DEPTH = 40;
 
-/** Binaries of the peer exist for these majors only. */
+/** The peer has binaries for these majors only. */
 const MAJORS = [18, 20, 22, 24, 26];
 const major = Number(process.versions.node.split('.')[0]);
 const skip = MAJORS.includes(major) ? false : `@sentry/node-cpu-profiler has no binary for Node ${major}`;
 
-/** A leaf function of this name, below a path of `DEPTH` functions of its own. */
+/** A leaf function of this name below its own path of `DEPTH` functions. */
 function path(name) {
   const lines = [
     `function ${name}(ms) { const end = performance.now() + ms; let sum = 0;`,
@@ -36,13 +36,13 @@ const paths = Object.entries(SHARES).map(([name, share]) => [path(name), share])
 
 function program() {
   const end = performance.now() + SECONDS * 1e3;
-  // Short turns: every path runs all along, whatever else the machine does.
+  // In short turns, so that other load on the machine affects all paths alike.
   while (performance.now() < end) for (const [run, share] of paths) run(share * 50);
 }
 
 const isOurs = name => Object.keys(SHARES).some(leaf => name.startsWith(leaf));
 
-/** Of the samples in the program: how many, the share of each leaf, and all functions that some sample has on its stack. */
+/** The number of samples in the program, the share of each leaf, and all functions that are on some stack. */
 function summary({ samples, stacks, frames }) {
   const names = samples.map(({ stack_id }) => stacks[stack_id].map(index => frames[index].function).filter(isOurs));
   const inside = names.filter(stack => stack.length > 0);
@@ -74,7 +74,7 @@ test('we record what @sentry/node-cpu-profiler records: the same functions, with
   const theirs = summary(peer.stopProfiling('same data', CHUNK, 0));
   const native = summary(ours.stopProfiling('same data', CHUNK, 0));
   session.stop();
-  // The chunk's arrival keeps no process alive.
+  // Waiting for the chunk does not keep the process alive.
   const alive = setInterval(() => {}, 1_000);
   const sent = summary(JSON.parse(Buffer.from(await chunk)).profile);
   clearInterval(alive);
@@ -85,7 +85,7 @@ test('we record what @sentry/node-cpu-profiler records: the same functions, with
     assert.equal(Math.max(...mine.depths), DEPTH + 1, `${path}: whole stacks`);
     for (const [leaf, share] of mine.shares) {
       const expected = theirs.shares.get(leaf);
-      // Each share is a draw of its own; five standard deviations of their difference.
+      // The shares are independent, so allow five standard deviations of their difference.
       const deviation = Math.sqrt(expected * (1 - expected) * (1 / mine.count + 1 / theirs.count));
       assert.ok(
         Math.abs(share - expected) < 5 * deviation,

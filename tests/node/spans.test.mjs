@@ -1,4 +1,4 @@
-// Short requests in the trace lifecycle: their samples are kept, in few chunks, at little cost.
+// Short requests in the trace lifecycle: their samples are kept, in few chunks and at little cost.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -9,7 +9,7 @@ import { retryOnce } from './support/retry.mjs';
 import { runService } from './support/service.mjs';
 import { OURS, requests } from './support/short-spans.mjs';
 
-/** How far a sample may seem to lie outside of its span: the profiler follows the wall clock this closely. */
+/** How far a sample may appear outside its span: the profiler follows the wall clock this closely. */
 const CLOCK_TOLERANCE_S = 0.002;
 
 async function measure(t, sdk) {
@@ -19,15 +19,15 @@ async function measure(t, sdk) {
   return { ...JSON.parse(stdout), chunks: inOrder(envelopes.map(({ payload }) => payload)) };
 }
 
-/** A tick stands for an interval; that much later at most comes the next one. */
+/** A tick stands for one interval. The next tick comes at most this much later. */
 const LONGEST_TICK_S = 1.5 * SAMPLING_INTERVAL_S;
 
-/** The ticks that lie in no span, and the pairs of ticks of two spans between which nothing says that the first one's time is over. */
+/** The ticks outside all spans, and the pairs of ticks of two spans without an idle sample in between. */
 function outsiders({ profile }, spans) {
   const inSpan = ({ timestamp }) =>
     spans.some(([from, to]) => timestamp >= from - CLOCK_TOLERANCE_S && timestamp <= to + CLOCK_TOLERANCE_S);
   const outside = profile.samples.filter(sample => !isIdle(profile, sample) && !inSpan(sample));
-  // The span that a sample is nearest to: the middles of the gaps part them.
+  // A sample belongs to the nearest span: the middles of the gaps are the borders.
   const middles = spans.slice(1).map(([from], i) => (spans[i][1] + from) / 2);
   const nearest = ({ timestamp }) => middles.filter(middle => middle < timestamp).length;
   const unclosed = profile.samples.slice(1).filter((sample, i) => {
@@ -47,14 +47,14 @@ describe('short spans', () => {
         const hot = chunks.reduce((sum, { profile }) => sum + samplesIn(profile, 'hot').length, 0);
         const found = `${hot} samples in the hot function, an inspector session has ${sampled}`;
         t.diagnostic(`${chunks.length} chunks, ${found}`);
-        // Spans that come at nearly the pace of the samples are hit more or less often by chance: a quarter was seen.
+        // Spans at nearly the sampling rate are hit more or less often by chance: a quarter fewer was seen.
         assert.ok(sampled >= 30 && hot >= 0.6 * sampled, found);
         for (const chunk of chunks) {
           const { profile } = chunk;
-          assert.deepEqual(samplesIn(profile, 'uncovered'), [], 'samples of code that no span covers');
+          assert.deepEqual(samplesIn(profile, 'uncovered'), [], 'samples of code outside spans');
           const { outside, unclosed } = outsiders(chunk, spans);
-          assert.deepEqual(outside, [], 'ticks outside of every span');
-          assert.deepEqual(unclosed, [], 'gaps between spans that are billed to the span before');
+          assert.deepEqual(outside, [], 'ticks outside all spans');
+          assert.deepEqual(unclosed, [], 'gaps between spans that count for the span before');
           assert.ok(isIdle(profile, profile.samples.at(-1)), 'the last span of a chunk is closed too');
         }
       }),

@@ -1,4 +1,4 @@
-// Many workers that come, record, and end in every way there is: no crash, no leak, and every chunk that is sent is valid.
+// Many workers that record and end in every possible way: no crash, no leak, and only valid chunks.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -20,8 +20,8 @@ function work(ms) {
 `;
 
 /**
- * 200 workers, eight at a time, each with an SDK, a profiler and a session of its own. Two thirds close their client and
- * end, a third is terminated while it records.
+ * 200 workers, eight at a time, each with its own SDK, profiler and session. Two thirds close their client and end; a
+ * third is terminated while recording.
  */
 const CROWD = `
 import { close, init, profiler } from '@sentry/node';
@@ -66,16 +66,15 @@ async function crowd() {
 isMainThread ? crowd() : record();
 `;
 
-/** The middle value. */
 const median = values => [...values].sort((a, b) => a - b)[values.length >> 1];
 
-/** Runs the crowd; `growth` is the RSS after all workers over that after half of them. */
+/** Runs the crowd. `growth` is the RSS after all workers divided by that after half of them. */
 async function runCrowd(t, file, dsn, sampleRate) {
-  // By default glibc gives each thread an arena, of which it makes ever more for the first hundreds of threads, profiled or not.
+  // By default glibc makes more and more arenas during the first hundreds of threads, profiled or not.
   const env = { SENTRY_DSN: dsn, SAMPLE_RATE: String(sampleRate), MALLOC_ARENA_MAX: '2' };
   const { stdout } = await run(file, { env, timeout: 300_000 });
   const { survivors, rss } = JSON.parse(/^crowd (.*)$/m.exec(stdout)[1]);
-  // Eight workers live at any time, each somewhere else in its life: the medians of 20 moments are compared.
+  // Memory varies with the states of the eight live workers, so compare the medians of 20 readings.
   const [half, end] = [median(rss.slice(80, 100)), median(rss.slice(172, 192))].map(bytes => bytes / 2 ** 20);
   t.diagnostic(`rate ${sampleRate}: RSS ${half.toFixed(0)} MiB after 100 workers, ${end.toFixed(0)} MiB after 192`);
   return { survivors, growth: end / half, stdout };
@@ -84,7 +83,7 @@ async function runCrowd(t, file, dsn, sampleRate) {
 describe('a crowd of workers', () => {
   test('200 workers in turns of eight, a third of them terminated while they record', async t => {
     const dir = project(t, { 'crowd.mjs': CROWD });
-    // One file, or each worker would spend most of its life on loading the SDK's hundreds.
+    // Bundled, because each worker would otherwise spend most of its life on loading hundreds of files of the SDK.
     requireTool('esbuild').buildSync({
       absWorkingDir: dir,
       entryPoints: ['crowd.mjs'],
@@ -104,7 +103,7 @@ describe('a crowd of workers', () => {
       let working = 0;
       let silent = 0;
       for (const { id } of survivors) {
-        // One, and another one when it took long from the SDK's flush to its close.
+        // One chunk, and another one if the SDK took long between flush and close.
         const own = chunks.filter(({ profile }) => String(id) in profile.thread_metadata);
         silent += own.length === 0;
         assert.ok(new Set(own.map(({ profiler_id }) => profiler_id)).size <= 1);
@@ -114,7 +113,7 @@ describe('a crowd of workers', () => {
         }
         working += own.some(({ profile }) => samplesIn(profile, 'work').length > 0);
       }
-      // Eight threads share the cores: one that is not let on for all of its 30 ms, or of its 130, cannot be sampled.
+      // Eight threads share the cores: one that gets no core during its 30 ms, or 130 ms, cannot be sampled.
       assert.ok(
         working >= 0.3 * survivors.length,
         `${working} of ${survivors.length} workers have samples of their work`,
@@ -125,7 +124,7 @@ describe('a crowd of workers', () => {
       const sessions = new Set(chunks.map(({ profiler_id }) => profiler_id));
       assert.equal(sessions.size, survivors.length - silent, 'a session for each worker');
       if (growth > 1.05) {
-        // Some releases of Node keep memory of workers that have ended: what counts is what profiling adds.
+        // Some releases of Node leak memory of ended workers, so only count what profiling adds.
         const unprofiled = await runCrowd(t, join(dir, 'crowd.cjs'), ingest.dsn, 0);
         assert.ok(
           growth <= unprofiled.growth + 0.05,
@@ -136,7 +135,7 @@ describe('a crowd of workers', () => {
   });
 
   test('six workers that start and stop recordings in a loop', async t => {
-    // The official add-on's timer lives on the default event loop from every thread, and corrupts memory here.
+    // The official add-on uses the default event loop from every thread, and corrupts memory here.
     const { stdout } = await runService(
       t,
       `
@@ -163,7 +162,7 @@ if (isMainThread) {
   });
 
   test('an add-on that only workers load, one after the other', async t => {
-    // The official add-on is unloaded with the worker, and a callback runs later in memory that is gone.
+    // The official add-on is unloaded with the worker, and a later callback crashes.
     const { stdout } = await runService(
       t,
       `

@@ -28,7 +28,7 @@ main();
       { ingest },
     );
     assert.match(stdout, /exited 0 exited 0\n/);
-    // Other threads have ids too: the SDK's loader hooks may run in one.
+    // Other threads take ids too, such as that of the SDK's loader hooks.
     const ids = [...stdout.matchAll(/thread (\d+)/g)].map(([, id]) => id);
     assert.equal(ids.length, 3);
     const chunks = await ingest.chunks();
@@ -44,7 +44,7 @@ main();
     assert.equal(new Set(chunks.map(({ profiler_id }) => profiler_id)).size, 3, 'a session for each thread');
   });
 
-  test('a worker that ends or is ended while it records ends cleanly', async t => {
+  test('a worker ends cleanly while it records, by itself or terminated', async t => {
     const ingest = await startIngest(t);
     const { stdout } = await runService(
       t,

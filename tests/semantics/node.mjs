@@ -39,7 +39,7 @@ function call(operation, ...rest) {
   try {
     return operations[operation](...rest);
   } catch (error) {
-    // Every refusal of an argument says what it must be, or what was expected.
+    // The error of every refused argument says what it must be, or what was expected.
     return /must be|expects/.test(error.message) ? 'invalid' : `error: ${error.message}`;
   }
 }

@@ -1,5 +1,5 @@
-// Runs the scenarios on one of the three surfaces: `call(operation, text, a, b, c)` answers a string, whatever the surface
-// calls it. Answers, for each scenario, what each step came to; a step's last word in the table is what it should come to.
+// Runs the scenarios on one of the three surfaces. `call(operation, text, a, b, c)` returns a string, the same on
+// every surface. Returns the results of each scenario's steps; a step's last word in the table is the expected result.
 
 globalThis.runScenarios = function (scenarios, call) {
   function hot(ms) {
@@ -9,7 +9,7 @@ globalThis.runScenarios = function (scenarios, call) {
     return x;
   }
 
-  // What the profile under a title spans, in seconds.
+  // The duration of the profile of each title, in seconds.
   const spans = new Map();
 
   function stop(title) {

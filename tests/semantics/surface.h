@@ -1,4 +1,4 @@
-/* What the embedder of the scenarios calls: once through the C library, once through the Rust crate. */
+/* The functions that the embedder of the scenarios calls, implemented with the C library and with the Rust crate. */
 #ifndef SURFACE_H
 #define SURFACE_H
 
@@ -6,10 +6,10 @@
 extern "C" {
 #endif
 
-/* Makes the profiler of the isolate that is entered; 0 when it cannot. */
+/* Makes the profiler of the entered isolate. Returns 0 on failure. */
 int surface_open(void *isolate);
 
-/* Does one thing; the answer is NUL-terminated, and valid until the next call. */
+/* Performs an operation. The result is NUL-terminated and valid until the next call. */
 const char *surface_call(const char *operation, const char *text, double a, double b, double c);
 
 /* Frees everything. */

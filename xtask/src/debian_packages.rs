@@ -1,4 +1,4 @@
-//! What Debian brings: tools and headers that some checks need beyond Rust, Node and a C++ compiler.
+//! Debian packages with tools and headers that some checks need beyond Rust, Node and a C++ compiler.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,9 +8,9 @@ use anyhow::{Result, ensure};
 
 use crate::process;
 
-/// Those of the packages that are not there, each once.
+/// The packages that are not installed, without duplicates.
 ///
-/// On a system without Debian's package manager nothing is known; what is missing there shows where it is used.
+/// Empty on a system without Debian's package manager; there a missing tool fails where it is used.
 pub fn missing<'a>(packages: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     if !Path::new("/usr/bin/dpkg-query").exists() {
         return Vec::new();
@@ -19,14 +19,14 @@ pub fn missing<'a>(packages: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> 
     packages.into_iter().filter(|package| !is_installed(package)).collect()
 }
 
-/// Fails where one of these packages is missing, and says what brings it: nothing is installed here.
+/// Fails if one of these packages is missing, and says how to install it. Installs nothing itself.
 pub fn need(packages: &[&str]) -> Result<()> {
     let missing = missing(packages.iter().copied());
     ensure!(missing.is_empty(), "packages are missing: {}. {}", missing.join(", "), how_to_install(&missing));
     Ok(())
 }
 
-/// Whether packages can be installed without asking anybody.
+/// Whether this process may install packages.
 pub fn can_install() -> bool {
     rustix::process::geteuid().is_root()
 }
@@ -41,12 +41,12 @@ pub fn install(packages: &[&str]) -> Result<()> {
 
 fn how_to_install(packages: &[&str]) -> String {
     match can_install() {
-        true => "`cargo xtask setup` brings them".to_owned(),
-        false => format!("`sudo apt-get install {}` brings them", packages.join(" ")),
+        true => "`cargo xtask setup` installs them".to_owned(),
+        false => format!("`sudo apt-get install {}` installs them", packages.join(" ")),
     }
 }
 
-/// Brings the lists of packages up to date, without which nothing can be fetched.
+/// Updates the package lists, without which nothing can be fetched.
 pub fn update() -> Result<()> {
     apt_get(&["update", "-q"])
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: a real service under load, and what its profile says.
+//! `cargo xtask demo`: profiles a real service under load and shows the result.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -18,11 +18,10 @@ use crate::npm_package::{self, Package};
 use crate::process::Background;
 use crate::{npm, received_profile, workspace};
 
-/// Profile a real HTTP service and show what came out of it
+/// Profile a real HTTP service and show the profile
 ///
-/// Builds the package, installs it together with the Sentry SDK in target/demo, starts the service of
-/// examples/node-service with a DSN that leads to an ingest on this machine, sends it requests for some seconds, and
-/// prints the hottest functions.
+/// Builds the package, installs it with the Sentry SDK in target/demo, starts the service of examples/node-service
+/// with the DSN of an ingest on this machine, sends requests for some seconds, and prints the hottest functions.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Node release to run the service on: a major or a version
@@ -45,10 +44,10 @@ const RESOURCES: [&str; 4] = ["price", "search", "report", "page"];
 /// Clients that send requests at the same time.
 const CLIENTS: usize = 4;
 
-/// What a client waits between two requests: the service should be busy, not drowned.
+/// A client's pause between two requests, so that the service is busy but not overloaded.
 const PAUSE: Duration = Duration::from_millis(60);
 
-/// Chunks that are listed one by one.
+/// How many chunks are listed one by one.
 const LISTED: usize = 12;
 
 /// How long the service may take to start, and to send its last chunk and end.
@@ -59,7 +58,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs the demo on a package that is built; an error when no valid chunk arrives.
+/// Runs the demo with a built package. Fails if no valid chunk arrives.
 pub fn show(arguments: &Arguments, package: &Package) -> Result<()> {
     let node = node_releases::fetch(&arguments.node)?;
     let dir = install(package)?;
@@ -92,7 +91,7 @@ fn serve(node: &Node, dir: &Path, ingest: &Ingest, duration: Duration) -> Result
     eprintln!("starting the service on Node {}", node.version);
     let mut command = node.command();
     command.args(["--import", "./instrument.mjs", "server.mjs"]).current_dir(dir).stdout(Stdio::piped());
-    // What a person has set for another service must not change this one.
+    // The user's settings for another service must not change this one.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SENTRY_") || name == "NODE_OPTIONS" {
             command.env_remove(name);
@@ -101,7 +100,7 @@ fn serve(node: &Node, dir: &Path, ingest: &Ingest, duration: Duration) -> Result
     let mut service = Background::start(command.env("SENTRY_DSN", ingest.dsn()).env("PORT", "0"))?;
     let mut lines = BufReader::new(service.child().stdout.take().context("no standard output")?).lines();
     let first = lines.next().transpose()?.context("the service ended before it listened")?;
-    let address = first.strip_prefix("listening on ").with_context(|| format!("the service said: {first}"))?;
+    let address = first.strip_prefix("listening on ").with_context(|| format!("the service printed: {first}"))?;
 
     eprintln!("sending requests to {address} for {} s", duration.as_secs());
     let answered = load(address, duration)?;
@@ -109,13 +108,13 @@ fn serve(node: &Node, dir: &Path, ingest: &Ingest, duration: Duration) -> Result
     service.stop(PATIENCE).context("the service was asked to end")
 }
 
-/// Sends requests from several clients at once; how many were answered.
+/// Sends requests from several clients at once; returns how many were answered.
 fn load(address: &str, duration: Duration) -> Result<usize> {
     let (answered, begin) = (AtomicUsize::new(0), Instant::now());
     thread::scope(|scope| {
         let client = |number: usize| {
             let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
-            // Each client begins elsewhere, so that the resources are mixed.
+            // Each client begins with another resource, so that they are mixed.
             for resource in RESOURCES.iter().cycle().skip(number) {
                 if begin.elapsed() >= duration {
                     break;
@@ -171,7 +170,7 @@ fn report(received: &Received, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether the ingest found a chunk valid, and what is in it or wrong with it.
+/// Describes a valid chunk, or what is wrong with an invalid one.
 fn verdict(chunk: &ReceivedItem) -> String {
     match &chunk.summary {
         Some(summary) => format!(

@@ -1,16 +1,16 @@
-//! How the fuzzers of the C library and of the add-on run: for seconds in every run of the tests, for minutes with
-//! `--long`; and how to repeat what they found.
+//! Settings of the C library's and the add-on's fuzzers: how long they run (seconds in every test run, minutes with
+//! `--long`), and the seed that repeats a run.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use anyhow::{Context, Result};
 
-/// Repeats what a seed found, as `--seed` does.
+/// Sets the seed, as `--seed` does.
 pub const SEED: &str = "SENTRY_PROFILER_FUZZ_SEED";
-/// How long the Node tests go on.
+/// Sets how long the Node fuzz tests run.
 pub const SECONDS: &str = "SENTRY_PROFILER_FUZZ_SECONDS";
 
-/// Which choices are made.
+/// How long to fuzz, and with which seed.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     pub seed: u64,
@@ -18,18 +18,18 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// With this seed, else with that of the environment, else with a new one.
+    /// Takes this seed, else that of the environment, else a new one.
     pub fn new(seed: Option<u64>, long: bool) -> Result<Self> {
         let given = match (seed, std::env::var(SEED)) {
             (None, Ok(text)) => Some(text.parse().with_context(|| format!("{SEED} must be a number, not {text}"))?),
             (seed, _) => seed,
         };
-        // JavaScript has it as a number, too.
+        // 32 bits, which a JavaScript number holds exactly.
         let seed = given.unwrap_or_else(|| RandomState::new().build_hasher().finish() >> 32);
         Ok(Self { seed, long })
     }
 
-    /// Runs a step, and says on what terms; when it fails, also how to repeat it.
+    /// Runs a step and prints its settings. Its error says how to repeat it.
     pub fn follow<T>(&self, step: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
         let again = self.again(step);
         println!("seed {}: {again}", self.seed);

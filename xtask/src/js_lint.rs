@@ -1,4 +1,4 @@
-//! Biome over JavaScript and TypeScript, as biome.json at the top of the repository sets it up.
+//! Runs Biome on JavaScript and TypeScript with the repository's biome.json.
 
 use std::process::Command;
 

@@ -6,10 +6,10 @@ use anyhow::{Result, bail};
 
 use crate::debian_packages;
 
-/// The Debian package: with clang's own headers, which the libclang packages of other places lack.
+/// The Debian package. It has clang's own headers, which libclang packages from elsewhere lack.
 const PACKAGE: &str = "libclang-19-dev";
 
-/// The packages of Debian that bring libclang, where there is none.
+/// The Debian packages to install if there is no libclang.
 pub fn packages() -> &'static [&'static str] {
     match find() {
         Some(_) => &[],
@@ -17,7 +17,7 @@ pub fn packages() -> &'static [&'static str] {
     }
 }
 
-/// The folder of libclang.so, or how to get it.
+/// The folder of libclang.so. The error says how to get it.
 pub fn libclang() -> Result<PathBuf> {
     debian_packages::need(packages())?;
     match find() {
@@ -33,11 +33,11 @@ fn find() -> Option<PathBuf> {
     if let Some(dir) = std::env::var_os("LIBCLANG_PATH") {
         return Some(dir.into());
     }
-    // V8's newest headers need C++20: LLVM 16 at least. The newest first.
+    // V8's newest headers need C++20 and so LLVM 16 at least. Prefer the newest.
     (16..=24).rev().map(|version| PathBuf::from(format!("/usr/lib/llvm-{version}/lib"))).find(|dir| is_libclang(dir))
 }
 
 fn is_libclang(dir: &Path) -> bool {
-    // Without the headers of its compiler it cannot read any.
+    // libclang cannot read any header without clang's own.
     dir.join("libclang.so").exists() && dir.join("clang").is_dir()
 }

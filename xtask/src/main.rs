@@ -29,8 +29,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-/// The project's commands: what they need beyond Rust, Node, npm and a C++ compiler they fetch themselves and keep in
-/// target/.
+/// The project's commands. What they need beyond Rust, Node, npm and a C++ compiler they fetch and keep in target/
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", arg_required_else_help = true, disable_help_subcommand = true)]
 struct Arguments {
@@ -40,23 +39,21 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Profile a real HTTP service and show what came out of it
+    /// Profile a real HTTP service and show the profile
     Demo(demo::Arguments),
     /// Run every check: formatting, lints, Rust and Node tests on every Node, the demo
     Test(test::Arguments),
-    /// Install the Debian packages that the tests take; `cargo xtask test` does so, too, and says so first
+    /// Install the Debian packages that the tests need; `cargo xtask test` does it too, and says so first
     Setup,
-    /// Build the npm package, as it would be published, in target/dist/node, and the C library, as it would be
-    /// installed, in target/dist/c
+    /// Build the npm package as published, in target/dist/node, and the C library as installed, in target/dist/c
     Build(npm_package::Arguments),
-    /// Compare this profiler with the others
+    /// Compare this profiler with others
     Bench(bench::Arguments),
     /// Build the C library and install it: headers, both libraries, pkg-config and CMake files
     Install(c::Arguments),
     /// Compare the core's table of V8 functions with the headers of every Node with long-term support
     V8Abi,
-    /// Run the core's tests of what meets between threads under ThreadSanitizer; the first time it builds a standard
-    /// library
+    /// Run the core's tests of threads under ThreadSanitizer; the first run builds a standard library
     Tsan,
     /// Fetch the Node releases that the tests run on into target/nodes
     Nodes(node_releases::Arguments),

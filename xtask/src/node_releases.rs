@@ -11,23 +11,23 @@ use crate::{npm, process, workspace};
 /// Fetch the Node releases that the tests run on into target/nodes
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Majors (22) or versions (22.9.0); all that the tests use when none is given
+    /// Majors (22) or versions (22.9.0); without any, all that the tests use
     releases: Vec<String>,
 }
 
 /// A release that the tests run on.
 pub struct Release {
-    /// Its exact version: tests that move by themselves prove nothing.
+    /// The exact version, so that a result does not depend on the day.
     pub version: &'static str,
     /// Why it is in the list.
     pub why: &'static str,
     /// Whether npm has it for Linux on arm64 too.
     arm64: bool,
-    /// Between two releases that are tested in full: the slowest tests are left out.
+    /// Whether it lies between two releases that are tested in full. The slowest tests are left out here.
     pub between: bool,
 }
 
-/// Every release that the tests run on. A major stands for its last one here.
+/// Every release that the tests run on. A major means its last release in this list.
 pub const RELEASES: &[Release] = &[
     Release { version: "18.20.8", why: "the oldest supported", arm64: true, between: false },
     Release { version: "20.20.2", why: "long-term support", arm64: true, between: false },
@@ -43,7 +43,7 @@ pub const RELEASES: &[Release] = &[
     Release { version: "26.10.0", why: "the newest", arm64: true, between: false },
 ];
 
-/// The major that tests run on when one is enough: the one that most have.
+/// The major for tests that need only one: the most widely used.
 pub const USUAL: &str = "24";
 /// The majors that AWS Lambda offers.
 pub const ON_LAMBDA: [&str; 2] = ["22", "24"];
@@ -55,7 +55,7 @@ pub const TOO_OLD: &str = "16.20.2";
 /// The last release of a major.
 ///
 /// # Panics
-/// When the major is none of those that the tests run on.
+/// If the tests do not run on this major.
 pub fn pinned(major: &str) -> &'static Release {
     last_of(major).expect("a major that is in the list")
 }
@@ -73,7 +73,7 @@ pub fn newest() -> &'static Release {
 }
 
 impl Release {
-    /// Why it cannot be had on this machine, if so.
+    /// Why there is no such release for this machine, if there is none.
     pub fn unavailable(&self) -> Option<String> {
         (cfg!(target_arch = "aarch64") && !self.arm64).then(|| format!("npm has no {}@{}", package(), self.version))
     }
@@ -118,7 +118,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The release with this version, or the last one of this major; fetched unless it is there from an earlier time.
+/// The release with this version, or the last one of this major. Fetches it unless it is cached.
 pub fn fetch(release: &str) -> Result<Node> {
     let version = version_of(release)?;
     let cache = workspace::target()?.join("nodes");
@@ -137,7 +137,7 @@ fn version_of(release: &str) -> Result<String> {
     let pinned = last_of(release).with_context(|| {
         let mut majors: Vec<_> = RELEASES.iter().map(Release::major).collect();
         majors.dedup();
-        format!("no release of Node {release} is pinned: give a whole version, or one of {}", majors.join(", "))
+        format!("no release of Node {release} is pinned: give a full version, or one of {}", majors.join(", "))
     })?;
     Ok(pinned.version.to_owned())
 }
@@ -148,7 +148,7 @@ fn package() -> String {
 }
 
 fn download(cache: &Path, node: &Node) -> Result<()> {
-    // Beside its place and moved there at the end: whoever sees the folder sees all of it.
+    // Unpack next to the final place and rename at the end, so that nobody sees half a folder.
     let temporary = cache.join(format!(".{}-{}", node.version, std::process::id()));
     fs::create_dir_all(&temporary)?;
     let done = install(&temporary, node).and_then(|unpacked| match fs::rename(&unpacked, &node.dir) {
@@ -169,7 +169,7 @@ fn install(dir: &Path, node: &Node) -> Result<PathBuf> {
         ["install", "--prefix", ".", "--no-save", "--no-package-lock", "--ignore-scripts", "--prefer-offline"];
     process::output(npm::npm(dir).args(options).arg(format!("{package}@{}", node.version)))?;
     let unpacked = dir.join("node_modules").join(package);
-    // Manuals, which nobody reads here.
+    // Manuals, which only take space.
     for part in ["share", "CHANGELOG.md"] {
         workspace::remove(&unpacked.join(part))?;
     }

@@ -1,4 +1,4 @@
-//! The npm client, as the user has set it up.
+//! The npm client with the user's settings.
 
 use std::fs;
 use std::path::Path;
@@ -8,21 +8,21 @@ use anyhow::{Context, Result};
 
 use crate::{process, workspace};
 
-/// npm in a folder, without the chatter that is meant for people.
+/// npm in a folder, without progress and notices.
 pub fn npm(dir: &Path) -> Command {
     let mut command = Command::new("npm");
     command.current_dir(dir).args(["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]);
     command
 }
 
-/// Installs what a folder's package-lock.json says.
+/// Installs the packages of a folder's package-lock.json.
 pub fn ci(dir: &Path) -> Result<()> {
     process::output(npm(dir).args(["ci", "--ignore-scripts"]))
         .map(drop)
         .with_context(|| format!("installing the packages of {}", dir.display()))
 }
 
-/// Copies package.json and package-lock.json to another folder and installs there what they say, unless that was done
+/// Copies package.json and package-lock.json to another folder and installs their packages there, unless that was done
 /// before.
 pub fn installed(name: &str, sources: &Path, dir: &Path) -> Result<()> {
     let files = ["package.json", "package-lock.json"].map(|file| sources.join(file));

@@ -41,7 +41,7 @@ impl Package {
     }
 }
 
-/// Builds the add-on and the package, checks both, and tells what came out.
+/// Builds the add-on and the package, checks both, and prints what they are.
 pub fn build(arguments: &Arguments) -> Result<Package> {
     let addon = build_addon(arguments.portable)?;
     build_scripts()?;
@@ -82,7 +82,7 @@ fn build_scripts() -> Result<()> {
     let inputs = inputs(&["package.json", "package-lock.json", "tsconfig.json", "ts"]);
     workspace::when_changed("npm-build", &inputs, &package.join("dist"), || {
         eprintln!("compiling the package's TypeScript");
-        // What an older state of the sources left there must not be published.
+        // Files that the sources no longer produce must not be published.
         workspace::remove(&package.join("dist"))?;
         process::output(npm::npm(&package).args(["run", "--silent", "build"])).map(drop)
     })

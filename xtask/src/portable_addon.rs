@@ -1,4 +1,4 @@
-//! A build that old systems load: the add-on linked against the oldest glibc that Node 18 and Rust still know.
+//! A build for old systems: the add-on linked against the oldest glibc that Node 18 and Rust support.
 
 use std::env;
 use std::path::PathBuf;
@@ -9,9 +9,9 @@ use anyhow::{Result, ensure};
 use crate::linkage::Linkage;
 use crate::{process, python, workspace};
 
-/// Serves Amazon Linux 2, CentOS 7 and whatever is younger.
+/// Loads on Amazon Linux 2, CentOS 7 and anything newer.
 const GLIBC: [u32; 2] = [2, 17];
-/// Zig brings the symbol tables of every glibc, and the linker that uses them. Both come as packages of Python.
+/// Zig has the symbol tables of every glibc, and a linker that uses them. Both are Python packages.
 const TOOLS: [&str; 2] = ["ziglang==0.13.0", "cargo-zigbuild==0.24.0"];
 
 /// Builds the add-on for [`GLIBC`].
@@ -30,7 +30,7 @@ pub fn build() -> Result<PathBuf> {
     Ok(workspace::target()?.join(triple).join("release/libsentry_profiler_node.so"))
 }
 
-/// Fails when the file asks for a younger glibc than it was built for.
+/// Fails if the file needs a newer glibc than it was built for.
 pub fn check(linkage: &Linkage) -> Result<()> {
     let newest = linkage.glibc.as_ref().map(ToString::to_string).unwrap_or_default();
     let numbers: Vec<u32> = newest.split('.').filter_map(|number| number.parse().ok()).collect();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Runs it with its output on ours; fails when it does.
+/// Runs a command that prints to our output. Fails if it fails.
 pub fn run(command: &mut Command) -> Result<()> {
     let status = command.stdin(Stdio::null()).status().with_context(|| cannot_start(command))?;
     if !status.success() {
@@ -16,7 +16,7 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs it and returns what it printed; shows everything it said when it fails.
+/// Runs a command and returns what it printed. The error has all of its output.
 pub fn output(command: &mut Command) -> Result<String> {
     let Output { status, stdout, stderr } =
         command.stdin(Stdio::null()).output().with_context(|| cannot_start(command))?;
@@ -52,7 +52,7 @@ impl Background {
         &mut self.0
     }
 
-    /// Asks it to end (SIGTERM) and waits; an error when it does not end in time or not well.
+    /// Sends SIGTERM and waits. Fails if the program does not exit in time or with a status other than 0.
     pub fn stop(mut self, patience: Duration) -> Result<()> {
         kill_process(Pid::from_child(&self.0), Signal::TERM)?;
         let deadline = Instant::now() + patience;
@@ -69,7 +69,7 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both fail only if it has exited already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

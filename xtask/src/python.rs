@@ -1,4 +1,4 @@
-//! Tools that come as packages of Python.
+//! Tools that are Python packages.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::{process, workspace};
 
-/// The folder with the programs of these packages (`name==version`), installed once in an environment of their own.
+/// The folder with the programs of these packages (`name==version`), installed once in a virtual environment.
 pub fn installed(name: &str, packages: &[&str]) -> Result<PathBuf> {
     let home = workspace::target()?.join(name);
     let bin = home.join("bin");

@@ -1,4 +1,4 @@
-//! Profile chunks as they were received, turned back into a profile that can be looked at.
+//! Turns received profile chunks back into a profile.
 
 use std::collections::HashMap;
 
@@ -41,8 +41,8 @@ struct ChunkFrame {
 }
 
 impl ChunkFrame {
-    /// The format does not say what kind of code a frame is: a file makes it a script, a name like `(idle)` a state
-    /// of V8.
+    /// The format does not say what kind of code a frame is. A frame with a file is a script's, a name like
+    /// `(idle)` is a state of V8.
     fn to_frame(&self) -> Frame {
         let file = self.abs_path.as_deref().or(self.filename.as_deref()).unwrap_or_default();
         let kind = match file {
@@ -63,8 +63,7 @@ impl ChunkFrame {
 
 /// One profile of all the chunks' samples of one thread.
 ///
-/// As Sentry's processor weighs it, a chunk's last sample lasts for no time: what ran until the next chunk is
-/// unknown.
+/// A chunk's last sample has no duration, as in Sentry's processor: what ran until the next chunk is unknown.
 pub fn profile<'a>(payloads: impl IntoIterator<Item = &'a serde_json::Value>, thread: &str) -> Result<Profile> {
     let mut builder = ProfileBuilder::new();
     for payload in payloads {
@@ -80,7 +79,7 @@ pub fn profile<'a>(payloads: impl IntoIterator<Item = &'a serde_json::Value>, th
                 Some(stack) => *stack,
                 None => {
                     let mut stack = None;
-                    // A chunk's stacks begin with the leaf, the builder's with the root.
+                    // A chunk's stacks start at the leaf, the builder's at the root.
                     for &frame in stacks.get(stack_id).context("a stack out of range")?.iter().rev() {
                         stack = Some(builder.stack(stack, *frames.get(frame).context("a frame out of range")?));
                     }
@@ -100,7 +99,7 @@ pub fn profile<'a>(payloads: impl IntoIterator<Item = &'a serde_json::Value>, th
     times.sort_unstable();
     let bound = |time: Option<&Unix>| time.copied().unwrap_or(Unix::from_us(0));
     let (start, end) = (bound(times.first()), bound(times.last()));
-    // A chunk does not say its interval; pauses are longer, so the middle one of the distances is.
+    // A chunk does not say its interval. Only pauses are longer, so the median distance is the interval.
     let mut distances: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     distances.sort_unstable();
     let interval = distances.get(distances.len() / 2).copied().unwrap_or_default();

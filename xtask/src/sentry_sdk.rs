@@ -10,8 +10,7 @@ use crate::{npm, workspace};
 /// Each has its package.json and package-lock.json in tests/node/sdk<major>.
 pub const MAJORS: [&str; 2] = ["10", "11"];
 
-/// A folder whose node_modules have this major of the SDK, the official profiling package that goes with it, and
-/// ours.
+/// A folder whose node_modules contain this major of the SDK, its official profiling package, and ours.
 pub fn install(major: &str, package: &Package) -> Result<PathBuf> {
     let sources = workspace::root().join(format!("tests/node/sdk{major}"));
     let dir = workspace::target()?.join("sdk").join(major);

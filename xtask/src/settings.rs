@@ -1,4 +1,4 @@
-//! What the settings at the top of the repository ask for: `.clang-format` and `deny.toml`.
+//! Checks the rules of `.clang-format` and `deny.toml`.
 
 use std::env;
 use std::path::PathBuf;
@@ -8,11 +8,11 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{process, python, workspace};
 
-/// Another version formats a little differently.
+/// Pinned because other versions format slightly differently.
 const CLANG_FORMAT: &str = "clang-format==23.1.5";
 const CARGO_DENY: &str = "cargo-deny@0.20.2";
 
-/// C and C++ are formatted. Returns how many files.
+/// Checks that C and C++ files are formatted. Returns how many there are.
 pub fn clang_format() -> Result<String> {
     let bin = python::installed("clang-format", &[CLANG_FORMAT])?;
     let listed = process::output(
@@ -22,15 +22,15 @@ pub fn clang_format() -> Result<String> {
     ensure!(!files.is_empty(), "git lists no C file");
     let mut format = Command::new(bin.join("clang-format"));
     process::run(format.current_dir(workspace::root()).args(["--dry-run", "--Werror"]).args(&files))
-        .with_context(|| format!("{} -i on these files mends it", bin.join("clang-format").display()))?;
+        .with_context(|| format!("to fix it, run {} -i on these files", bin.join("clang-format").display()))?;
     Ok(format!("{} files", files.len()))
 }
 
-/// What we depend on has a licence that we may ship, and comes from the registry. Known vulnerabilities are not looked
-/// up: that takes more of the network than the other checks.
+/// Checks that all dependencies have a licence that we may ship and come from the registry. Does not look up known
+/// vulnerabilities, which needs more of the network than the other checks.
 pub fn cargo_deny() -> Result<()> {
     let home = cache()?.join("cargo-deny");
-    // It is there at once when this version was installed before.
+    // Returns at once if this version is installed.
     process::output(
         workspace::cargo().args(["install", "--quiet", "--debug", "--locked", CARGO_DENY, "--root"]).arg(&home),
     )?;
@@ -39,7 +39,7 @@ pub fn cargo_deny() -> Result<()> {
     process::output(&mut deny).map(drop)
 }
 
-/// Where tools stay that take long to build: the user's cache, else the target folder.
+/// The folder for tools that take long to build: the user's cache, else the target folder.
 fn cache() -> Result<PathBuf> {
     let user = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));

@@ -1,4 +1,4 @@
-//! `cargo xtask setup`: the packages of Debian that the tests take.
+//! `cargo xtask setup`: installs the Debian packages that the tests need.
 
 use anyhow::Result;
 

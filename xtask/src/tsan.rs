@@ -1,7 +1,7 @@
-//! The core's tests of what meets between threads, under ThreadSanitizer.
+//! Runs the core's tests of threads under ThreadSanitizer.
 //!
-//! It sees only what was compiled for it, the standard library included, so that one is built too: from Debian's copy
-//! of its sources, unpacked in a copy of the toolchain. The system is not changed.
+//! ThreadSanitizer sees only code that was compiled for it, so the standard library is built too, from Debian's
+//! package of its sources, in a copy of the toolchain. The system is not changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::{process, workspace};
 
 /// Where Debian has the sources of recent toolchains.
 const SUITE: &str = "trixie-backports";
-/// The modules whose tests make threads meet.
+/// The modules whose tests use several threads.
 const TESTS: &[&str] = &[
     "clock::",
     "encoder::",
@@ -26,9 +26,9 @@ const TESTS: &[&str] = &[
     "stream::",
     "ticker::",
 ];
-/// A child of a process with threads has only one, of which ThreadSanitizer knows too little.
+/// Tests that fork: ThreadSanitizer does not support threads in a child of a process with threads.
 const LEFT_OUT: &[&str] = &["a_child_"];
-/// Two threads and a variable.
+/// A program with a data race.
 const RACE: &str = "fn main() {
     static mut SHARED: u64 = 0;
     let write = || for _ in 0..100_000 { unsafe { (&raw mut SHARED).write((&raw const SHARED).read() + 1) } };
@@ -38,7 +38,7 @@ const RACE: &str = "fn main() {
 }";
 /// How often it is run at most: on a busy machine the two do not always meet.
 const RACES: usize = 20;
-/// How a program ends in which something was found.
+/// The exit status of a program in which a race was found.
 const FOUND: i32 = 66;
 
 pub fn run() -> Result<String> {
@@ -60,7 +60,7 @@ pub fn run() -> Result<String> {
     Ok(result.to_owned())
 }
 
-/// A program of the toolchain, and what ThreadSanitizer takes.
+/// A program of the toolchain, with what ThreadSanitizer needs.
 fn sanitized(sysroot: &Path, program: &str) -> Command {
     let mut command = Command::new(sysroot.join("bin").join(program));
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -68,7 +68,7 @@ fn sanitized(sysroot: &Path, program: &str) -> Command {
     if let Ok(paths) = std::env::join_paths(paths) {
         command.env("PATH", paths);
     }
-    // Those of the cargo that runs us.
+    // These belong to the toolchain of the cargo that runs us.
     for name in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH"] {
         command.env_remove(name);
     }
@@ -80,12 +80,12 @@ fn options() -> String {
     format!("exitcode={FOUND}")
 }
 
-/// A tool that is not there finds nothing.
+/// Checks that ThreadSanitizer works: a missing one would find nothing in any test.
 fn must_find_a_race(folder: &Path, sysroot: &Path) -> Result<()> {
     let (source, program) = (folder.join("race.rs"), folder.join("race"));
     fs::write(&source, RACE)?;
     let mut rustc = sanitized(sysroot, "rustc");
-    // With a standard library that knows nothing of it, which is enough here.
+    // The standard library is not instrumented here, which is enough for this program.
     rustc.args(["-Zsanitizer=thread", "-Cunsafe-allow-abi-mismatch=sanitizer", "--edition=2024"]);
     process::output(rustc.arg("-o").arg(&program).arg(&source))?;
     let mut said = String::new();
@@ -121,12 +121,12 @@ fn sysroot(folder: &Path) -> Result<PathBuf> {
     workspace::remove(&made)?;
     fs::create_dir_all(&made)?;
     let own = PathBuf::from(rustc(&["--print", "sysroot"])?);
-    // A copy: rustc follows links back to where it came from.
+    // A copy, because rustc would follow links back to the original toolchain.
     for part in ["bin", "lib", "libexec"].map(|part| own.join(part)).into_iter().filter(|part| part.exists()) {
         process::output(Command::new("cp").arg("-a").arg(part).arg(&made))?;
     }
     if source.join("library/Cargo.lock").exists() {
-        // `rustup component add rust-src` brought it.
+        // `rustup component add rust-src` was used.
         return Ok(made);
     }
     eprintln!("fetching the sources of Rust {number}");
@@ -139,7 +139,7 @@ fn sysroot(folder: &Path) -> Result<PathBuf> {
     Ok(made)
 }
 
-/// Debian's package with the sources, by lists of packages of our own.
+/// Downloads Debian's package of the sources, with package lists separate from the system's.
 fn fetch(folder: &Path, number: &str) -> Result<PathBuf> {
     workspace::remove(folder)?;
     for made in ["etc/apt/apt.conf.d", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg"] {
@@ -164,7 +164,7 @@ fn fetch(folder: &Path, number: &str) -> Result<PathBuf> {
     let mut versions = known.lines().filter_map(|line| line.split('|').nth(1)).map(str::trim);
     let wanted = format!("{number}+");
     let Some(version) = versions.find(|version| version.starts_with(&wanted)) else {
-        bail!("Debian's {SUITE} has no rust-src of {number}; `rustup component add rust-src` brings it:\n{known}");
+        bail!("Debian's {SUITE} has no rust-src of {number}; run `rustup component add rust-src`:\n{known}");
     };
     apt("apt-get", &["download", "-q", &format!("rust-src={version}")])?;
     let mut files = fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path()));

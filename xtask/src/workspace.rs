@@ -1,4 +1,4 @@
-//! Where things are, and whether they changed.
+//! Paths in the repository, and whether files changed.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
-/// Goes to work on the repository around the current directory, and on no other: the place where this program was
-/// compiled is another one where a target folder was copied, or is shared.
+/// Selects the repository around the current directory. The path that this program was compiled in would be wrong
+/// where a target folder was copied or is shared.
 pub fn enter() -> Result<()> {
     let root = around()?;
     ROOT.get_or_init(|| root);
@@ -23,7 +23,7 @@ static ROOT: OnceLock<PathBuf> = OnceLock::new();
 /// The top of the repository.
 ///
 /// # Panics
-/// Outside of one, where [`enter`] fails.
+/// If [`enter`] has not succeeded.
 pub fn root() -> &'static Path {
     ROOT.get_or_init(|| around().expect("the repository was entered"))
 }
@@ -31,7 +31,7 @@ pub fn root() -> &'static Path {
 fn around() -> Result<PathBuf> {
     let here = std::env::current_dir().context("the current directory is gone")?;
     let root = top(&here).with_context(|| {
-        format!("{} lies in no repository of libsentry_profiler: call this command inside of one", here.display())
+        format!("{} is not in a repository of libsentry_profiler: run this command inside one", here.display())
     })?;
     Ok(root.to_owned())
 }
@@ -41,11 +41,11 @@ fn top(folder: &Path) -> Option<&Path> {
     folders.find(|folder| folder.join("xtask/Cargo.toml").is_file() && folder.join("bindings-node").is_dir())
 }
 
-/// cargo, the one that runs us.
+/// The cargo that runs us.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
-    // Settings that cargo makes for this package and that would make every other one look changed.
+    // Variables that cargo sets for this package would make every other package look changed.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
@@ -55,7 +55,7 @@ pub fn cargo() -> Command {
     command
 }
 
-/// cargo's target folder, where everything that these commands make goes too.
+/// cargo's target folder, where these commands also put everything that they make.
 pub fn target() -> Result<&'static Path> {
     static TARGET: OnceLock<PathBuf> = OnceLock::new();
     if let Some(target) = TARGET.get() {
@@ -67,15 +67,15 @@ pub fn target() -> Result<&'static Path> {
     Ok(TARGET.get_or_init(|| PathBuf::from(target)))
 }
 
-/// A path for a person: relative to where the command was called, where that is shorter.
+/// A path to print: relative to the current directory if it is inside.
 pub fn show(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(here).unwrap_or(path).display().to_string()
 }
 
-/// Runs `make` unless it last succeeded on the same inputs, and what it made is still there.
+/// Runs `make` unless it last succeeded on the same inputs and `made` still exists.
 ///
-/// Inputs are files, or folders with all that is in them; what is not there counts as empty.
+/// Inputs are files, or folders with all their files. An input that does not exist counts as empty.
 pub fn when_changed(name: &str, inputs: &[PathBuf], made: &Path, make: impl FnOnce() -> Result<()>) -> Result<()> {
     let stamp = target()?.join("stamps").join(name);
     let mut hasher = DefaultHasher::new();
@@ -106,7 +106,7 @@ fn hash(path: &Path, hasher: &mut DefaultHasher) -> Result<()> {
     }
 }
 
-/// Copies a folder with all that is in it.
+/// Copies a folder recursively.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {

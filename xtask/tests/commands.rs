@@ -1,11 +1,11 @@
-//! The program as it is called: on which tree it works, and what it does to the system.
+//! Tests of the program as users run it: which repository it works on, and what it changes on the system.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A folder of a test's own, gone at its end.
+/// A temporary folder of one test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -22,10 +22,10 @@ impl Drop for Folder {
     }
 }
 
-/// Calls the program in a folder: whether it succeeded, and all that it said.
+/// Runs the program in a folder. Returns whether it succeeded, and its output.
 fn call(folder: &Path, arguments: &[&str], path: &str) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    // As for a person, whom cargo's settings for this test are none of.
+    // A user has none of the variables that cargo sets for this test.
     command.env_clear().env("PATH", path).env("HOME", std::env::var_os("HOME").unwrap_or_default());
     let output = command.current_dir(folder).args(arguments).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
@@ -42,12 +42,12 @@ fn outside_of_a_repository_it_says_so() {
     let (succeeded, said) = call(&folder.0, &["nodes"], &path());
     assert!(!succeeded);
     let place = folder.0.display();
-    assert!(said.contains(&format!("error: {place} lies in no repository of libsentry_profiler")), "{said}");
+    assert!(said.contains(&format!("error: {place} is not in a repository of libsentry_profiler")), "{said}");
 }
 
-/// As in a copy of the sources with their target folder: the program was compiled elsewhere.
+/// The program was compiled elsewhere, as where the sources were copied with their target folder.
 #[test]
-fn it_works_on_the_tree_that_it_is_called_in() {
+fn it_works_on_the_repository_that_it_is_run_in() {
     let folder = Folder::new("tree");
     for (file, text) in [
         ("Cargo.toml", "[workspace]\nmembers = [\"xtask\"]\n"),
@@ -65,8 +65,8 @@ fn it_works_on_the_tree_that_it_is_called_in() {
     assert!(said.contains(&folder.0.join("target/nodes/1.2.3/bin/node").display().to_string()), "{said}");
 }
 
-/// A system on which no package is installed and none can be: where `apt-get` and `dpkg-query` come first in PATH,
-/// and only write down how they were called.
+/// A system without packages that can install none: its `apt-get` and `dpkg-query` come first in PATH and only log how
+/// they were called.
 fn system(folder: &Folder) -> (String, PathBuf) {
     let log = folder.0.join("log");
     for (name, script) in [
@@ -86,7 +86,7 @@ fn system(folder: &Folder) -> (String, PathBuf) {
 #[test]
 fn packages_are_installed_by_setup_and_by_a_test_that_says_so_first() {
     if !Path::new("/usr/bin/dpkg-query").exists() {
-        // Nothing is ever installed there.
+        // Nothing is installed on such a system.
         return;
     }
     let root = rustix::process::geteuid().is_root();
@@ -99,7 +99,7 @@ fn packages_are_installed_by_setup_and_by_a_test_that_says_so_first() {
     assert!(!succeeded);
     assert!(said.contains("packages are missing: abigail-tools, cmake,"), "{said}");
     assert!(
-        said.contains(if root { "`cargo xtask setup` brings them" } else { "`sudo apt-get install abigail-tools" }),
+        said.contains(if root { "`cargo xtask setup` installs them" } else { "`sudo apt-get install abigail-tools" }),
         "{said}"
     );
 

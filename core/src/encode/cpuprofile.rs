@@ -27,7 +27,7 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
     let samples = profile.samples();
     let first = samples.first().map_or(profile.start(), |sample| sample.time);
     let last = samples.last().map_or(profile.end(), |sample| sample.time);
-    // DevTools wants every sample between start and end.
+    // DevTools requires every sample to be between start and end.
     let start = profile.start().min(first);
     to_json(&Document {
         nodes: Seq(|| tree.nodes()),
@@ -59,17 +59,16 @@ const IDLE: u32 = 2;
 /// The id of the first node that stands for a stack.
 const FIRST: u32 = 3;
 
-/// The call tree of the sampled stacks: a root, an idle node, then a node for each stack that was sampled or called
-/// one that was.
+/// The call tree of the sampled stacks: a root, an idle node, then a node for each sampled stack and for its callers.
 struct Tree<'a> {
     profile: &'a Profile,
     call_frames: Vec<CallFrame<'a>>,
     /// The stacks that have nodes, in order of their ids.
     stacks: Vec<StackId>,
-    /// By stack; `None` when it has no node.
+    /// By stack; `None` if it has no node.
     ids: Vec<Option<u32>>,
-    /// By stack; last the idle node's. Readers multiply them by the time that one hit stands for, which they take to
-    /// be the same for all nodes: so idle time counts as often as it has room for a sample.
+    /// By stack, with the idle node's at the end. Readers multiply hits by one time per hit for all nodes, so idle
+    /// time has as many hits as samples would fit into it.
     hits: Vec<u32>,
     /// By node id; [`NONE`] ends a list.
     first_child: Vec<u32>,
@@ -84,7 +83,7 @@ impl<'a> Tree<'a> {
         let count = profile.stacks().len();
         let mut hits = vec![0; count + 1];
         let mut used = vec![false; count];
-        // What came before the first sample is nobody's.
+        // Time before the first sample belongs to no node.
         let first = profile.samples().first().map_or(profile.start(), |sample| sample.time);
         let mut idle_us = u64::try_from(first - profile.start()).unwrap_or(0);
         let ends = profile.samples().iter().skip(1).map(|sample| sample.time).chain([profile.end()]);
@@ -99,7 +98,7 @@ impl<'a> Tree<'a> {
         }
         let interval_us = u64::from(profile.interval_us().max(1));
         hits[count] = ((idle_us + interval_us / 2) / interval_us) as u32;
-        // Parents stand before their children: one pass from the end reaches every ancestor.
+        // Parents come before their children, so one pass from the end reaches every ancestor.
         for (at, stack) in profile.stacks().iter().enumerate().rev() {
             if let Some(parent) = stack.parent {
                 used[parent.index()] |= used[at];
@@ -112,7 +111,7 @@ impl<'a> Tree<'a> {
         }
         let nodes = FIRST as usize + stacks.len();
         let (mut first_child, mut next_sibling) = (vec![NONE; nodes], vec![NONE; nodes]);
-        // From the end, because each child is put before those that its parent has.
+        // From the end, because each child is inserted before the parent's other children.
         for &stack in stacks.iter().rev() {
             let id = ids[stack.index()].expect("it has a node");
             let parent = profile.stacks()[stack.index()].parent;
@@ -203,7 +202,7 @@ impl<'a> CallFrame<'a> {
     }
 }
 
-/// The `file://` URL of an absolute path; anything else (`node:fs`, `evalmachine.<anonymous>`) as it is.
+/// The `file://` URL of an absolute path; anything else (`node:fs`, `evalmachine.<anonymous>`) unchanged.
 fn url_of(file: &str) -> Cow<'_, str> {
     let bytes = file.as_bytes();
     let windows = matches!(bytes, [drive, b':', b'/' | b'\\', ..] if drive.is_ascii_alphabetic());

@@ -5,9 +5,9 @@ use inferno::flamegraph::{Options, from_lines};
 use super::folded;
 use crate::Profile;
 
-/// An SVG in which widths are time, tooltips give microseconds, and frames can be clicked and searched.
+/// An SVG in which widths are time, tooltips have microseconds, and frames can be clicked and searched.
 ///
-/// A profile in which nothing ran gives an SVG that says so.
+/// If nothing ran, the SVG says so.
 pub fn encode(profile: &Profile) -> Vec<u8> {
     let lines = folded::lines(profile);
     let mut options = Options::default();
@@ -17,7 +17,7 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
     options.deterministic = true;
     let mut svg = Vec::new();
     if let Err(error) = from_lines(&mut options, lines.lines(), &mut svg) {
-        // Without a stack there is an SVG with the message, and an error as well.
+        // Without stacks, `from_lines` writes an SVG with a message and also returns an error.
         debug_assert!(lines.is_empty(), "{error}");
     }
     svg

@@ -1,16 +1,16 @@
-//! Folded stacks, one line a stack: `root;…;leaf 1234`. Every flame graph tool reads them.
+//! Folded stacks, one line per stack: `root;…;leaf 1234`. Every flame graph tool reads them.
 
 use std::fmt::Write;
 
 use crate::profile::NATIVE;
 use crate::{Frame, FrameKind, Profile};
 
-/// Lines whose numbers are microseconds; what did not run is left out.
+/// Lines with times in microseconds. Idle time is left out.
 ///
-/// A frame is `function (file:line)`, or says what else it is where there is no file. The format has no escapes: as
-/// in the scripts it comes from, a `;` in a name becomes `:`, and a control character, such as a line break, a space.
-/// A function named `#` is `\#`: readers take a line that begins with `# ` for a comment. What XML has no place for
-/// is replaced.
+/// A frame is `function (file:line)`, or without a file its kind. The format has no escapes: as in the scripts that
+/// introduced it, `;` in a name becomes `:`, and control characters, such as line breaks, become spaces. A function
+/// named `#` is written as `\#`, because readers treat a line that begins with `# ` as a comment. Characters that XML
+/// does not allow are replaced.
 pub fn encode(profile: &Profile) -> Vec<u8> {
     lines(profile).into_bytes()
 }
@@ -36,7 +36,7 @@ pub(super) fn lines(profile: &Profile) -> String {
 fn label(frame: &Frame) -> String {
     let Frame { function, file, line, kind, .. } = frame;
     let label = match (&**file, kind) {
-        // V8 puts its states in parentheses itself.
+        // V8's states already have parentheses.
         ("", FrameKind::Internal) => function.to_string(),
         ("", FrameKind::Callback) if &**function == NATIVE => function.to_string(),
         ("", FrameKind::Script) => format!("{function} (script)"),

@@ -1,7 +1,7 @@
-//! JSON written straight into one buffer: a chunk is mostly small integers, for each of which a general serializer
-//! makes several calls.
+//! Writes JSON into one buffer. A chunk is mostly small integers, for each of which a general serializer makes several
+//! calls.
 
-/// A JSON value in the making. Within an object each value follows its [`key`](Json::key).
+/// A JSON writer. Within an object each value follows its [`key`](Json::key).
 #[derive(Default)]
 pub(super) struct Json {
     bytes: Vec<u8>,
@@ -22,7 +22,7 @@ impl Json {
         self.bytes.push(b'}');
     }
 
-    /// The key of the value that is written next; it needs no escapes.
+    /// The key of the next value. It must not need escapes.
     pub fn key(&mut self, key: &'static str) -> &mut Self {
         self.separate_member();
         self.bytes.push(b'"');
@@ -31,7 +31,7 @@ impl Json {
         self
     }
 
-    /// As [`Json::key`], for any text.
+    /// Like [`Json::key`], for any text.
     pub fn text_key(&mut self, key: &str) -> &mut Self {
         self.separate_member();
         self.text(key);
@@ -57,7 +57,7 @@ impl Json {
     }
 
     pub fn text(&mut self, text: &str) {
-        serde_json::to_writer(&mut self.bytes, text).expect("memory takes all that is written");
+        serde_json::to_writer(&mut self.bytes, text).expect("writing to memory cannot fail");
     }
 
     pub fn boolean(&mut self, value: bool) {
@@ -68,13 +68,13 @@ impl Json {
         self.bytes.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
 
-    /// A finite number; a whole one without the `.0` that Rust's floats have.
+    /// A finite number. Whole numbers have no `.0`.
     pub fn float(&mut self, number: f64) {
         const EXACT: f64 = (1_u64 << 53) as f64;
         if number.fract() == 0.0 && number.abs() < EXACT {
             self.integer(number as i64);
         } else {
-            serde_json::to_writer(&mut self.bytes, &number).expect("memory takes all that is written");
+            serde_json::to_writer(&mut self.bytes, &number).expect("writing to memory cannot fail");
         }
     }
 
@@ -87,7 +87,7 @@ impl Json {
         }
         self.integer(whole);
         if fraction > 0 {
-            // The leading one keeps the zeros behind the point.
+            // The leading one keeps the zeros after the point.
             let mut digits = itoa::Buffer::new();
             let digits = &digits.format(SECOND_US + fraction)[1..];
             self.bytes.push(b'.');
@@ -95,14 +95,14 @@ impl Json {
         }
     }
 
-    /// A number in a string, for readers that lose digits of large ones.
+    /// A number in a string, for readers that lose digits of large numbers.
     pub fn quoted_integer(&mut self, number: impl itoa::Integer) {
         self.bytes.push(b'"');
         self.integer(number);
         self.bytes.push(b'"');
     }
 
-    /// Text that is JSON already, or part of it.
+    /// Text that is already JSON, or part of it.
     pub fn raw(&mut self, json: &str) {
         self.bytes.extend_from_slice(json.as_bytes());
     }
@@ -112,7 +112,7 @@ impl Json {
         self.bytes.len()
     }
 
-    /// Writes these bytes of what was written before once more.
+    /// Repeats these bytes of what was written before.
     pub fn repeat(&mut self, range: std::ops::Range<usize>) {
         self.bytes.extend_from_within(range);
     }

@@ -1,4 +1,4 @@
-//! One file a format: pure functions from a [`Profile`](crate::Profile) to bytes.
+//! One file per format: pure functions from a [`Profile`](crate::Profile) to bytes.
 
 pub mod cpuprofile;
 #[cfg(feature = "flamegraph")]
@@ -42,7 +42,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// All that this build knows.
+    /// All formats in this build.
     pub const ALL: &[Self] = &[
         Self::SampleV2,
         Self::SampleV1,
@@ -55,13 +55,13 @@ impl Format {
         Self::Flamegraph,
     ];
 
-    /// The one of a number.
+    /// The format with this number.
     pub fn of_number(number: u32) -> Option<Self> {
         Self::ALL.iter().copied().find(|format| *format as u32 == number)
     }
 }
 
-/// Writes a profile in a format. Any thread; takes as long as the profile is large.
+/// Writes a profile in a format. Any thread. The time is proportional to the size of the profile.
 pub fn encode(profile: &Profile, format: Format, metadata: &Metadata) -> Vec<u8> {
     match format {
         Format::SampleV2 => sample_v2::chunk(profile, metadata),

@@ -10,10 +10,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::FrameId;
 use crate::{Frame, Profile};
 
-/// A profile with two values a stack, `samples/count` and `cpu/nanoseconds`; idle samples are left out. Each sample
-/// stands for a period, the sampling interval.
+/// A profile with two values per stack, `samples/count` and `cpu/nanoseconds`, without idle samples. Each sample
+/// stands for one period, the sampling interval.
 ///
-/// The format has no time line: samples of the same stack are added up.
+/// The format has no timeline: samples with the same stack are added up.
 pub fn encode(profile: &Profile) -> Vec<u8> {
     let message = proto(profile).encode_to_vec();
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
@@ -59,7 +59,7 @@ fn proto(profile: &Profile) -> proto::Profile {
     }
 }
 
-/// The id of a function, and of the one place in it that is known, its definition; 0 would mean none.
+/// The id of a function and of its only known location, the definition. 0 would mean none.
 fn id(frame: FrameId) -> u64 {
     frame.index() as u64 + 1
 }
@@ -92,7 +92,7 @@ impl Strings {
     }
 }
 
-/// The part of `profile.proto` that a V8 profile fills; numbers and names as in
+/// The part of `profile.proto` that a V8 profile needs, with numbers and names as in
 /// `github.com/google/pprof/proto/profile.proto`.
 pub(super) mod proto {
     use prost::Message;

@@ -1,4 +1,4 @@
-//! What the two sample formats share: the numbering of stacks and frames, and the parts that look the same in both.
+//! Shared by the two sample formats: the numbering of stacks and frames, and the parts that are the same in both.
 
 use std::cmp::Reverse;
 
@@ -9,42 +9,42 @@ use crate::time::Unix;
 use crate::{Frame, Point, Profile, Stack};
 use crate::{FrameId, StackId};
 
-/// What [`sample_v1::raw`](super::sample_v1::raw) and [`sample_v2::raw`](super::sample_v2::raw) cannot know from the
+/// Input of [`sample_v1::raw`](super::sample_v1::raw) and [`sample_v2::raw`](super::sample_v2::raw) that is not in the
 /// profile.
 #[derive(Clone, Copy, Debug)]
 pub struct RawOptions<'a> {
     /// The thread that was sampled, a number in decimal digits.
     pub thread_id: &'a str,
-    /// Whether to list the files that the frames name.
+    /// Whether to list the files of the frames.
     pub collect_resources: bool,
     /// V8's logging mode, `eager` or `lazy`.
     pub logging_mode: &'a str,
 }
 
-/// How a format tells time.
+/// How a format writes times.
 #[derive(Clone, Copy)]
 pub(super) enum Clock {
-    /// Unix seconds, under `timestamp`.
+    /// Unix seconds, in `timestamp`.
     Unix,
-    /// Nanoseconds since a moment, under `elapsed_since_start_ns`.
+    /// Nanoseconds since a moment, in `elapsed_since_start_ns`.
     Since(Unix),
 }
 
 fn nanoseconds(start: Unix, time: Unix) -> u64 {
-    // Clocks step back by some microseconds now and then; the format has no negative times.
+    // Clocks sometimes step back by a few microseconds; the format has no negative times.
     u64::try_from(time - start).unwrap_or(0).saturating_mul(1000)
 }
 
-/// What a sample, a frame in a stack, a frame and a reading take at most, about: bytes.
+/// The approximate maximum bytes of a sample, a frame in a stack, a frame and a reading.
 const SAMPLE_BYTES: usize = 72;
 const STACK_FRAME_BYTES: usize = 6;
 const FRAME_BYTES: usize = 300;
 const POINT_BYTES: usize = 64;
-/// What the rest takes.
+/// The bytes of everything else.
 const OTHER_BYTES: usize = 2_048;
 
-/// The stacks that samples have, numbered densely in order of first use, and the frames that those stacks have, the
-/// most used first: a deep profile is mostly frame numbers, and small ones are short.
+/// The stacks of the samples, numbered densely in order of first use, and the frames of those stacks, the most used
+/// first: a deep profile is mostly frame numbers, and small numbers are short.
 pub(super) struct Used<'a> {
     profile: &'a Profile,
     /// The written stacks; `None` is the empty stack of idle samples.
@@ -52,9 +52,9 @@ pub(super) struct Used<'a> {
     /// The number of each of the profile's stacks, then that of the empty stack.
     stack_ids: Vec<Option<u32>>,
     frames: Vec<FrameId>,
-    /// The number of each of the profile's frames; only that of a written one means anything.
+    /// The number of each of the profile's frames; only those of written frames are valid.
     frame_ids: Vec<u32>,
-    /// How many frames the written stacks have together.
+    /// The sum of the depths of the written stacks.
     stack_frames: usize,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Used<'a> {
         let empty = profile.stacks().len();
         let mut stacks = Vec::new();
         let mut stack_ids = vec![None; empty + 1];
-        // In how many written stacks each stack is, as a whole or as where it was called from.
+        // In how many written stacks each stack occurs, as the whole or as a caller.
         let mut uses = vec![0u32; empty];
         for sample in profile.samples() {
             stack_ids[sample.stack.map_or(empty, |stack| stack.index())].get_or_insert_with(|| {
@@ -75,7 +75,7 @@ impl<'a> Used<'a> {
             });
         }
         let mut frame_uses = vec![0u32; profile.frames().len()];
-        // Parents stand before their children.
+        // Parents come before their children.
         for (at, stack) in profile.stacks().iter().enumerate().rev() {
             frame_uses[stack.frame.index()] += uses[at];
             if let Some(parent) = stack.parent {
@@ -91,7 +91,7 @@ impl<'a> Used<'a> {
         Self { profile, stacks, stack_ids, frames, frame_ids, stack_frames }
     }
 
-    /// An empty buffer that all of it fits into, so that megabytes are not copied about while it grows.
+    /// An empty buffer that is large enough, so that megabytes are not copied while it grows.
     pub fn buffer(&self) -> Json {
         let measured = self.profile.measurements();
         Json::with_capacity(
@@ -113,7 +113,7 @@ impl<'a> Used<'a> {
             json.object(|json| {
                 match clock {
                     Clock::Unix => json.key("timestamp").seconds(sample.time.us()),
-                    // A string: the format's numbers may exceed what a double holds.
+                    // A string, because the number may be too large for a double.
                     Clock::Since(start) => {
                         json.key("elapsed_since_start_ns").quoted_integer(nanoseconds(start, sample.time));
                     }
@@ -129,10 +129,10 @@ impl<'a> Used<'a> {
 
     /// Frame numbers, leaf first.
     ///
-    /// A stack ends like every other one that comes from the same caller, so the text of each caller is written once
-    /// and copied from then on: deep stacks are mostly copies.
+    /// Stacks with the same caller end with the same text, so each caller's text is written once and then copied: deep
+    /// stacks are mostly copies.
     fn write_stacks(&self, json: &mut Json) {
-        // By stack: where its text is, once it was written.
+        // By stack: the position of its text, once written.
         let mut texts = vec![0..0; self.profile.stacks().len()];
         let mut begun = Vec::new();
         json.key("stacks").array(&self.stacks, |json, &leaf| {
@@ -180,12 +180,12 @@ fn write_frame(json: &mut Json, frame: &Frame) {
                 json.key(key).integer(position);
             }
         }
-        // Always sent: the processor takes a frame without a path for the user's own.
+        // Always sent, because Sentry's processor treats a frame without a path as the user's own.
         json.key("in_app").boolean(frame.in_app);
     });
 }
 
-/// The series of a profile that have readings, each with its key and unit.
+/// The measurements of a profile that have readings, each with its key and unit.
 pub(super) fn measured(profile: &Profile) -> impl Iterator<Item = (&'static str, &'static str, &[Point])> {
     let measured = profile.measurements();
     let series =
@@ -193,7 +193,7 @@ pub(super) fn measured(profile: &Profile) -> impl Iterator<Item = (&'static str,
     series.into_iter().filter(|(.., points)| points.iter().any(|point| point.value.is_finite()))
 }
 
-/// An object with a member for each series.
+/// An object with a member for each measurement.
 pub(super) fn write_measurements(json: &mut Json, profile: &Profile, clock: Clock) {
     json.object(|json| {
         for (key, unit, points) in measured(profile) {
@@ -217,7 +217,7 @@ pub(super) fn write_measurements(json: &mut Json, profile: &Profile, clock: Cloc
     });
 }
 
-/// What `stopProfiling` of the add-on returns, in the format that the clock stands for.
+/// What `stopProfiling` of the add-on returns, in the format that belongs to the clock.
 pub(super) fn raw(profile: &Profile, options: RawOptions<'_>, clock: Clock) -> Vec<u8> {
     let used = Used::new(profile);
     let mut json = used.buffer();

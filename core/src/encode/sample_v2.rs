@@ -1,11 +1,11 @@
-//! Sentry's sample format V2: the profile chunk, and the object from which the official SDK makes one.
+//! Sentry's sample format V2: the profile chunk, and the object from which the official SDK makes a chunk.
 
 use super::RawOptions;
 use super::sample::{self, Clock, Used};
 use crate::Profile;
 use crate::sentry::Metadata;
 
-/// The payload of a `profile_chunk` envelope item, whole.
+/// The whole payload of a `profile_chunk` envelope item.
 pub fn chunk(profile: &Profile, metadata: &Metadata) -> Vec<u8> {
     let used = Used::new(profile);
     let files = if metadata.debug_ids.is_empty() { Vec::new() } else { used.files() };
@@ -56,7 +56,7 @@ pub fn raw(profile: &Profile, options: RawOptions<'_>) -> Vec<u8> {
     sample::raw(profile, options, Clock::Unix)
 }
 
-/// Sentry reads `""` as a value; an unset one is left out.
+/// Sentry treats `""` as a value, so unset text is left out.
 fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }

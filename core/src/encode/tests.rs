@@ -1,4 +1,4 @@
-//! What holds for every encoder: snapshots of a small profile by hand, properties of arbitrary ones.
+//! Tests of every encoder: snapshots of a small handmade profile, properties of arbitrary ones.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use crate::{Frame, FrameId, FrameKind, Point, Profile, ProfileBuilder, StackId};
 const START: Unix = Unix::from_us(1_700_000_000_000_123);
 
 fn frame(function: &str, file: &str, line: u32, column: u32, kind: FrameKind) -> Frame {
-    // What has no file is compiled code, which has lines, or none of the user's.
+    // A frame without a file is compiled code, which has lines, or not the user's.
     let in_app = in_app(kind, function, file, Some(line > 0));
     Frame { function: function.into(), file: file.into(), line, column, kind, in_app }
 }
 
-/// A main function that reads a file twice, with an idle stretch between; one stack and one frame are not sampled.
+/// A main function that reads a file twice, idle in between. One stack and one frame are not sampled.
 fn small() -> Profile {
     let mut builder = ProfileBuilder::new();
     let main = builder.frame(&frame("main", "/srv/shop app/main.mjs", 3, 14, FrameKind::Script));
@@ -122,7 +122,7 @@ mod snapshots {
     #[test]
     fn flamegraph() {
         let svg = String::from_utf8(super::super::flamegraph::encode(&small())).expect("text");
-        // What stands before is the same for every graph.
+        // The part before is the same for every graph.
         insta::assert_snapshot!(svg.split_once("</script>").expect("a script").1);
     }
 
@@ -245,7 +245,7 @@ fn decode_pprof(gzipped: &[u8]) -> super::pprof::proto::Profile {
     super::pprof::proto::Profile::decode(&*bytes).expect("a profile")
 }
 
-/// Names as programs have them, and as they should not.
+/// Names that programs have, and unusual ones.
 fn any_name() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[a-zA-Z_.$ ]{0,12}",
@@ -253,7 +253,7 @@ fn any_name() -> impl Strategy<Value = String> {
         1 => any::<String>(),
         1 => Just("\"\\\u{0}\n\r\t;\u{7f}\u{2028}</svg>&".to_owned()),
         1 => Just("é漢𝒳".repeat(200)),
-        // With a space behind it, a comment in folded stacks.
+        // Followed by a space, a comment in folded stacks.
         1 => Just("#".to_owned()),
     ]
 }
@@ -347,8 +347,8 @@ fn written_functions<'a>(document: &'a Value, sample: &Value) -> Vec<&'a str> {
     stack.iter().map(|frame| array(document, "frames")[index(frame)]["function"].as_str().expect("a name")).collect()
 }
 
-/// Indices in range, each frame and stack there once and used, positions u32 or none, and the samples those of the
-/// profile.
+/// Asserts that indices are in range, each frame and stack is unique and used, positions are u32 or absent, and the
+/// samples are those of the profile.
 fn assert_sample_format(profile: &Profile, document: &Value) {
     let (samples, stacks, frames) = (array(document, "samples"), array(document, "stacks"), array(document, "frames"));
     assert_eq!(samples.len(), profile.samples().len());
@@ -474,7 +474,7 @@ proptest! {
         prop_assert!(document["endTime"].as_i64().expect("an end") >= time_us);
         for (node, &hits) in nodes.iter().zip(&hits[1..]) {
             if node["id"] == 2 {
-                // Readers take all hits to stand for the same time.
+                // Readers assume that all hits have the same duration.
                 let idle_hits = node["hitCount"].as_f64().expect("a number");
                 prop_assert!((idle_hits - idle_us.max(0) as f64 / 10_101.0).abs() <= 0.51, "{idle_hits} of {idle_us} µs");
             } else {
@@ -538,7 +538,7 @@ proptest! {
         let summary = validate(&sample_v2::chunk(&profile, &meta()));
         let ours = profile.hottest(usize::MAX);
         for theirs in summary.hottest.iter().filter(|theirs| theirs.total_ms > 0.0 && theirs.function != "(idle)") {
-            // It cannot tell functions on one line apart.
+            // The ingest cannot distinguish functions on the same line.
             let same = ours.iter().filter(|ours| {
                 (&*ours.frame.function, &*ours.frame.file) == (&*theirs.function, &*theirs.file)
                     && u64::from(ours.frame.line) == theirs.line.unwrap_or(0)

@@ -31,7 +31,7 @@ impl ProfileBuilder {
         Self { max_samples: Some(max_samples), ..Self::default() }
     }
 
-    /// The index of a frame, the same for equal frames.
+    /// The index of a frame. Equal frames have the same index.
     pub fn frame(&mut self, frame: &Frame) -> FrameId {
         if let Some(&id) = self.frame_ids.get(frame) {
             return id;
@@ -45,7 +45,7 @@ impl ProfileBuilder {
         id
     }
 
-    /// The index of the stack that calls `frame` from `parent`, the same for equal stacks.
+    /// The index of the stack that calls `frame` from `parent`. Equal stacks have the same index.
     ///
     /// # Panics
     /// When an index did not come from this builder.
@@ -53,7 +53,7 @@ impl ProfileBuilder {
         assert!(frame.index() < self.frames.len(), "{frame:?} is not of this builder");
         assert!(parent.is_none_or(|p| p.index() < self.stacks.len()), "{parent:?} is not of this builder");
         let stack = Stack { parent, frame };
-        // Most stacks call one function only, whose stack was added next: no need to ask the large map.
+        // Most stacks call only one function, whose stack was added next, so the large map is rarely needed.
         let first = parent.map_or(0, |parent| parent.index() + 1);
         if self.stacks.get(first) == Some(&stack) {
             return StackId::at(first);
@@ -76,12 +76,12 @@ impl ProfileBuilder {
         self.max_samples.is_some_and(|max| self.active_samples() >= max)
     }
 
-    /// Counts a sample that is not kept.
+    /// Counts a dropped sample.
     pub fn drop_sample(&mut self) {
         self.dropped_samples += 1;
     }
 
-    /// Adds an idle sample, which ends what the sample before it ran. The maximum does not count it.
+    /// Adds an idle sample, which ends the previous sample's time. It does not count towards the maximum.
     pub fn idle(&mut self, time: Unix) {
         self.samples.push(Sample { time, stack: None });
         self.idle_samples += 1;
@@ -117,7 +117,7 @@ impl ProfileBuilder {
         &self.samples
     }
 
-    /// Where readings are added.
+    /// The measurements, to add readings.
     pub fn measurements_mut(&mut self) -> &mut Measurements {
         &mut self.measurements
     }
@@ -152,7 +152,7 @@ mod tests {
     fn equal_stacks_have_one_index_wherever_they_were_added() {
         let mut builder = ProfileBuilder::new();
         let (a, b) = (builder.frame(&frame("a")), builder.frame(&frame("b")));
-        // Some follow their caller, some do not.
+        // Some directly follow their caller, some do not.
         let stacks = [(None, a), (Some(0), a), (Some(1), b), (Some(0), b), (None, b), (Some(4), a), (Some(1), a)];
         for _ in 0..2 {
             let ids: Vec<_> =

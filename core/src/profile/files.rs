@@ -1,18 +1,18 @@
-//! Scripts' files: whose they are, what Sentry calls their module, and which path a URL stands for.
+//! Files of scripts: whether they are the user's own, their module in Sentry, and the path of a URL.
 
 use super::FrameKind;
 
-/// Whether a function is the user's own code: a script in a file of the user's, or one that such code compiled.
+/// Whether a function is the user's own code: a script in one of the user's files, or one that such code compiled.
 ///
-/// Files of the user are paths outside of `node_modules`, and what bundlers name their modules by. `node:fs`,
-/// WebAssembly, `data:` URLs and `evalmachine.<anonymous>` are none. What `eval` and `new Function` compile has no
-/// file, and belongs to whoever calls it: `caller` is what was found for the caller, `None` when there is none.
+/// The user's files are paths outside `node_modules`, and names that bundlers give to the user's modules. `node:fs`,
+/// WebAssembly, `data:` URLs and `evalmachine.<anonymous>` are not. Code compiled by `eval` and `new Function` has no
+/// file and belongs to its caller: `caller` is the caller's result, `None` if there is no caller.
 pub fn in_app(kind: FrameKind, function: &str, file: &str, caller: Option<bool>) -> bool {
-    /// Functions of V8's between JavaScript and WebAssembly, which have no file either.
+    /// V8's functions between JavaScript and WebAssembly, which have no file either.
     const WRAPPERS: [&str; 3] = ["js-to-wasm", "wasm-to-js", "c-wasm-entry"];
     /// How bundlers name the user's modules in development builds.
     const BUNDLERS: [&str; 4] = ["webpack", "webpack-internal", "turbopack", "rsc"];
-    /// What Node names code that is in no file, and is not the user's.
+    /// Node's names for code that is in no file and is not the user's.
     const UNNAMED: [&str; 3] = ["evalmachine.<anonymous>", "[eval]-wrapper", "[worker eval]-wrapper"];
     if kind != FrameKind::Script {
         return false;
@@ -25,7 +25,7 @@ pub fn in_app(kind: FrameKind, function: &str, file: &str, caller: Option<bool>)
         && url_scheme(file).is_none_or(|scheme| BUNDLERS.contains(&scheme))
 }
 
-/// The scheme of a URL, `None` for a path, also for one that begins with a drive.
+/// The scheme of a URL; `None` for a path, including one with a drive.
 fn url_scheme(file: &str) -> Option<&str> {
     let (scheme, _) = file.split_once(':')?;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
@@ -39,9 +39,9 @@ fn url_scheme(file: &str) -> Option<&str> {
 /// `/app/lib/db.js` is `app.lib:db`, `/app/node_modules/@sentry/core/x.mjs` is `@sentry.core:x`, `/app/db.ts` is
 /// `app:db.ts`, `node:fs` stays. A `file://` URL is taken as the path it stands for; any other URL gives no module.
 pub fn module_of(file: &str) -> String {
-    // What the SDK names an error's frames by. Another extension is part of the name.
+    // The SDK drops these for an error's frames. Another extension is part of the name.
     const EXTENSIONS: [&str; 3] = [".js", ".mjs", ".cjs"];
-    // A backslash is a letter like any other where it separates nothing.
+    // On systems where a backslash is not a separator, it is part of the name.
     let (separator, modules) = if cfg!(windows) { ('\\', "node_modules\\") } else { ('/', "node_modules/") };
     let path = plain_path(file);
     if is_url(&path) {
@@ -62,7 +62,7 @@ pub fn module_of(file: &str) -> String {
 }
 
 /// Whether a script's name is a URL rather than a path: `wasm://…`, `https://…`, `data:…`, `blob:…`. `node:fs` is
-/// none.
+/// not.
 fn is_url(name: &str) -> bool {
     let Some((scheme, rest)) = name.split_once(':') else { return false };
     // One letter is a drive.
@@ -72,14 +72,14 @@ fn is_url(name: &str) -> bool {
     is_scheme && (rest.starts_with("//") || ["data", "blob"].iter().any(|known| scheme.eq_ignore_ascii_case(known)))
 }
 
-/// The path that a `file://` URL stands for; anything else as it is.
+/// The path of a `file://` URL; anything else unchanged.
 ///
-/// ES modules carry URLs where CommonJS modules carry paths; debug images and grouping need one form.
+/// ES modules have URLs where CommonJS modules have paths; debug images and grouping need one form.
 pub fn plain_path(resource: &str) -> std::borrow::Cow<'_, str> {
     let Some(rest) = resource.strip_prefix("file://") else {
         return resource.into();
     };
-    // `?query` and `#fragment` tell copies of an ES module apart; they are not part of the file's path.
+    // `?query` and `#fragment` distinguish copies of an ES module and are not part of the file's path.
     let rest = &rest[..rest.find(['?', '#']).unwrap_or(rest.len())];
     let rest = match rest.as_bytes() {
         [b'/', drive, b':', ..] if drive.is_ascii_alphabetic() => &rest[1..],
@@ -191,8 +191,8 @@ mod tests {
     #[test]
     fn code_without_a_file_belongs_to_its_caller() {
         let compiled = |caller| in_app(FrameKind::Script, "a", "", caller);
-        assert!(compiled(Some(true)) && !compiled(Some(false)), "who compiled it, called it");
-        assert!(compiled(None), "a promise's reaction is called by nobody");
+        assert!(compiled(Some(true)) && !compiled(Some(false)), "it belongs to its caller");
+        assert!(compiled(None), "a promise's reaction has no caller");
         assert!(!in_app(FrameKind::Internal, "(idle)", "", Some(true)));
         assert!(!in_app(FrameKind::Script, "js-to-wasm:i:v", "", Some(true)), "V8's own");
     }

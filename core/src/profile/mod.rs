@@ -1,4 +1,4 @@
-//! [`Profile`]: what was sampled in a stretch of time, in a compact form that knows nothing of V8.
+//! [`Profile`]: the samples of a period of time, in a compact form that does not depend on V8.
 //!
 //! A profile is immutable, `Send + Sync`, and built only by [`ProfileBuilder`], which keeps its invariants:
 //! indices in range, parents before children, samples in time order, every frame and stack unique, no function
@@ -14,13 +14,13 @@ use crate::time::Unix;
 pub use self::builder::ProfileBuilder;
 pub use self::files::{in_app, module_of, plain_path};
 
-/// The name of a native function that cannot be told apart from others.
+/// The name of a native function that cannot be distinguished from others.
 pub const NATIVE: &str = "(native)";
 
-/// What kind of code a frame runs, as V8 tells it (`CpuProfileNode::SourceType`).
+/// What kind of code a frame runs, as V8 reports it (`CpuProfileNode::SourceType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FrameKind {
-    /// JavaScript or WebAssembly with a script behind it.
+    /// JavaScript or WebAssembly of a script.
     Script,
     /// Code that is part of V8.
     Builtin,
@@ -28,17 +28,18 @@ pub enum FrameKind {
     Callback,
     /// A state of V8 rather than code: `(idle)`, `(program)`, `(garbage collector)`.
     Internal,
-    /// V8 could not tell.
+    /// Unknown to V8.
     Unresolved,
 }
 
 /// A function at its definition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Frame {
-    /// Never empty in a profile: [`ProfileBuilder`] calls a function without a name `<anonymous>` (the processor
-    /// never aggregates empty names).
+    /// Never empty in a profile: [`ProfileBuilder`] names a function without a name `<anonymous>`, because Sentry's
+    /// processor does not aggregate empty names.
     pub function: Arc<str>,
-    /// A plain path for files (also when V8 has a `file://` URL), `node:fs` and the like, or empty when there is no script.
+    /// A plain path for files (also when V8 has a `file://` URL), `node:fs` and the like, or empty when there is no
+    /// script.
     pub file: Arc<str>,
     /// 1-based line of the definition, 0 when unknown.
     pub line: u32,
@@ -51,7 +52,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Whether it stands for V8 waiting for work rather than for code.
+    /// Whether it means that V8 waits for work, and is not code.
     pub fn is_idle(&self) -> bool {
         self.kind == FrameKind::Internal && &*self.function == "(idle)"
     }
@@ -89,10 +90,10 @@ macro_rules! index {
 index!(FrameId);
 index!(StackId);
 
-/// A stack as its leaf and the rest: stacks that begin alike share their outer part.
+/// A stack as its leaf and the rest: stacks with the same callers share their outer part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stack {
-    /// The stack of the caller, `None` at the outermost frame; always a smaller index than the stack's own.
+    /// The stack of the caller; `None` at the outermost frame. Its index is always smaller than the stack's own.
     pub parent: Option<StackId>,
     /// The leaf: an index into [`Profile::frames`].
     pub frame: FrameId,
@@ -103,7 +104,7 @@ pub struct Stack {
 pub struct Sample {
     /// When.
     pub time: Unix,
-    /// An index into [`Profile::stacks`]; `None` for an idle sample, which ends what the sample before it ran.
+    /// An index into [`Profile::stacks`]; `None` for an idle sample, which ends the previous sample's time.
     pub stack: Option<StackId>,
 }
 
@@ -116,7 +117,7 @@ pub struct Point {
     pub value: f64,
 }
 
-/// What was measured besides the samples, one reading every 100 ms.
+/// Measurements besides the samples, one reading every 100 ms.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measurements {
     /// CPU time of the process over wall time times available cores, percent, 0 to 100.
@@ -125,12 +126,12 @@ pub struct Measurements {
     pub memory_footprint: Vec<Point>,
 }
 
-/// What the samples of one stack add up to.
+/// The sum of all samples of one stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StackTotal {
     /// An index into [`Profile::stacks`].
     pub stack: StackId,
-    /// How many samples have it.
+    /// The number of samples.
     pub samples: u64,
     /// How long it ran, microseconds.
     pub time_us: u64,
@@ -181,7 +182,7 @@ impl Profile {
         &self.frames
     }
 
-    /// The distinct stacks, as a tree of leaf and caller: each one's parent stands before it.
+    /// The distinct stacks, as a tree of leaf and caller: each one's parent comes before it.
     pub fn stacks(&self) -> &[Stack] {
         &self.stacks
     }
@@ -211,15 +212,15 @@ impl Profile {
         std::iter::successors(Some(stack), |&at| self.stacks[at.index()].parent).map(|at| self.stacks[at.index()].frame)
     }
 
-    /// Whether a sample's stack means that nothing ran: an idle sample, or V8's own `(idle)`.
+    /// Whether nothing ran in a sample with this stack: an idle sample, or V8's own `(idle)`.
     pub fn is_idle(&self, stack: Option<StackId>) -> bool {
         stack.is_none_or(|at| self.frames[self.stacks[at.index()].frame.index()].is_idle())
     }
 
-    /// What each sampled stack adds up to, in order of first use, idle ones left out.
+    /// The totals of each sampled stack, in order of first use, without idle ones.
     ///
-    /// A sample lasts until the next one, as Sentry's processor weighs it. Where a stretch of work ends, an idle
-    /// sample says how long the last one lasts.
+    /// A sample lasts until the next one, as in Sentry's processor. Where work ends, an idle sample ends the last
+    /// sample's time.
     pub fn stack_totals(&self) -> Vec<StackTotal> {
         let mut totals: Vec<StackTotal> = Vec::new();
         let mut slots = vec![None; self.stacks.len()];
@@ -247,7 +248,7 @@ impl Profile {
             let leaf = self.stacks[total.stack.index()].frame;
             spots[leaf.index()].self_us += total.time_us;
             for frame in self.frames_of(total.stack) {
-                // Once a stack, however often the function calls itself in it.
+                // Once per stack, however often the function calls itself in it.
                 if counted_for[frame.index()].replace(total.stack) != Some(total.stack) {
                     spots[frame.index()].total_us += total.time_us;
                 }
@@ -277,8 +278,8 @@ mod tests {
         let inner = builder.stack(Some(outer), b);
         let again = builder.stack(Some(inner), a);
         let idle = builder.stack(None, idle);
-        // b 10 µs below a; a 20 µs, calling itself through b; a 5 µs alone; then nothing; what has no sample after it
-        // lasts for no time.
+        // b for 10 µs below a; a for 20 µs, calling itself through b; a for 5 µs alone; then idle. The last sample has
+        // no duration.
         for (time_us, stack) in
             [(0, Some(inner)), (10, Some(again)), (30, Some(outer)), (35, Some(idle)), (100, None), (200, Some(inner))]
         {

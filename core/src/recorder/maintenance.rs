@@ -27,7 +27,7 @@ impl Recorder {
         let now_us = Monotonic::now();
         let sensible = self.stream.broken().is_none();
         if !state.waiting.is_empty() && !state.suspended && sensible {
-            // Where V8 refuses they go on waiting.
+            // If V8 refuses, they keep waiting.
             let _ = self.try_begin(&mut state, now_us, false);
         }
         if interrupt && sensible && state.rhythm.first_us().is_some_and(|first_us| now_us >= first_us) {

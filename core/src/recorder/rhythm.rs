@@ -1,10 +1,10 @@
 //! When ticks come, and when the first one does.
 //!
-//! V8's thread ticks first an interval after it was started, so of work that begins when recording does, it would
-//! always miss what runs then, and meet the rest at the same places. So once, at a moment of the first interval that
-//! has nothing to do with the program, V8's thread is started anew in an interrupt: the sample that V8 takes in there
-//! is the first tick, and the others follow from then on. When nothing runs at that moment, it is tried again an
-//! interval later; V8's own ticks count meanwhile where JavaScript cannot be interrupted.
+//! V8's thread first ticks one interval after its start. If work begins together with the recording, V8 would always
+//! miss its beginning, and hit the rest at the same places. So once, at a random moment of the first interval, V8's
+//! thread is restarted in an interrupt: the sample that V8 takes in the start is the first tick, and the others follow
+//! from there. If nothing runs at that moment, the next try is an interval later; meanwhile V8's own ticks count where
+//! JavaScript cannot be interrupted.
 
 use crate::time::Monotonic;
 

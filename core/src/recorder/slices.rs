@@ -33,7 +33,7 @@ impl Recorder {
         source.start(Entered::check(source).ok_or(Error::WrongThread)?)
     }
 
-    /// Begins for those that wait; returns whether it does. The log hears of a refusal once, and of its end.
+    /// Starts for consumers that wait; returns whether it does. A refusal is logged once, and so is its end.
     pub(super) fn try_begin(&self, state: &mut State, now_us: Monotonic, insist: bool) -> Result<bool, Error> {
         if !insist && !state.waiting.may_try(now_us) {
             // Whoever came last is looked after as well.

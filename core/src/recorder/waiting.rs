@@ -1,8 +1,8 @@
-//! Who waits for a system that gives no thread, and when it is tried again.
+//! Consumers that wait while no thread can be had, and when to try again.
 
 use crate::time::Monotonic;
 
-/// When it is tried again whether a thread can be had; each time twice as late.
+/// When to check again whether a thread can be had, with a delay that doubles each time.
 const RETRY_US: i64 = 1_000_000;
 const RETRY_MAX_US: i64 = 60_000_000;
 

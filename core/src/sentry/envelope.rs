@@ -15,7 +15,7 @@ pub struct EnvelopeHeader<'a> {
     pub sdk_name: &'a str,
     /// Version of the SDK.
     pub sdk_version: &'a str,
-    /// Where it goes; only needed when the HTTP request does not say it.
+    /// The destination; only needed if the HTTP request does not have it.
     pub dsn: Option<&'a str>,
 }
 
@@ -62,7 +62,7 @@ fn write_line(bytes: &mut Vec<u8>, value: &impl Serialize) {
 
 /// In UTC with milliseconds, as `Date.prototype.toISOString` writes it.
 fn rfc3339(time: SystemTime) -> String {
-    // The format has four digits for the year, and a clock that was never set must not make it fail.
+    // The format has four digits for the year, and a wrong clock must not make this fail.
     const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
     let time = time.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST_SECOND);
     humantime::format_rfc3339_millis(time).to_string()

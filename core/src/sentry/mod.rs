@@ -1,4 +1,4 @@
-//! What Sentry wants besides samples: ids, metadata, envelopes.
+//! What Sentry needs besides samples: ids, metadata, envelopes.
 
 pub mod envelope;
 
@@ -16,7 +16,7 @@ use self::envelope::EnvelopeHeader;
 pub struct Id([u8; 32]);
 
 impl Id {
-    /// A new one, different from all others.
+    /// A new id, different from all others.
     pub fn random() -> Self {
         let mut digits = [0; 32];
         Uuid::new_v4().simple().encode_lower(&mut digits);
@@ -51,7 +51,7 @@ impl std::str::FromStr for Id {
     }
 }
 
-/// A text that is no [`Id`].
+/// The error for text that is not an [`Id`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an id has 32 lower-case hexadecimal digits")]
 pub struct NoId;
@@ -71,7 +71,7 @@ impl Default for Thread {
     }
 }
 
-/// All that a profile does not know of itself.
+/// What Sentry shows of a profile besides its samples.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metadata {
@@ -79,7 +79,7 @@ pub struct Metadata {
     pub chunk_id: Id,
     /// One per session; events link to it.
     pub profiler_id: Id,
-    /// What wrote the profile; `node` unless set otherwise (the backend's quota goes by it).
+    /// Sentry's platform; `node` by default. Sentry's quota depends on it.
     pub platform: String,
     /// Name of the SDK, such as `sentry.javascript.node`.
     pub sdk_name: String,
@@ -98,7 +98,7 @@ pub struct Metadata {
 }
 
 impl Default for Metadata {
-    /// With new ids.
+    /// Defaults with new ids.
     fn default() -> Self {
         Self {
             chunk_id: Id::random(),

@@ -1,4 +1,4 @@
-//! Which ticks of the stream go into which chunk.
+//! Decides which ticks of the stream go into which chunk.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::window::Window;
 /// Stay well below the 10 MiB that an older ingest accepts.
 const MAX_CHUNK_BYTES: usize = 8 << 20;
 
-/// One window after the other, closed by time, by quiet, by size and on demand.
+/// Consecutive windows, closed by time, by quiet, by size and on demand.
 pub(super) struct Chunker {
     delivery: Arc<Delivery>,
     interval_us: u32,
     duration_us: i64,
     quiet_us: i64,
-    /// Those that the stream has not come to yet.
+    /// Marks that the stream has not reached yet.
     marks: VecDeque<Mark>,
     state: State,
     last_tick_us: Option<Monotonic>,
@@ -86,7 +86,7 @@ impl Chunker {
         }
     }
 
-    /// Goes on in a new chunk.
+    /// Continues in a new chunk.
     fn restart(&mut self, at_us: Monotonic, clock: &Clock) {
         self.close(at_us, clock);
         self.open(at_us);
@@ -100,13 +100,13 @@ impl Chunker {
         self.due_us().is_some_and(|due_us| now_us >= due_us)
     }
 
-    /// The open chunk would be dropped if it was closed now: what it has waits for more, until the chunk's time is
-    /// over.
+    /// Whether the open chunk would be dropped if it was closed now. Its samples wait for more until the chunk's time
+    /// is over.
     fn is_too_short(&self) -> bool {
         self.state.window().is_some_and(|window| window.tick_count() < MIN_SAMPLES)
     }
 
-    /// Whether a chunk that has been quiet since then has waited for the next span as long as it may.
+    /// Whether a chunk that has been quiet since `since_us` has waited long enough for the next span.
     fn has_waited(&self, since_us: Monotonic, now_us: Monotonic) -> bool {
         now_us - since_us >= self.quiet_us && !self.is_too_short()
     }
@@ -158,14 +158,14 @@ impl Chunker {
         };
     }
 
-    /// Closes chunks that are full at this moment.
+    /// Closes chunks that are full by now.
     fn roll(&mut self, now_us: Monotonic, clock: &Clock) {
         while self.state.is_recording()
             && let Some(due_us) = self.due_us()
             && now_us >= due_us
         {
             self.close(due_us, clock);
-            // After a long freeze the empty chunks in between are not worth making.
+            // After a long freeze, skip the empty chunks in between.
             let passed = (now_us - due_us) / self.duration_us * self.duration_us;
             self.open(due_us + passed);
         }
@@ -178,7 +178,7 @@ impl Chunker {
         }
     }
 
-    /// Comes to a tick; returns whether it is wanted.
+    /// Advances to a tick; returns whether a chunk wants it.
     fn tick(&mut self, time_us: Monotonic, clock: &Clock) -> bool {
         self.apply_until(time_us, clock);
         let recording = self.state.is_recording();
@@ -229,7 +229,7 @@ impl Consumer for Chunker {
             }
             for is_new in [false, true] {
                 let Some(window) = self.state.window_mut() else { break };
-                // What was translated for one chunk means nothing in the next.
+                // Indices that were translated for one chunk are invalid in the next.
                 if merged_into.replace(window.start_us()) != Some(window.start_us()) {
                     merge = Merge::new(input.slice);
                 }
@@ -256,7 +256,7 @@ impl Consumer for Chunker {
     }
 
     fn boundary_us(&self) -> Option<Monotonic> {
-        // Without an open chunk, that of the one which the next mark opens.
+        // Without an open chunk, the end of the chunk that the next mark opens.
         let opens = || self.marks.iter().find(|mark| matches!(mark, Mark::Active(_)));
         self.due_us().or_else(|| Some(opens()?.time_us() + self.duration_us))
     }
@@ -282,7 +282,7 @@ mod tests {
         Monotonic::from_us(us)
     }
 
-    /// A consumer with one-second chunks, fed by hand, and what it hands out.
+    /// A chunker with one-second chunks, fed by hand, and its delivered chunks.
     struct Fixture {
         chunker: Chunker,
         clock: Clock,
@@ -290,7 +290,7 @@ mod tests {
         delivered: Arc<Mutex<Vec<Chunk>>>,
     }
 
-    /// What a chunk says: (milliseconds since the fixture's beginning, whether anything ran).
+    /// A chunk's samples: (milliseconds since the fixture's beginning, whether anything ran).
     type Samples = Vec<(i64, bool)>;
 
     impl Fixture {
@@ -307,7 +307,7 @@ mod tests {
             Self { chunker: Chunker::new(delivery(options), INTERVAL_US as u32), clock, fed_us: 0, delivered }
         }
 
-        /// The stream goes on to a moment, with a sample each interval.
+        /// Continues the stream to a moment, with a sample every interval.
         fn feed(&mut self, to_us: i64) {
             let times = (self.fed_us / INTERVAL_US..).map(|at| at * INTERVAL_US + 1).take_while(|at| *at < to_us);
             let samples: Vec<_> = times.filter(|at| *at >= self.fed_us).collect();
@@ -389,7 +389,7 @@ mod tests {
             fixture.chunker.mark(Mark::Idle(at(span * 100_000 + 25_000)));
         }
         fixture.feed(450_000);
-        assert_eq!(fixture.delivered().len(), 0, "it may go on");
+        assert_eq!(fixture.delivered().len(), 0, "another span may come");
         fixture.feed(900_000);
         let spans = [0, 100, 200, 300];
         let expected = spans.map(|at| [(at, true), (at + 10, true), (at + 20, true), (at + 30, false)]).concat();
@@ -425,17 +425,17 @@ mod tests {
     }
 
     #[test]
-    fn frozen_time_at_a_chunks_end_or_beginning_is_neither_billed_nor_measured() {
+    fn frozen_time_at_a_chunks_end_or_beginning_counts_for_nothing() {
         for end in [Mark::Flush, Mark::End] {
             let mut fixture = Fixture::new();
             fixture.chunker.duration_us = 60 * SECOND_US;
             fixture.chunker.mark(Mark::Active(at(0)));
-            // 0 to 100 ms, then nothing until the readings of 3 s, before which no sample comes.
+            // Samples from 0 to 100 ms, then none; the next readings are at 3 s.
             fixture.feed(100_001);
             fixture.fed_us = 3 * SECOND_US - 1;
             fixture.chunker.mark(end(at(3 * SECOND_US + 1)));
             fixture.feed_samples(vec![], 3 * SECOND_US + 2, false);
-            // What a flush opened has readings, and its first sample 2 s later.
+            // The chunk that a flush opened has readings, and its first sample 2 s later.
             fixture.feed_samples(vec![], 4 * SECOND_US, false);
             fixture.fed_us = 5 * SECOND_US;
             fixture.chunker.mark(Mark::End(at(6 * SECOND_US)));
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_hands_out_what_there_is_and_goes_on() {
+    fn a_flush_delivers_the_samples_so_far_and_recording_continues() {
         let mut fixture = Fixture::new();
         fixture.chunker.delivery.ask_flush();
         fixture.chunker.mark(Mark::Active(at(0)));
@@ -476,9 +476,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_short_to_send_waits_for_more() {
+    fn a_chunk_that_is_too_short_to_send_waits_for_more() {
         let mut fixture = Fixture::new();
-        // Spans of 5 ms, each with one tick in it, each flushed, further apart than a chunk waits when it is quiet.
+        // Spans of 5 ms with one tick each, each flushed, further apart than a quiet chunk waits.
         for span in 0..3 {
             let from_us = span * 600_000;
             fixture.chunker.mark(Mark::Active(at(from_us)));
@@ -497,7 +497,7 @@ mod tests {
     #[test]
     fn a_tick_in_a_short_span_stands_for_an_interval() {
         let mut fixture = Fixture::new();
-        // Spans of 6 ms, 4.3 ms apart: a tick comes at any time of them, and the next one mostly in another span.
+        // Spans of 6 ms, 4.3 ms apart: a tick comes at any time in them, the next one mostly in another span.
         let spans = 90;
         for span in 0..spans {
             fixture.chunker.mark(Mark::Active(at(span * 10_300)));
@@ -520,7 +520,7 @@ mod tests {
         fixture.chunker.mark(Mark::Active(at(0)));
         for slice in 0..40 {
             let mut ticks = Slice::of((0..25).map(|at| slice * SECOND_US + at * INTERVAL_US));
-            // Each tick has functions of its own, with names that JSON makes longer.
+            // Each tick has its own functions, with names that are longer in JSON.
             ticks.rename(|tick| format!("{slice} {tick} {}", "\u{1}".repeat(6_000)));
             fixture.feed_slice(&ticks, (slice + 1) * SECOND_US, false);
         }
@@ -552,7 +552,7 @@ mod tests {
 
     #[test]
     fn a_stepped_clock_splits_the_chunk_and_every_sample_keeps_its_wall_time() {
-        // At 305 ms the wall clock goes an hour back.
+        // At 305 ms the wall clock is set back by an hour.
         let hour = 3_600 * SECOND_US;
         let mut fixture = Fixture::with_clock(Clock::with_anchors(&[(0, WALL_US), (305_000, WALL_US - hour)]));
         fixture.chunker.mark(Mark::Active(at(0)));

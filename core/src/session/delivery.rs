@@ -1,4 +1,4 @@
-//! From finished windows to chunks in the host's hands, on the encoder's thread.
+//! Encodes finished windows and passes the chunks to the host, on the encoder's thread.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,23 +16,23 @@ use crate::profile::Profile;
 use crate::sentry::{Id, Metadata};
 use crate::ticker::TICK;
 
-/// With fewer samples a chunk is dropped.
+/// A chunk with fewer samples is dropped.
 pub const MIN_SAMPLES: usize = 2;
 
 /// Finished chunks that may wait for the encoder.
 const MAX_QUEUED_CHUNKS: usize = 16;
 
-/// What became of a session's chunks.
+/// Counts of a session's chunks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionStats {
-    /// Chunks handed to the sink.
+    /// Chunks passed to the sink.
     pub delivered_chunks: u64,
-    /// Samples in them, idle samples aside.
+    /// Samples in them, without idle samples.
     pub delivered_samples: u64,
     /// Chunks dropped because they had fewer than [`MIN_SAMPLES`] samples.
     pub dropped_too_short: u64,
-    /// Chunks dropped because too many waited for the encoder, or because closing waited for them no longer.
+    /// Chunks dropped because too many waited for the encoder, or because closing stopped waiting for them.
     pub dropped_overflow: u64,
     /// Slices of the isolate's stream dropped because too many waited for the encoder.
     pub dropped_slices: u64,
@@ -44,7 +44,7 @@ pub(crate) struct Delivery {
     pub(super) sampled: bool,
     debug_ids: Mutex<Arc<HashMap<String, String>>>,
     output: Mutex<Output>,
-    /// What is waited for: see [`Delivery::wait`] and [`Delivery::close`].
+    /// Notifies [`Delivery::wait`] and [`Delivery::close`].
     delivered: Condvar,
     stats: Stats,
     threads: &'static Threads,
@@ -54,13 +54,13 @@ pub(crate) struct Delivery {
 #[derive(Default)]
 struct Output {
     queue: VecDeque<Profile>,
-    /// A job of the encoder's is there for the queue: one for a session, and always when the queue is not empty.
+    /// Whether the encoder has a job for the queue: at most one per session, and always if the queue is not empty.
     scheduled: bool,
-    /// The sink is at it, or about to be called.
+    /// Whether the sink is running or about to be called.
     delivering: bool,
-    /// Nothing is delivered any more.
+    /// Whether nothing is delivered any more.
     closed: bool,
-    /// Flushes asked for, and those whose chunks are in the queue or beyond.
+    /// Requested flushes, and those whose chunks are at least in the queue.
     flushes_asked: u64,
     flushes_applied: u64,
 }
@@ -87,7 +87,7 @@ impl Delivery {
         }
     }
 
-    /// Until every flush was applied and every chunk handed out.
+    /// Waits until every flush was applied and every chunk delivered.
     pub(super) fn wait(&self, timeout: Duration) -> bool {
         let deadline = Instant::now().checked_add(timeout);
         let mut output = self.output.lock();
@@ -97,7 +97,7 @@ impl Delivery {
             if deadline.is_some_and(|deadline| now >= deadline) {
                 return false;
             }
-            // There may be no thread to do it yet, and no tick that starts one.
+            // There may be no encoder thread yet, and no tick that starts one.
             self.threads.encoder.ensure();
             let look = now + TICK;
             self.delivered.wait_until(&mut output, deadline.map_or(look, |deadline| deadline.min(look)));
@@ -105,7 +105,7 @@ impl Delivery {
         true
     }
 
-    /// Waits, and delivers nothing any more; returns whether everything was.
+    /// Waits, then stops all delivery. Returns whether everything was delivered.
     pub(crate) fn close(&self, timeout: Duration) -> bool {
         let delivered = self.wait(timeout);
         let mut output = self.output.lock();
@@ -118,7 +118,7 @@ impl Delivery {
         delivered
     }
 
-    /// What became of the chunks so far; slices are dropped elsewhere.
+    /// Counts of the chunks so far. Slices are dropped elsewhere.
     pub(super) fn stats(&self, dropped_slices: u64) -> SessionStats {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         SessionStats {
@@ -134,7 +134,7 @@ impl Delivery {
         *self.debug_ids.lock() = Arc::new(debug_ids);
     }
 
-    /// A flush, or the session's end, is marked next: [`Delivery::wait`] waits until it was applied.
+    /// Called before the mark of a flush or of the session's end, for which [`Delivery::wait`] will wait.
     pub(super) fn ask_flush(&self) {
         self.output.lock().flushes_asked += 1;
     }
@@ -144,7 +144,7 @@ impl Delivery {
         self.delivered.notify_all();
     }
 
-    /// Has the encoder thread encode and hand out a chunk.
+    /// Lets the encoder thread encode and deliver a chunk.
     pub(super) fn put(self: &Arc<Self>, profile: Profile) {
         if profile.active_samples() < MIN_SAMPLES {
             self.stats.dropped_too_short.fetch_add(1, Ordering::Relaxed);
@@ -182,7 +182,7 @@ impl Delivery {
     }
 
     fn deliver_next(self: &Arc<Self>) {
-        /// Also when the host's sink panics: whoever waits must not wait for ever.
+        /// Ends the delivery even if the host's sink panics, because others wait for it.
         struct Delivered<'a>(&'a Arc<Delivery>);
         impl Drop for Delivered<'_> {
             fn drop(&mut self) {
@@ -193,7 +193,7 @@ impl Delivery {
                 drop(output);
                 self.0.delivered.notify_all();
                 if more {
-                    // After what others have waiting.
+                    // After the waiting jobs of others.
                     self.0.schedule();
                 }
             }
@@ -250,7 +250,7 @@ mod tests {
         };
         let count = MAX_QUEUED_CHUNKS as u64 + 5;
         (0..count).for_each(|_| delivery.put(profile()));
-        assert!(!delivery.wait(Duration::from_millis(50)), "it is stuck");
+        assert!(!delivery.wait(Duration::from_millis(50)), "the encoder is stuck");
         drop(release);
         assert!(delivery.wait(Duration::from_secs(10)));
         let stats = delivery.stats(0);

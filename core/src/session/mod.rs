@@ -1,4 +1,4 @@
-//! [`Session`]: continuous profiling, chunk after chunk, by the rules of Sentry's `profileLifecycle`.
+//! [`Session`]: continuous profiling in consecutive chunks, by the rules of Sentry's `profileLifecycle`.
 
 mod chunker;
 mod delivery;
@@ -31,9 +31,9 @@ pub const DISPOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a call to a session did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It records now.
+    /// It is recording now.
     Started,
-    /// It records no more.
+    /// It is not recording any more.
     Stopped,
     /// Start while recording: nothing changed.
     AlreadyRunning,
@@ -43,11 +43,11 @@ pub enum Outcome {
     NotSampled,
     /// Spans start and stop this session: nothing changed.
     TraceLifecycle,
-    /// The operating system gives no thread: it records as soon as one can be had, unless it is stopped before.
+    /// The operating system cannot create a thread. The session records once it can, unless it is stopped before.
     NoThread,
 }
 
-/// Records an isolate chunk by chunk. For the isolate's thread; dropping it closes it.
+/// Records an isolate chunk by chunk. For use on the isolate's thread. Dropping it closes it.
 pub struct Session {
     recorder: Rc<Recorder>,
     delivery: Arc<Delivery>,
@@ -72,19 +72,19 @@ impl Session {
         Ok(Self { recorder, delivery, consumer, state: RefCell::default() })
     }
 
-    /// What links events to the session's chunks.
+    /// The id that links events to the session's chunks.
     pub fn profiler_id(&self) -> Id {
         self.delivery.options.metadata.profiler_id
     }
 
-    /// Whether it profiles at all.
+    /// Whether it is sampled; if not, it never records.
     pub fn is_sampled(&self) -> bool {
         self.delivery.sampled
     }
 
-    /// Whether it records now.
+    /// Whether it is recording now.
     pub fn is_recording(&self) -> bool {
-        // Whoever disposes of the profiler ends the recording without asking its sessions.
+        // Disposing of the profiler ends the recording without a call on its sessions.
         let open = || !matches!(self.recorder.check(), Err(Error::Closed));
         self.state.borrow().recording && open() && !self.recorder.waits(self.consumer)
     }
@@ -93,12 +93,12 @@ impl Session {
         Arc::downgrade(&self.delivery)
     }
 
-    /// Debug ids by plain path of the file, for the chunks that are encoded from now on.
+    /// Sets the debug ids by plain path of the file, for chunks that are encoded from now on.
     pub fn set_debug_ids(&self, debug_ids: HashMap<String, String>) {
         self.delivery.set_debug_ids(debug_ids);
     }
 
-    /// Begins to record, in the manual lifecycle; after [`Outcome::NoThread`] as soon as it can.
+    /// Starts recording, in the manual lifecycle; after [`Outcome::NoThread`] as soon as it can.
     ///
     /// # Errors
     /// [`Error::Closed`], [`Error::WrongThread`], [`Error::Forked`], [`Error::StartRefused`], [`Error::StartFailed`],
@@ -117,7 +117,7 @@ impl Session {
         Ok(if records { Outcome::Started } else { Outcome::NoThread })
     }
 
-    /// Ends the recording, in the manual lifecycle; its last chunk is handed out.
+    /// Stops recording, in the manual lifecycle, and delivers the last chunk.
     ///
     /// # Errors
     /// As [`Session::start`].
@@ -132,8 +132,8 @@ impl Session {
         Ok(Outcome::Stopped)
     }
 
-    /// A span has begun; in the trace lifecycle the first one begins to record. Where no thread can be had that comes
-    /// later, by itself: services do not fail for it, and the log hears of it.
+    /// Reports that a span has started. In the trace lifecycle the first one starts recording. If no thread can be
+    /// had, this is not an error: it is logged, and recording starts later by itself.
     ///
     /// # Errors
     /// As [`Session::start`].
@@ -148,7 +148,7 @@ impl Session {
         self.begin(false).map(drop)
     }
 
-    /// A span has ended; with the last one recording pauses. One that did not begin is ignored.
+    /// Reports that a span has ended. After the last one recording pauses. A span that was not started is ignored.
     ///
     /// # Errors
     /// As [`Session::start`].
@@ -166,13 +166,13 @@ impl Session {
         if !self.recorder.waits_in_vain(self.consumer) {
             self.recorder.mark(self.consumer, Mark::Idle(now_us));
         }
-        // As long as the chunk waits.
+        // The recording lives on for as long as the chunk waits.
         self.recorder.release(now_us, self.delivery.options.quiet_us());
         Ok(())
     }
 
-    /// Closes the open chunk and waits until every chunk up to now was handed out, at most `timeout`; returns whether
-    /// they were. The session goes on.
+    /// Closes the open chunk and waits, at most `timeout`, until every chunk so far was delivered. Returns whether
+    /// they were. The session keeps recording.
     ///
     /// # Errors
     /// As [`Session::start`].
@@ -182,7 +182,7 @@ impl Session {
         Ok(self.delivery.wait(timeout))
     }
 
-    /// Ends what is recording and lets its chunk be handed out; a later start, or the next span, records again.
+    /// Ends the current recording and delivers its chunk. A later start or span records again.
     ///
     /// # Errors
     /// As [`Session::start`].
@@ -194,27 +194,27 @@ impl Session {
         Ok(())
     }
 
-    /// Finishes, waits for what was recorded to be handed out, at most `timeout`, and closes for good; returns
-    /// whether all was: what was not is dropped. The sink is not called any more: a call that is under way is
-    /// waited for. Harmless when it is closed, or its profiler disposed of, already.
+    /// Finishes, waits at most `timeout` until all chunks are delivered, and closes the session. Returns whether all
+    /// were; the rest is dropped. Waits for a running call of the sink, which is not called any more afterwards. Does
+    /// nothing if the session is closed or its profiler disposed of.
     pub fn close(&self, timeout: Duration) -> bool {
         let finished = self.finish();
         if std::mem::replace(&mut self.state.borrow_mut().closed, true) || self.recorder.is_foreign() {
             return true;
         }
-        // At a thread's end, for example, where the isolate is not entered any more.
+        // The isolate may not be entered any more, for example at a thread's end.
         let handed_out = !matches!(finished, Err(Error::WrongThread)) || self.finish_outside();
         let delivered = self.delivery.close(timeout);
         self.recorder.detach(self.consumer);
-        // V8's last recordings were read: their memory need not wait for the next one.
+        // V8's last recordings were read, so free them now instead of with the next one.
         for _ in 0..self.recorder.stream.captured_count() {
             self.recorder.maintain();
         }
         handed_out && delivered
     }
 
-    /// As [`Session::finish`], without the isolate entered, where V8 can end a recording and begin none. Returns
-    /// whether everything comes out: what is in a recording that goes on for others does not.
+    /// Like [`Session::finish`], but without the isolate entered, when V8 can end a recording but not start one.
+    /// Returns whether everything is delivered: samples in a recording that others still need are not.
     fn finish_outside(&self) -> bool {
         let now_us = Monotonic::now();
         self.let_go(now_us);
@@ -228,7 +228,7 @@ impl Session {
         true
     }
 
-    /// Wants no samples from now on.
+    /// Stops taking samples from now on.
     fn let_go(&self, now_us: Monotonic) {
         if std::mem::take(&mut self.state.borrow_mut().recording) {
             self.recorder.waits_in_vain(self.consumer);
@@ -236,7 +236,7 @@ impl Session {
         }
     }
 
-    /// What became of the chunks so far.
+    /// Counts of the chunks so far.
     pub fn stats(&self) -> SessionStats {
         self.delivery.stats(self.recorder.stream.dropped_slices.load(Ordering::Relaxed))
     }
@@ -246,12 +246,12 @@ impl Session {
             return Err(Error::Closed);
         }
         self.recorder.check()?;
-        // Where the ticker could not be had either, nobody else does. What else goes wrong, the next beginning says.
+        // Without a ticker nothing else would retry. Other errors are reported by the next start.
         let _ = self.recorder.retry(false);
         Ok(())
     }
 
-    /// Why a manual call does nothing, if so.
+    /// Why a manual call does nothing, if there is a reason.
     fn refusal(&self) -> Result<Option<Outcome>, Error> {
         self.check()?;
         Ok(match (self.delivery.sampled, self.delivery.options.lifecycle) {
@@ -272,7 +272,7 @@ impl Session {
         Ok(if records { Outcome::Started } else { Outcome::NoThread })
     }
 
-    /// Puts the mark, and has the stream follow up to it.
+    /// Adds a mark and lets the stream process everything up to it.
     fn hand_out(&self, mark: Mark) {
         self.delivery.ask_flush();
         self.recorder.mark(self.consumer, mark);
@@ -288,7 +288,7 @@ impl Drop for Session {
 }
 
 fn is_sampled(rate: f64) -> bool {
-    // 48 random bits of a v4 uuid, none of them fixed: below 1 for certain.
+    // 48 random bits of a v4 UUID, none of them fixed. The quotient is always below 1.
     let bits = Uuid::new_v4().as_u128() >> 80;
     (bits as f64) / (1u64 << 48) as f64 <= rate && rate > 0.0
 }

@@ -1,4 +1,4 @@
-//! What a session records, and for whom.
+//! Options of sessions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::sentry::{Id, Metadata};
 use crate::time::Unix;
 
-/// Sentry starts a new chunk each minute, and refuses one that is longer than 66 s.
+/// Sentry's SDKs start a new chunk every minute, and Sentry refuses chunks longer than 66 s.
 pub const DEFAULT_CHUNK_DURATION: Duration = Duration::from_secs(60);
 /// The bounds of a chunk's duration.
 pub const CHUNK_DURATION_RANGE: std::ops::RangeInclusive<Duration> =
@@ -38,7 +38,7 @@ pub struct Chunk {
     pub platform: String,
     /// The payload of an envelope item of type `profile_chunk`: JSON.
     pub payload: Vec<u8>,
-    /// Samples in it, idle samples aside.
+    /// Samples in it, without idle samples.
     pub sample_count: usize,
     /// When it begins.
     pub start: Unix,
@@ -46,22 +46,22 @@ pub struct Chunk {
     pub end: Unix,
 }
 
-/// Takes finished chunks, on the encoder thread.
+/// Receives finished chunks on the encoder thread.
 pub type Sink = Arc<dyn Fn(Chunk) + Send + Sync>;
 
-/// What a session records, and for whom.
+/// What a session records, and where its chunks go.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct SessionOptions {
     /// What starts and stops it.
     pub lifecycle: Lifecycle,
-    /// Share of sessions that profile at all, 0 to 1; decided once, when the session is made.
+    /// Share of sessions that are sampled, 0 to 1. Decided once, when the session is made.
     pub sample_rate: f64,
     /// 100 ms to 60 s.
     pub chunk_duration: Duration,
     /// How long a chunk stays open for the next span in the trace lifecycle, at most a chunk's duration.
     pub quiet: Duration,
-    /// What its chunks say besides samples. Each chunk has an id of its own.
+    /// The metadata of its chunks. Each chunk gets its own id.
     pub metadata: Metadata,
     /// Where finished chunks go.
     pub sink: Sink,
@@ -98,7 +98,7 @@ impl SessionOptions {
         Ok(())
     }
 
-    /// How long a chunk waits for the next span: no longer than it lasts.
+    /// How long a chunk waits for the next span, at most its own duration.
     pub(super) fn quiet_us(&self) -> i64 {
         self.quiet.min(self.chunk_duration).as_micros() as i64
     }

@@ -1,4 +1,4 @@
-//! A source that does what a test wishes.
+//! A source that a test controls.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use crate::time::Monotonic;
 /// What the heap takes, bytes.
 pub(crate) const HEAP_BYTES: u64 = 1 << 20;
 
-/// Both ends of it: what the test wishes, and what happened.
+/// The test's end: settings, and what happened.
 #[derive(Default)]
 pub(crate) struct Fake {
     /// The isolate is not entered.
@@ -26,19 +26,19 @@ pub(crate) struct Fake {
     pub(crate) loses: AtomicBool,
     /// Recordings have no samples.
     pub(crate) silent: AtomicBool,
-    /// They make no sense.
+    /// Recordings are inconsistent.
     pub(crate) senseless: AtomicBool,
-    /// To read them panics.
+    /// Reading recordings panics.
     pub(crate) panics: AtomicBool,
     pub(crate) starts: AtomicUsize,
     pub(crate) running: AtomicUsize,
-    /// How many ran at most.
+    /// The maximum number that ran at the same time.
     pub(crate) most_running: AtomicUsize,
     /// Recordings that were not reclaimed.
     pub(crate) unreclaimed: AtomicUsize,
     pub(crate) heap_readings: AtomicUsize,
     pub(crate) disposed: AtomicBool,
-    /// How the recordings that were captured had begun.
+    /// How the captured recordings were started.
     pub(crate) beginnings: Mutex<Vec<Beginning>>,
     pub(crate) muted: Mutex<Vec<(Monotonic, Monotonic)>>,
     pub(crate) hidden: Mutex<Vec<String>>,
@@ -46,7 +46,7 @@ pub(crate) struct Fake {
 }
 
 impl Fake {
-    /// As when JavaScript runs: what was requested by now is served. Returns whether there was anything.
+    /// Serves the requests so far, as when JavaScript runs. Returns whether there were any.
     pub(crate) fn serve<S: Serve>(&self) -> bool {
         let due = std::mem::take(&mut *self.requests.lock());
         due.iter().for_each(|&stream| S::serve(stream));
@@ -54,7 +54,7 @@ impl Fake {
     }
 }
 
-/// The source itself: it ticks every interval, in one function.
+/// The source, which ticks every interval in one function.
 pub(crate) struct FakeSource {
     fake: Arc<Fake>,
     interval_us: i64,
@@ -117,8 +117,8 @@ impl Source for FakeSource {
     }
 
     fn dispose(self: Box<Self>) {
-        assert_eq!(self.fake.running.load(SeqCst), 0, "it is disposed of while it records");
-        assert_eq!(self.fake.unreclaimed.load(SeqCst), 0, "it is disposed of before its recordings");
+        assert_eq!(self.fake.running.load(SeqCst), 0, "the source is disposed of while it records");
+        assert_eq!(self.fake.unreclaimed.load(SeqCst), 0, "the source is disposed of before its recordings");
         self.fake.disposed.store(true, SeqCst);
     }
 }
@@ -127,7 +127,7 @@ struct FakeInterrupts(Arc<Fake>);
 
 impl Interrupts for FakeInterrupts {
     fn request(&self, stream: u64) {
-        assert!(!self.0.disposed.load(SeqCst), "an isolate that may be gone is asked");
+        assert!(!self.0.disposed.load(SeqCst), "an interrupt is requested after the source was disposed of");
         self.0.requests.lock().push(stream);
     }
 }

@@ -1,25 +1,24 @@
-//! What slices without samples say of their source.
+//! Detects a source that takes no samples.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A recording this many intervals long without a sample has lost V8's sampling thread.
+/// After this many intervals without a sample, V8's sampling thread is considered lost.
 const STALL_INTERVALS: i64 = 50;
-/// An isolate that runs JavaScript for so long without a single sample has something about it that keeps V8 from
-/// sampling.
+/// If an isolate runs JavaScript for this long without a single sample, something prevents V8 from sampling.
 const SILENCE_US: i64 = 1_000_000;
-/// Shorter slices have none either.
+/// Shorter slices may have no samples normally.
 const SILENCE_INTERVALS: i64 = 10;
 
-/// V8's processing thread can spin and deliver empty profiles; stopping all recordings once cures it. An isolate that
-/// is not entered gives no samples either, so the cure is tried less and less often.
+/// V8's processing thread can spin and deliver empty profiles, until all recordings are stopped once. An isolate that
+/// is not entered has no samples either, so this is tried less and less often.
 #[derive(Default)]
 pub(super) struct Stalls {
-    /// Slices in a row.
+    /// The number of consecutive slices.
     count: AtomicU64,
 }
 
 impl Stalls {
-    /// Whether the cure is due after a slice of this length with so many ticks.
+    /// Whether all recordings should be stopped after a slice of this length with this many ticks.
     pub(super) fn observe(&self, ticks: usize, length_us: i64, interval_us: u32) -> bool {
         if length_us < STALL_INTERVALS * i64::from(interval_us) {
             return false;
@@ -32,19 +31,19 @@ impl Stalls {
     }
 }
 
-/// Notices a V8 that never samples, though JavaScript runs.
+/// Detects a V8 that takes no samples although JavaScript runs.
 #[derive(Default)]
 pub(super) struct Silence {
-    /// An interrupt was served since the last slice.
+    /// Whether an interrupt was served since the last slice.
     pub(super) ran: bool,
-    /// How long slices in which JavaScript ran were, as long as none had samples.
+    /// The total length of slices in which JavaScript ran, as long as none had samples.
     silent_us: i64,
-    /// It is said once, and never of a V8 that did sample.
+    /// It is reported once, and never for a V8 that did sample.
     over: bool,
 }
 
 impl Silence {
-    /// Whether that is to be said now.
+    /// Whether to report it now.
     pub(super) fn observe(&mut self, ticks: usize, length_us: i64, interval_us: u32) -> bool {
         let ran = std::mem::take(&mut self.ran);
         self.over |= ticks > 0;
@@ -68,17 +67,17 @@ mod tests {
     fn a_long_slice_without_samples_is_a_stall() {
         let stalls = Stalls::default();
         assert!(!stalls.observe(100, LONG_US, INTERVAL_US));
-        assert!(!stalls.observe(0, 400_000, INTERVAL_US), "too short to tell");
+        assert!(!stalls.observe(0, 400_000, INTERVAL_US), "the slice is too short");
         assert!(stalls.observe(0, LONG_US, INTERVAL_US));
     }
 
     #[test]
-    fn the_cure_is_tried_less_and_less_often_until_it_helps() {
+    fn recordings_are_stopped_less_and_less_often_until_it_helps() {
         let stalls = Stalls::default();
         let tried: Vec<_> = (1..=20).filter(|_| stalls.observe(0, LONG_US, INTERVAL_US)).collect();
         assert_eq!(tried.len(), 5, "after 1, 2, 4, 8 and 16 slices");
         assert!(!stalls.observe(50, LONG_US, INTERVAL_US));
-        assert!(stalls.observe(0, LONG_US, INTERVAL_US), "a new stall is a new one");
+        assert!(stalls.observe(0, LONG_US, INTERVAL_US), "a new stall starts over");
     }
 
     #[test]
@@ -91,7 +90,7 @@ mod tests {
         assert!(!slice(false, 0) && !slice(false, 0) && !slice(false, 0), "the isolate was not entered");
         assert!(!slice(true, 0));
         assert!(slice(true, 0), "a second");
-        assert!(!slice(true, 0) && !slice(true, 0), "it was said");
+        assert!(!slice(true, 0) && !slice(true, 0), "it was reported");
 
         let mut silence = Silence { ran: true, ..Silence::default() };
         assert!(!silence.observe(30, LONG_US, INTERVAL_US));
@@ -99,6 +98,6 @@ mod tests {
         assert!(!silence.observe(0, LONG_US, INTERVAL_US), "it can sample: that is a stall");
 
         let mut silence = Silence { ran: true, ..Silence::default() };
-        assert!(!silence.observe(0, LONG_US, 500_000), "hardly any was due");
+        assert!(!silence.observe(0, LONG_US, 500_000), "few samples were due");
     }
 }

@@ -1,4 +1,4 @@
-//! What an isolate's thread, the ticker and the encoder share: the queue of slices, and the consumers of the stream.
+//! Shared by an isolate's thread, the ticker and the encoder: the queue of slices, and the consumers of the stream.
 
 mod health;
 mod pace;
@@ -30,22 +30,22 @@ pub(crate) use self::queue::{Consumer, Event, FinishedSlice, Input, Mark, push_m
 use self::summons::{Ask, FirstTick, Summons};
 use crate::time::Monotonic;
 
-/// Readings that may wait for a slice: an hour, for an isolate that nobody wakes.
+/// How many readings may wait for a slice: an hour, for an isolate that nobody wakes.
 const MAX_READINGS: usize = 36_000;
 
-/// What of the host the ticker may touch; gone once the recorder is.
+/// The parts of the host that the ticker may use. Removed with the recorder.
 struct Host {
     interrupts: Box<dyn Interrupts>,
     wake: Option<Waker>,
 }
 
 type Consumers = Vec<(u64, Box<dyn Consumer>)>;
-/// For the log, once no lock is held.
+/// A log message for later, when no lock is held.
 type Remark = (LogLevel, String);
 
 pub(crate) struct Stream {
     pub(crate) id: u64,
-    /// The source's, for messages.
+    /// The source's version, for messages.
     version: String,
     pub(crate) clock: Clock,
     pub(crate) interval_us: u32,
@@ -54,20 +54,20 @@ pub(crate) struct Stream {
     log: Option<Logger>,
     queue: Mutex<Queue>,
     consumers: Mutex<Consumers>,
-    /// To be reclaimed on the isolate's thread.
+    /// Recordings to reclaim on the isolate's thread.
     captured: Mutex<VecDeque<Box<dyn Raw>>>,
     readings: Mutex<VecDeque<Reading>>,
-    /// The isolate's, as last read; 0 when it was not yet.
+    /// The isolate's heap as last read; 0 before the first reading.
     heap_bytes: AtomicU64,
     summons: Mutex<Summons>,
     first_tick: Mutex<FirstTick>,
     scheduled: AtomicBool,
-    /// V8's sampling thread spins without sampling: all recordings must be stopped once.
+    /// Whether V8's thread spins without sampling, so that all recordings must be stopped once.
     pub(crate) stalled: AtomicBool,
     stalls: Stalls,
     silence: Mutex<Silence>,
     broken: OnceLock<Unsupported>,
-    /// Samples of slices that were dropped because the encoder did not keep up.
+    /// Slices that were dropped because the encoder did not keep up.
     pub(crate) dropped_slices: AtomicU64,
 }
 
@@ -104,7 +104,7 @@ impl Stream {
         }
     }
 
-    /// Nothing of the host is touched any more; waits for a tick that is under way.
+    /// Removes the host, so that nothing calls it any more. Waits for a running tick.
     pub(crate) fn detach_host(&self) {
         self.host.lock().take();
     }
@@ -119,14 +119,14 @@ impl Stream {
         self.log.clone()
     }
 
-    /// Runs what must not end the thread it runs on; a panic goes to the log.
+    /// Runs code whose panics must not end the thread; they go to the log.
     pub(crate) fn guard(&self, run: impl FnOnce()) {
         if let Err(panic) = contain(run) {
             self.panicked(&panic);
         }
     }
 
-    /// What the first slice showed to be wrong with this V8.
+    /// What is wrong with this V8, as found in the first slice.
     pub(crate) fn broken(&self) -> Option<&Unsupported> {
         self.broken.get()
     }
@@ -140,7 +140,7 @@ impl Stream {
         self.heap_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// A stream begins: what was read for the one before is old.
+    /// Called when a stream begins: the last reading is too old.
     pub(crate) fn forget_heap(&self) {
         self.set_heap_bytes(0);
     }
@@ -149,7 +149,7 @@ impl Stream {
         Some(self.heap_bytes.load(Ordering::Relaxed)).filter(|&bytes| bytes > 0)
     }
 
-    /// A reading of the heap alone.
+    /// Adds a reading of the heap only.
     pub(crate) fn push_heap_reading(&self, time_us: Monotonic) {
         self.push_reading(Reading { time_us, cpu_usage: None, heap_bytes: self.heap_bytes() });
     }
@@ -165,7 +165,7 @@ impl Stream {
 
     pub(crate) fn push(&self, event: Event) {
         let dropped = self.queue.lock().push(event);
-        // The host may take its time, and the queue is what others wait for.
+        // Log without the queue's lock, because the host's callback may be slow.
         if let Some(raw) = dropped {
             self.captured.lock().push_back(raw);
             self.dropped_slices.fetch_add(1, Ordering::Relaxed);
@@ -177,22 +177,22 @@ impl Stream {
         self.queue.lock().mark(consumer, mark);
     }
 
-    /// This thread holds none of the locks that a call may wait for.
+    /// Asserts that this thread holds none of the locks that a call may wait for.
     #[cfg(test)]
     pub(crate) fn assert_unlocked(&self) {
-        // Another thread gives them back.
+        // Another thread may hold them for a moment.
         let patience = std::time::Duration::from_secs(5);
         assert!(self.queue.try_lock_for(patience).is_some(), "the queue is locked");
         assert!(self.consumers.try_lock_for(patience).is_some(), "the consumers are locked");
     }
 
-    /// How much waits to be drained.
+    /// How many events wait to be drained.
     #[cfg(test)]
     pub(crate) fn queued(&self) -> usize {
         self.queue.lock().len()
     }
 
-    /// Has the encoder thread drain the queue.
+    /// Lets the encoder thread drain the queue.
     pub(crate) fn schedule(self: &Arc<Self>) {
         if !self.scheduled.swap(true, Ordering::AcqRel) {
             let stream = self.clone();
@@ -204,7 +204,7 @@ impl Stream {
         }
     }
 
-    /// Feeds what is queued to the consumers. Any thread; only one at a time gets on.
+    /// Feeds the queue to the consumers. Any thread, one at a time.
     pub(crate) fn drain(&self) {
         let mut remarks = vec![];
         {
@@ -221,7 +221,7 @@ impl Stream {
         }
     }
 
-    /// The next event, before which the consumers hear all that was said to them by now.
+    /// The next event. Passes the consumers their marks first.
     fn next_event(&self, consumers: &mut Consumers) -> Option<Event> {
         let is_known = |id| consumers.iter().any(|(other, _)| *other == id);
         let (event, marks) = self.queue.lock().next(is_known);
@@ -285,7 +285,7 @@ impl Stream {
         captured
     }
 
-    /// Never wrong data: what makes no sense turns profiling off, and is said once.
+    /// Inconsistent data turns profiling off, with one message, because wrong profiles are worse than none.
     fn break_down(&self, canary: String) -> Option<Remark> {
         let unsupported = Unsupported { version: Some(self.version.clone()), missing: vec![], canary: Some(canary) };
         self.summons.lock().end_all();
@@ -293,14 +293,14 @@ impl Stream {
     }
 
     fn adapt(&self, captured: &Slice, length_us: i64) {
-        // A slice that was cut short says little about long ones.
+        // A short slice says little about long ones.
         if length_us >= SLICE_MIN_US {
             let slice_us = next_slice_us(captured.nodes() as i64, captured.mean_depth() as i64, length_us);
             self.summons.lock().slice_us = slice_us;
         }
     }
 
-    /// A recording that everything was copied out of.
+    /// Takes a recording that was captured.
     pub(crate) fn take_captured(&self) -> Option<Box<dyn Raw>> {
         self.captured.lock().pop_front()
     }
@@ -315,10 +315,10 @@ impl Stream {
         let ask = self.summons.lock().decide(now_us, on_grid);
         match ask {
             Ask::Nothing => {}
-            // The recorder takes the host away, under this lock, before it disposes of the source.
+            // The recorder removes the host under this lock before it disposes of the source.
             Ask::Interrupt => host.interrupts.request(self.id),
             Ask::Wake => {
-                /// Also when it panics.
+                /// Records the end of the wake-up even if the waker panics.
                 struct Woken<'a>(&'a Mutex<Summons>);
                 impl Drop for Woken<'_> {
                     fn drop(&mut self) {
@@ -333,13 +333,13 @@ impl Stream {
         }
     }
 
-    /// An interrupt has come: JavaScript runs.
+    /// Called when an interrupt comes, so JavaScript runs.
     pub(crate) fn served(&self) {
         self.summons.lock().served();
         self.silence.lock().ran = true;
     }
 
-    /// When the ticker has interrupted the isolate for the stream's first tick.
+    /// When the ticker requested the interrupt for the stream's first tick.
     pub(crate) fn first_tick_asked_us(&self) -> Option<Monotonic> {
         self.first_tick.lock().asked_us()
     }
@@ -349,7 +349,7 @@ impl Stream {
         self.first_tick.lock().want(at_us)
     }
 
-    /// Says when this thread is needed: for the running slice, and for anything else.
+    /// Sets when this thread is needed: for the running slice, and for anything else.
     pub(crate) fn plan(&self, slice_from_us: Option<Monotonic>, due_us: Option<Monotonic>) {
         self.summons.lock().plan(slice_from_us, due_us);
     }
@@ -370,7 +370,7 @@ impl Ticked for Stream {
     }
 
     fn nudge(&self, now_us: Monotonic) {
-        // V8's thread is started anew for it.
+        // V8's thread is restarted for it, so a thread must be available.
         let first_tick_us = self.first_tick.lock().ask(now_us).filter(|_| self.threads.supply.is_just_proven(now_us));
         self.ask(now_us, first_tick_us.is_some());
         if let Some(wanted_us) = first_tick_us {

@@ -1,4 +1,4 @@
-//! What goes from an isolate's thread to whoever drains its stream.
+//! The queue from an isolate's thread to the thread that drains its stream.
 
 use std::collections::VecDeque;
 
@@ -8,15 +8,15 @@ use crate::slice::Slice;
 use crate::source::{Circumstances, Raw};
 use crate::time::Monotonic;
 
-/// Slices that may wait for the encoder; each holds memory of its source.
+/// How many slices may wait for the encoder. Each holds memory of its source.
 const MAX_QUEUED_SLICES: usize = 32;
-/// Ends and beginnings of a consumer's spans that may wait before stretches are joined.
+/// How many starts and ends of a consumer's spans may wait. Beyond that, gaps between spans are dropped.
 pub(crate) const MAX_MARKS: usize = 1 << 14;
 
-/// A recording of the source that has ended.
+/// A finished recording of the source.
 pub(crate) struct FinishedSlice {
     pub(crate) raw: Box<dyn Raw>,
-    /// The stretch it stands for: samples outside of it belong to its neighbours.
+    /// The period that it covers. Samples outside it belong to its neighbours.
     pub(crate) from_us: Monotonic,
     pub(crate) to_us: Monotonic,
     pub(crate) circumstances: Circumstances,
@@ -24,16 +24,16 @@ pub(crate) struct FinishedSlice {
     pub(crate) last: bool,
 }
 
-/// What moves a consumer, in time order; the time is the monotonic clock's.
+/// What changes a consumer's state, in time order, with monotonic times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
     /// Samples are wanted from here on.
     Active(Monotonic),
-    /// They are not.
+    /// Samples are not wanted from here on.
     Idle(Monotonic),
-    /// What was collected up to here is to be handed out.
+    /// Deliver what was collected up to here.
     Flush(Monotonic),
-    /// They are not, and what was collected is to be handed out.
+    /// Samples are not wanted from here on; deliver what was collected.
     End(Monotonic),
 }
 
@@ -45,9 +45,9 @@ impl Mark {
     }
 }
 
-/// Adds a mark to those that wait, in bounded memory.
+/// Adds a mark in bounded memory.
 pub(crate) fn push_mark(marks: &mut VecDeque<Mark>, mark: Mark) {
-    // So many spans between two slices that their gaps hold no sample: the gap is given up, not the memory.
+    // With this many spans between two slices, gaps rarely contain a sample, so drop the gap and save memory.
     if marks.len() >= MAX_MARKS && matches!((marks.back(), mark), (Some(Mark::Idle(_)), Mark::Active(_))) {
         marks.pop_back();
     } else {
@@ -55,26 +55,26 @@ pub(crate) fn push_mark(marks: &mut VecDeque<Mark>, mark: Mark) {
     }
 }
 
-/// The stream up to `to_us`, following what the consumer has seen before.
+/// The next part of the stream for a consumer, up to `to_us`.
 pub(crate) struct Input<'a> {
-    /// The samples of the stretch, and whatever else V8's recording held.
+    /// The samples of this part, and possibly others of the same recording.
     pub(crate) slice: &'a Slice,
     pub(crate) from_us: Monotonic,
     pub(crate) to_us: Monotonic,
     /// Nothing records after it, for now.
     pub(crate) last: bool,
-    /// Those before `to_us`, in time order.
+    /// The readings before `to_us`, in time order.
     pub(crate) readings: &'a [Reading],
     pub(crate) clock: &'a Clock,
 }
 
-/// Takes samples from the stream, on whichever thread drains it.
+/// Takes samples from the stream, on the thread that drains it.
 pub(crate) trait Consumer: Send {
     fn mark(&mut self, mark: Mark);
     fn input(&mut self, input: &Input<'_>);
-    /// Nothing more is wanted.
+    /// Whether it wants nothing more.
     fn is_done(&self) -> bool;
-    /// When a slice must end, so that what it has can be handed out on time.
+    /// When a slice must end, so that samples can be delivered on time.
     fn boundary_us(&self) -> Option<Monotonic> {
         None
     }
@@ -84,19 +84,19 @@ pub(crate) enum Event {
     Attach(u64, Box<dyn Consumer>),
     Detach(u64),
     Slice(FinishedSlice),
-    /// Time has passed up to here and nothing recorded.
+    /// Nothing recorded up to here.
     Quiet(Monotonic),
-    /// Every consumer is to hand out what it has.
+    /// Every consumer must deliver what it has.
     EndAll(Monotonic),
 }
 
-/// What waits to be drained.
+/// Events and marks that wait to be drained.
 #[derive(Default)]
 pub(super) struct Queue {
     events: VecDeque<Event>,
     slices: usize,
-    /// What moves each consumer, for as long as it was not passed on to it. Not among the events: a consumer goes by
-    /// a mark's time, and here they can be joined.
+    /// The marks of each consumer that were not passed on to it yet. Separate from the events, because consumers use
+    /// a mark's time, and because marks can be joined here.
     marks: Vec<(u64, VecDeque<Mark>)>,
 }
 
@@ -110,7 +110,7 @@ impl Queue {
         self.events.len() + self.marks.iter().map(|(_, marks)| marks.len()).sum::<usize>()
     }
 
-    /// Adds an event. Where too many slices wait the oldest one gives way: returns what it recorded.
+    /// Adds an event. If too many slices wait, drops the oldest one and returns its recording.
     pub(super) fn push(&mut self, event: Event) -> Option<Box<dyn Raw>> {
         let mut dropped = None;
         match event {
@@ -118,7 +118,7 @@ impl Queue {
                 self.slices += 1;
                 dropped = if self.slices > MAX_QUEUED_SLICES { self.drop_oldest_slice() } else { None };
             }
-            // It says all that the one before it says.
+            // It replaces the one before.
             Event::Quiet(_) if matches!(self.events.back(), Some(Event::Quiet(_))) => drop(self.events.pop_back()),
             _ => {}
         }
@@ -126,7 +126,7 @@ impl Queue {
         dropped
     }
 
-    /// Its time has passed all the same.
+    /// Keeps the time of the dropped slice as an event.
     fn drop_oldest_slice(&mut self) -> Option<Box<dyn Raw>> {
         let at = self.events.iter().position(|event| matches!(event, Event::Slice(_)))?;
         let Some(Event::Slice(slice)) = self.events.remove(at) else { return None };
@@ -146,8 +146,8 @@ impl Queue {
         }
     }
 
-    /// The next event, and the marks of the consumers that are known: those of one that is still to be attached wait,
-    /// until no event is left.
+    /// The next event, and the marks of the known consumers. Marks of a consumer that is still to be attached wait until
+    /// no event is left.
     pub(super) fn next(&mut self, is_known: impl Fn(u64) -> bool) -> (Option<Event>, Vec<(u64, VecDeque<Mark>)>) {
         let event = self.events.pop_front();
         if let Some(Event::Slice(_)) = event {

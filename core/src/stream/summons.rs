@@ -1,15 +1,15 @@
-//! When an isolate's thread is needed, and how it is asked: by an interrupt of V8's, which is served while JavaScript
-//! runs, or by the host's waker, when none does.
+//! When an isolate's thread is needed, and how to ask for it: by V8's interrupt, which is served while JavaScript
+//! runs, or by the host's waker when none runs.
 
 use crate::ticker::TICK;
 use crate::time::Monotonic;
 
-/// So long an isolate that runs JavaScript may take to serve an interrupt.
+/// How long an isolate that runs JavaScript may take to serve an interrupt.
 const PATIENCE_US: i64 = 25_000;
-/// The waker is called no more often, whatever is due: hosts are promised it.
+/// The minimum time between two calls of the waker, which hosts are promised.
 const WAKE_DISTANCE_US: i64 = TICK.as_micros() as i64;
 
-/// How the isolate's thread is to be asked.
+/// How to ask for the isolate's thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ask {
     Nothing,
@@ -17,20 +17,20 @@ pub(super) enum Ask {
     Wake,
 }
 
-/// All that decides it. The times are the monotonic clock's.
+/// The state of the decision, with monotonic times.
 #[derive(Debug)]
 pub(super) struct Summons {
-    /// Since when the running slice runs.
+    /// When the running slice began.
     slice_from_us: Option<Monotonic>,
     /// How long a slice should be.
     pub(super) slice_us: i64,
-    /// Where a consumer needs a slice to end.
+    /// When a consumer needs a slice to end.
     pub(super) boundary_us: Option<Monotonic>,
     /// When the thread is needed for anything else.
     other_due_us: Option<Monotonic>,
-    /// The running slice is to end, whenever it began.
+    /// Whether the running slice must end now.
     over: bool,
-    /// When the interrupt was requested that was not served yet.
+    /// When the pending interrupt was requested.
     asked_us: Option<Monotonic>,
     /// When the waker returned last.
     woken_us: Option<Monotonic>,
@@ -49,12 +49,12 @@ impl Summons {
         }
     }
 
-    /// The running slice, and when the thread is needed for anything else.
+    /// Sets when the running slice began, and when the thread is needed for anything else.
     pub(super) fn plan(&mut self, slice_from_us: Option<Monotonic>, other_due_us: Option<Monotonic>) {
         (self.slice_from_us, self.other_due_us) = (slice_from_us, other_due_us);
     }
 
-    /// No slice is to run any more.
+    /// Ends the running slice and starts no other.
     pub(super) fn end_all(&mut self) {
         self.over = true;
     }
@@ -62,8 +62,8 @@ impl Summons {
     /// When a slice that began at `from_us` should end.
     pub(super) fn slice_due_us(&self, from_us: Monotonic) -> Monotonic {
         let due_us = from_us + self.slice_us;
-        // One before this slice was its beginning's reason: the encoder tells the next one once it has read the slice
-        // before.
+        // A boundary before this slice was the reason to start it. The encoder sets the next one once it has read the
+        // previous slice.
         self.boundary_us
             .filter(|&boundary_us| boundary_us > from_us)
             .map_or(due_us, |boundary_us| due_us.min(boundary_us))
@@ -78,7 +78,7 @@ impl Summons {
         }
     }
 
-    /// What to do now. On the grid of ticks an interrupt is requested in any case, since the heap is read in it.
+    /// What to do now. On the grid of ticks an interrupt is always requested, because it also reads the heap.
     pub(super) fn decide(&mut self, now_us: Monotonic, on_grid: bool) -> Ask {
         let due = self.due_us().is_some_and(|due_us| due_us <= now_us);
         match self.asked_us {
@@ -91,30 +91,30 @@ impl Summons {
         }
     }
 
-    /// When to decide again, unless a tick comes first; always after what was decided last.
+    /// When to decide again, unless a tick comes first. Always later than the last decision.
     pub(super) fn next_look_us(&self) -> Option<Monotonic> {
         let due_us = self.due_us()?;
         Some(self.asked_us.map_or(due_us, |asked_us| due_us.max(self.may_wake_us(asked_us))))
     }
 
-    /// No JavaScript has run by then, and the host has had its time since it was woken last.
+    /// When the waker may be called: no JavaScript has run by then, and the last wake-up is long enough ago.
     fn may_wake_us(&self, asked_us: Monotonic) -> Monotonic {
         let rested_us = self.woken_us.map(|woken_us| woken_us + WAKE_DISTANCE_US);
         rested_us.into_iter().chain([asked_us + PATIENCE_US]).max().unwrap_or(asked_us)
     }
 
-    /// The waker has returned.
+    /// Called when the waker has returned.
     pub(super) fn woken(&mut self, now_us: Monotonic) {
         self.woken_us = Some(now_us);
     }
 
-    /// The interrupt has come.
+    /// Called when the interrupt has come.
     pub(super) fn served(&mut self) {
         self.asked_us = None;
     }
 }
 
-/// An interrupt that serves its purpose only if it comes right when it is wanted.
+/// An interrupt that is only useful if it comes exactly on time.
 #[derive(Default)]
 pub(super) struct FirstTick {
     wanted_us: Option<Monotonic>,
@@ -122,27 +122,26 @@ pub(super) struct FirstTick {
 }
 
 impl FirstTick {
-    /// What the isolate is to be interrupted for now, which is said once.
+    /// The moment for which to interrupt the isolate now. Returned once.
     pub(super) fn ask(&mut self, now_us: Monotonic) -> Option<Monotonic> {
         let due_us = self.wanted_us.filter(|&at_us| self.asked_us.is_none() && now_us >= at_us)?;
         self.asked(due_us);
         Some(due_us)
     }
 
-    /// Said before the interrupt is requested and again afterwards: the ticker may have been kept from its core in
-    /// between.
+    /// Called before and after the interrupt is requested, because the ticker may have lost its core in between.
     pub(super) fn asked(&mut self, wanted_us: Monotonic) {
         if self.wanted_us == Some(wanted_us) {
             self.asked_us = Some(Monotonic::now());
         }
     }
 
-    /// When the isolate is to be interrupted, `None` when it was.
+    /// When to interrupt the isolate; `None` if it was interrupted.
     pub(super) fn due_us(&self) -> Option<Monotonic> {
         self.wanted_us.filter(|_| self.asked_us.is_none())
     }
 
-    /// When it was.
+    /// When the interrupt was requested.
     pub(super) fn asked_us(&self) -> Option<Monotonic> {
         self.asked_us
     }
@@ -204,8 +203,8 @@ mod tests {
         }
     }
 
-    /// An idle isolate whose host polls at once when it is woken: slices of a second, each followed by what is due 30
-    /// ms later.
+    /// An idle isolate whose host polls at once when woken: slices of a second, each followed by something due 30 ms
+    /// later.
     #[test]
     fn an_idle_isolate_is_woken_on_time_and_not_too_often() {
         let mut summons = Summons::new(1_000 * MS);
@@ -215,7 +214,7 @@ mod tests {
             let due_us = summons.due_us().unwrap();
             match summons.decide(now_us, now_us == grid_us) {
                 Wake => {
-                    // It takes a while, too.
+                    // The waker also takes some time.
                     summons.woken(now_us + 3 * MS);
                     assert!(now_us - due_us <= 2 * WAKE_DISTANCE_US, "{due_us:?} was served at {now_us:?}");
                     woken.push(now_us);
@@ -237,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_ends_at_once() {
+    fn an_end_of_all_is_due_at_once() {
         let mut summons = Summons::new(1_000 * MS);
         summons.plan(Some(at(0)), None);
         assert_eq!(summons.decide(at(10 * MS), false), Nothing);

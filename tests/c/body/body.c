@@ -1,4 +1,4 @@
-/* Runs the tests: all, or those whose names contain what the host asks for. */
+/* Runs all tests, or those whose names contain the host's `only`. */
 #include "support.h"
 
 #include <stdio.h>
@@ -18,7 +18,7 @@ static int wanted(const body_host_t *host, const test_t *test) {
     return !host->only || strstr(test->name, host->only) != NULL;
 }
 
-/* Statuses must be right at once; samples may take another try. */
+/* Statuses must be right the first time; checks of samples may be retried. */
 static void run(const test_t *test, const body_host_t *host) {
     for (int tries = 1; tries <= 3; tries++) {
         unsampled = 0;
@@ -54,7 +54,7 @@ static void print_names(const test_t *all, size_t count) {
 
 int body(const body_host_t *host) {
     if (!any_wanted(tests, COUNT(tests), host) && !any_wanted(tests_alone, COUNT(tests_alone), host)) {
-        fprintf(stderr, "no test is called %s; there are\n", host->only);
+        fprintf(stderr, "no test's name contains %s; the tests are\n", host->only);
         print_names(tests, COUNT(tests));
         print_names(tests_alone, COUNT(tests_alone));
         return 1;

@@ -1,4 +1,4 @@
-/* What went wrong inside: V8 that samples nothing, and a panic. */
+/* Faults inside the library: a V8 that takes no samples, and a panic. */
 #include "support.h"
 
 #include <pthread.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* V8's sampling thread asks this one by a signal. Blocked, nothing is sampled, as when V8's own threads hang. */
+/* V8 samples this thread by a signal. While the signal is blocked there are no samples, as when V8's threads hang. */
 void a_recording_without_samples_is_started_anew(const body_host_t *host) {
     seen_t seen;
     begin(host, &seen);
@@ -22,7 +22,7 @@ void a_recording_without_samples_is_started_anew(const body_host_t *host) {
     for (int at = 0; at < 30 && !strstr(seen.last_log, "started anew"); at++) hot(host, 100);
     CHECK(pthread_sigmask(SIG_UNBLOCK, &sampling, NULL) == 0);
     SAMPLED(strstr(seen.last_log, "started anew") != NULL);
-    /* What it does once it is cured. */
+    /* Samples come again once the signal is unblocked. */
     hot(host, 200);
     IS(OK, sentry_profiler_stop_profiling(profiler, TEXT("blocked"), &profile));
     SAMPLED(samples_in(profile) >= 10);
@@ -40,7 +40,7 @@ void a_panic_poisons_the_handle(const body_host_t *host) {
     IS(OK, sentry_profiler_session_start(session));
     IS(OK, sentry_profiler_start_profiling(profiler, TEXT("running")));
     hot(host, 50);
-    /* Its text goes to the log, and nothing to the host's standard error. */
+    /* The panic's message goes to the log only, not to standard error. */
     FILE *capture = tmpfile();
     int standard_error = dup(STDERR_FILENO);
     if (!CHECK(capture && dup2(fileno(capture), STDERR_FILENO) >= 0)) return;
@@ -48,13 +48,13 @@ void a_panic_poisons_the_handle(const body_host_t *host) {
     CHECK(dup2(standard_error, STDERR_FILENO) >= 0 && close(standard_error) == 0);
     IS(PANIC, status);
     CHECK(fseek(capture, 0, SEEK_END) == 0 && ftell(capture) == 0 && fclose(capture) == 0);
-    CHECK(strstr(seen.last_log, "as the test wishes") != NULL && strstr(seen.last_log, "profiler.rs") != NULL);
+    CHECK(strstr(seen.last_log, "requested by the test") != NULL && strstr(seen.last_log, "profiler.rs") != NULL);
     IS(PANIC, sentry_profiler_start_profiling(profiler, TEXT("title")));
     IS(PANIC, sentry_profiler_stop_profiling(profiler, TEXT("running"), &profile));
     CHECK(profile == NULL);
     IS(PANIC, sentry_profiler_poll(profiler));
     IS(PANIC, sentry_profiler_session_new(profiler, NULL, &none));
-    /* Other handles go on, and the poisoned one can be freed. */
+    /* Other handles still work, and the poisoned one can be freed. */
     hide_profiler(&seen);
     IS(OK, sentry_profiler_session_stop(session));
     IS(OK, sentry_profiler_session_free(session));

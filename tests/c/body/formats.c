@@ -21,7 +21,7 @@ void formats(const body_host_t *host) {
         IS(OK, sentry_profile_encode(profile, format, NULL, &buffer));
         SAMPLED(has(buffer, expected[format]));
         CHECK(sentry_profiler_buffer_data(buffer)[sentry_profiler_buffer_len(buffer)] == 0);
-        /* The same, piece by piece; only an envelope says when it was made. */
+        /* Piece by piece gives the same bytes, except for an envelope, which has a time stamp. */
         seen.profile = profile;
         seen.written = 0;
         atomic_store(&seen.pieces, 0);
@@ -34,11 +34,11 @@ void formats(const body_host_t *host) {
     IS(WRITE_FAILED, sentry_profile_write(profile, SENTRY_PROFILER_FORMAT_FLAMEGRAPH, NULL, on_write, &seen));
     CHECK(atomic_load(&seen.pieces) == 1);
 
-    /* The metadata is the profiler's, or that of the options given. */
+    /* The metadata comes from the profiler, or from the options if given. */
     IS(OK, sentry_profile_encode(profile, SENTRY_PROFILER_FORMAT_SAMPLE_V2, NULL, &buffer));
     CHECK(has(buffer, "\"release\":\"body@1.0\"") && has(buffer, "\"environment\":\"test\""));
     CHECK(has(buffer, "\"platform\":\"node\"") && has(buffer, "\"name\":\"main\"") && !has(buffer, "debug_meta"));
-    /* Sentry takes no chunk without samples. */
+    /* Sentry rejects chunks without samples. */
     if (!unsampled)
         save(host, "profile.json", sentry_profiler_buffer_data(buffer), sentry_profiler_buffer_len(buffer));
     sentry_profiler_buffer_free(buffer);
@@ -90,7 +90,7 @@ void four_threads_encode_at_once(const body_host_t *host) {
     sentry_profile_t *profile = profile_for(host, profiler);
     pthread_t threads[4];
     for (int at = 0; at < 4; at++) CHECK(pthread_create(&threads[at], NULL, encode_all, profile) == 0);
-    /* Meanwhile the profiler goes on, and goes. */
+    /* Meanwhile the profiler records, and is freed. */
     IS(OK, sentry_profiler_start_profiling(profiler, TEXT("meanwhile")));
     hot(host, 50);
     IS(OK, sentry_profiler_free(profiler));

@@ -1,4 +1,4 @@
-/* What a library says of itself and of V8, and which arguments and values it refuses. */
+/* What the library reports about itself and V8, and which arguments and values it refuses. */
 #include "support.h"
 
 #include <stdio.h>
@@ -23,7 +23,7 @@ void v8_is_supported(const body_host_t *host) {
     sentry_profiler_buffer_free(version);
     sentry_profiler_buffer_free(missing);
 
-    /* Everything is found without it, so nobody asks the resolver. */
+    /* All symbols are found without the resolver, so it is not called. */
     sentry_profiler_options_t *options = options_for(&seen);
     IS(OK, sentry_profiler_options_set_symbol_resolver(options, on_symbol, &seen));
     IS(OK, sentry_profiler_support(options, &version, &missing));
@@ -129,7 +129,7 @@ void null_is_a_status(const body_host_t *host) {
     IS(NULL_ARGUMENT, sentry_profile_write(profile, 0, NULL, NULL, &seen));
     CHECK(sentry_profiler_buffer_data(NULL) == NULL && sentry_profiler_buffer_len(NULL) == 0);
 
-    /* Freed, and once more through the NULLed handle. */
+    /* Free it, then free NULL. */
     sentry_profile_free(profile);
     IS(OK, sentry_profiler_session_free(session));
     IS(OK, sentry_profiler_free(profiler));
@@ -197,7 +197,7 @@ void bad_values_are_a_status(const body_host_t *host) {
     longer.known.struct_size = SIZE_MAX;
     IS(INVALID_ARGUMENT, sentry_profile_info(profile, &longer.known));
     CHECK(longer.known.sampling_interval_us == 0x5555555555555555);
-    /* A caller of the future, who knows more fields, keeps what this library does not know. */
+    /* A newer caller's struct has more fields; those that this library does not know stay unchanged. */
     longer.known.struct_size = sizeof longer;
     IS(OK, sentry_profile_info(profile, &longer.known));
     CHECK(longer.known.struct_size == sizeof longer && longer.known.sampling_interval_us == 1000);

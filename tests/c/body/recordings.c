@@ -12,7 +12,7 @@ void recordings(const body_host_t *host) {
 
     IS(NOT_RECORDING, sentry_profiler_stop_profiling(profiler, TEXT("nothing"), &none));
     CHECK(none == NULL);
-    /* Not ended by a NUL, with one in the middle, and not ASCII. */
+    /* Titles without a terminating NUL, with a NUL in the middle, and not in ASCII. */
     IS(OK, sentry_profiler_start_profiling(profiler, "outer, cut here", 5));
     hot(host, 300);
     IS(OK, sentry_profiler_start_profiling(profiler, "\xc3\xbc\0ber", 6));
@@ -25,7 +25,7 @@ void recordings(const body_host_t *host) {
     whole.struct_size = part.struct_size = sizeof whole;
     IS(OK, sentry_profile_info(outer, &whole));
     IS(OK, sentry_profile_info(inner, &part));
-    /* The last tick lasts an interval, perhaps beyond the stop. */
+    /* The last tick lasts one interval, which may end after the stop. */
     CHECK(whole.start_us < part.start_us && part.end_us <= whole.end_us + (int64_t)whole.sampling_interval_us);
     CHECK(whole.end_us - whole.start_us >= 550000 && whole.end_us - whole.start_us < 60000000);
     SAMPLED(part.sample_count >= 2 && whole.sample_count > part.sample_count);
@@ -35,7 +35,7 @@ void recordings(const body_host_t *host) {
     CHECK(strlen(whole.profiler_id) == 32 && strcmp(whole.profiler_id, part.profiler_id) == 0);
     sentry_profile_free(inner);
 
-    /* A title that records already begins anew. */
+    /* Starting a title again drops what it recorded. */
     IS(OK, sentry_profiler_start_profiling(profiler, TEXT("again")));
     hot(host, 300);
     IS(OK, sentry_profiler_start_profiling(profiler, TEXT("again")));
@@ -47,7 +47,7 @@ void recordings(const body_host_t *host) {
     CHECK(part.start_us > whole.end_us + 250000);
     sentry_profile_free(inner);
 
-    /* V8 itself records a hundred at once. */
+    /* V8 itself allows only a hundred recordings at a time. */
     char title[32];
     for (int at = 0; at < 120; at++) {
         snprintf(title, sizeof title, "title %d", at);

@@ -26,7 +26,7 @@ void manual_session(const body_host_t *host) {
     IS(OK, sentry_profiler_session_stop(seen.session));
     IS(OK, sentry_profiler_session_is_recording(seen.session, &answer));
     CHECK(!answer);
-    /* A chunk with fewer than two samples is dropped, and counted: all are accounted for. */
+    /* A chunk with fewer than two samples is dropped and counted, so every chunk is accounted for. */
     IS(OK, sentry_profiler_session_start(seen.session));
     IS(OK, sentry_profiler_session_stop(seen.session));
     IS(OK, sentry_profiler_session_flush(seen.session, 10000));
@@ -102,7 +102,7 @@ void profiler_first(const body_host_t *host) {
     hot(host, 200);
     hide_profiler(&seen);
     IS(OK, sentry_profiler_free(profiler));
-    /* The open session delivers what it had, on the encoder thread. */
+    /* The open session delivers its samples on the encoder thread. */
     for (int at = 0; at < 1000 && atomic_load(&seen.chunks) == 0; at++) sleep_ms(10);
     SAMPLED(atomic_load(&seen.chunks) == 1);
     bool answer;
@@ -132,7 +132,7 @@ void idle_isolate_is_woken(const body_host_t *host) {
     IS(OK, sentry_profiler_session_new(profiler, options, &seen.session));
     IS(OK, sentry_profiler_session_start(seen.session));
     hot(host, 50);
-    /* What an event loop does. */
+    /* As an event loop does. */
     for (int at = 0; at < 1000 && atomic_load(&seen.chunks) == 0; at++) {
         int wakes = atomic_load(&seen.wakes);
         sleep_ms(10);

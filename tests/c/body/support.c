@@ -61,7 +61,7 @@ void save(const body_host_t *host, const char *name, const char *data, size_t le
     CHECK(fclose(file) == 0);
 }
 
-/* Whatever a callback calls on profilers and sessions is refused, and does no harm. */
+/* Calls on profilers and sessions from a callback are refused and do no harm. */
 static void call_back_in(seen_t *seen) {
     sentry_profiler_session_stats_t stats = {sizeof stats, 0, 0, 0, 0, 0};
     sentry_profile_t *profile = (sentry_profile_t *)seen;
@@ -146,8 +146,8 @@ int on_write(const char *data, size_t len, void *user_data) {
     return seen->stop_after && atomic_load(&seen->pieces) >= seen->stop_after;
 }
 
-/* `hot` burns CPU for so many milliseconds. Every test has a new one: code that V8 optimized before a profiler was
- * made may be unknown to it. */
+/* `hot` burns CPU for the given milliseconds. Every test defines it anew, because a profiler may not know code that V8
+ * optimized before the profiler was made. */
 static void define_hot(const body_host_t *host) {
     static atomic_int count;
     char script[512];
@@ -189,7 +189,7 @@ sentry_profiler_t *profiler_for(seen_t *seen) {
     sentry_profiler_options_t *options = options_for(seen);
     sentry_profiler_t *profiler = NULL;
     IS(OK, sentry_profiler_new(seen->host->isolate, options, &profiler));
-    /* What was made with them goes on without them. */
+    /* Objects made with the options do not need them any more. */
     sentry_profiler_options_free(options);
     seen->profiler = profiler;
     return profiler;

@@ -1,8 +1,8 @@
-/* What the tests share: checks, callbacks that look at what they get, and handles that report to them. */
+/* Shared by the tests: checks, callbacks that check their arguments, and handles that call them. */
 #ifndef SUPPORT_H
 #define SUPPORT_H
 
-/* Before the first system header of every file. */
+/* Must come before the first system header. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "../body.h"
@@ -19,33 +19,33 @@ void refuse_threads(int refuse);
 /* A string as a pointer and a length. */
 #define TEXT(text) (text), strlen(text)
 
-/* Of all threads. */
+/* Counts the checks of all threads. */
 extern atomic_int checks;
 extern atomic_int failures;
 
-/* These return whether it was right. */
+/* The checks return whether the condition holds. */
 #define CHECK(condition) check_that((condition) != 0, #condition, __FILE__, __LINE__)
 #define IS(wanted, call) check_status((call), SENTRY_PROFILER_##wanted, #call, __FILE__, __LINE__)
 int check_that(int right, const char *what, const char *file, int line);
 int check_status(sentry_profiler_status_t status, sentry_profiler_status_t wanted, const char *what, const char *file,
                  int line);
 
-/* What depends on V8 having sampled: on a busy machine, or when V8's processing thread spins, it does not always. */
+/* Checks what needs samples. V8 may take none on a busy machine, or while its processing thread spins. */
 #define SAMPLED(condition) check_sampled((condition) != 0, #condition, __FILE__, __LINE__)
 int check_sampled(int right, const char *what, const char *file, int line);
-/* How many of these were wrong in this try of the test. */
+/* How many of these failed in this try of the test. */
 extern _Thread_local int unsampled;
 
-/* V8's samples are signals, which interrupt a sleep. */
+/* Sleeps for the whole time, although V8's sampling signals interrupt it. */
 void sleep_ms(long ms);
 int has(const sentry_profiler_buffer_t *buffer, const char *text);
 /* Leaves a file for the validator. */
 void save(const body_host_t *host, const char *name, const char *data, size_t len);
 
-/* What the callbacks saw. */
+/* What the callbacks received. */
 typedef struct {
     const body_host_t *host;
-    /* Held by whoever uses the two handles in a callback: other threads do, while this one frees them. */
+    /* Held while a callback uses the two handles, because another thread may free them. */
     pthread_mutex_t handles;
     sentry_profiler_t *profiler;
     sentry_profiler_session_t *session;
@@ -58,7 +58,7 @@ typedef struct {
     int stop_after;
 } seen_t;
 
-/* Every test begins with it. */
+/* Every test begins with this. */
 void begin(const body_host_t *host, seen_t *seen);
 /* Burns CPU in a JavaScript function of this name. */
 void hot(const body_host_t *host, int ms);
@@ -73,11 +73,11 @@ int on_write(const char *data, size_t len, void *user_data);
 /* Options that sample every millisecond and report to `seen`. */
 sentry_profiler_options_t *options_for(seen_t *seen);
 sentry_profiler_t *profiler_for(seen_t *seen);
-/* No callback uses the profiler from here on. */
+/* After this no callback uses the profiler. */
 void hide_profiler(seen_t *seen);
-/* Frees the session, which no callback uses any more. */
+/* Frees the session; no callback uses it after this. */
 void free_session(seen_t *seen);
-/* Of 200 ms of `hot`. */
+/* Returns a profile of 200 ms of `hot`. */
 sentry_profile_t *profile_for(const body_host_t *host, sentry_profiler_t *profiler);
 uint64_t samples_in(const sentry_profile_t *profile);
 

@@ -1,4 +1,4 @@
-/* Every test of the body, in the order in which they run. Each is a function of this name in one of the files here. */
+/* All tests in the order in which they run. Each is a function of this name in one of the files here. */
 #ifndef TESTS_H
 #define TESTS_H
 
@@ -21,7 +21,7 @@
     TEST(a_recording_without_samples_is_started_anew) \
     TEST(a_panic_poisons_the_handle)
 
-/* Those that only one thread of a process can run at a time. */
+/* Tests that only one thread of a process can run at a time. */
 #define TESTS_ALONE(TEST) TEST(a_system_without_threads)
 
 #define DECLARE(test) void test(const body_host_t *host);

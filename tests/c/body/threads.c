@@ -1,4 +1,4 @@
-/* Calls from the wrong thread, and a system that gives no thread. */
+/* Calls from the wrong thread, and a system that cannot create threads. */
 #include "support.h"
 
 #include <pthread.h>
@@ -15,7 +15,7 @@ static void *call_from_elsewhere(void *argument) {
     bool answer;
     IS(WRONG_THREAD, sentry_profiler_new(seen->host->isolate, options, &profiler));
     CHECK(profiler == NULL);
-    /* The log says what a status cannot. */
+    /* The log has the details. */
     CHECK(atomic_load(&seen->warnings) == 1 && strstr(seen->last_log, "thread") != NULL);
     sentry_profiler_options_free(options);
     IS(WRONG_THREAD, sentry_profiler_start_profiling(seen->profiler, TEXT("elsewhere")));
@@ -50,11 +50,11 @@ void another_thread_is_refused(const body_host_t *host) {
     IS(OK, sentry_profiler_start_profiling(profiler, TEXT("here")));
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, call_from_elsewhere, &seen) == 0);
-    /* At the same time as calls where they belong. */
+    /* At the same time, calls on the right thread succeed. */
     for (int at = 0; at < 50; at++) IS(OK, sentry_profiler_poll(profiler));
     CHECK(pthread_join(thread, NULL) == 0);
     hot(host, 200);
-    /* Nothing was harmed, nor freed. */
+    /* The refused calls did no harm and freed nothing. */
     IS(OK, sentry_profiler_stop_profiling(profiler, TEXT("here"), &profile));
     SAMPLED(samples_in(profile) >= 2);
     sentry_profile_free(profile);
@@ -65,7 +65,7 @@ void another_thread_is_refused(const body_host_t *host) {
     IS(OK, sentry_profiler_free(profiler));
 }
 
-/* From V8 13.6 on the process ends where V8 gets no thread. */
+/* From V8 13.6 on, V8 ends the process if it cannot create a thread. */
 void a_system_without_threads(const body_host_t *host) {
     seen_t seen;
     begin(host, &seen);
@@ -77,7 +77,7 @@ void a_system_without_threads(const body_host_t *host) {
     IS(OK, sentry_profiler_options_set_chunk_duration_ms(options, 100));
     IS(OK, sentry_profiler_session_new(profiler, options, &seen.session));
 
-    /* None at all. */
+    /* No thread at all. */
     refuse_threads(1);
     IS(NO_THREAD, sentry_profiler_start_profiling(profiler, TEXT("refused")));
     IS(NOT_RECORDING, sentry_profiler_stop_profiling(profiler, TEXT("refused"), &profile));
@@ -87,8 +87,8 @@ void a_system_without_threads(const body_host_t *host) {
     refuse_threads(0);
     IS(OK, sentry_profiler_session_start(seen.session));
 
-    /* None for the encoder: who waits is told, and nobody else delivers. The proof of a thread for the first tick is
-     * stale by then. */
+    /* No thread for the encoder: calls that wait return a status, and nothing is delivered. The proof that a thread
+     * can be had, made for the first tick, has expired by then. */
     sleep_ms(30);
     refuse_threads(1);
     hot(host, 700);
@@ -99,7 +99,7 @@ void a_system_without_threads(const body_host_t *host) {
     SAMPLED(atomic_load(&seen.chunks) >= 2 && atomic_load(&seen.samples) >= 10);
     IS(OK, sentry_profiler_session_stop(seen.session));
 
-    /* None for V8, after its last one is long gone. */
+    /* No thread for V8, long after its last one ended. */
     refuse_threads(1);
     sleep_ms(400);
     IS(NO_THREAD, sentry_profiler_start_profiling(profiler, TEXT("refused")));
@@ -113,7 +113,7 @@ void a_system_without_threads(const body_host_t *host) {
     CHECK(atomic_load(&seen.warnings) == warnings + 1);
     IS(OK, sentry_profiler_session_span_started(session));
     refuse_threads(0);
-    /* It is tried again, by itself. */
+    /* The profiler tries again by itself. */
     for (recording = false; !recording;) {
         hot(host, 100);
         if (!IS(OK, sentry_profiler_session_is_recording(session, &recording))) break;

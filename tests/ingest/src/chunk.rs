@@ -6,17 +6,17 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Stay well below what the ingestion takes; an older default of it is 10 MiB.
+/// An older default limit of Sentry's ingestion.
 const MAX_BYTES: usize = 10 << 20;
 /// Relay refuses a chunk whose last sample is later than this after its first, seconds.
 const MAX_DURATION: f64 = 66.0;
-/// A gap longer than this must be closed by an idle sample, or it is billed to the last stack, seconds.
+/// A gap longer than this, in seconds, must be closed by an idle sample; otherwise it counts for the last stack.
 const MAX_GAP: f64 = 1.0;
-/// How far readings may lie outside the samples, seconds.
+/// How far measurements may lie outside the samples, seconds.
 const MEASUREMENT_SLACK: f64 = 1.0;
-/// What counts as Unix seconds: 2001 to 2100. Milliseconds and times since boot are not.
+/// Plausible Unix seconds, 2001 to 2100: excludes milliseconds and times since boot.
 const UNIX_SECONDS: std::ops::Range<f64> = 1e9..4.1e9;
-/// From so many samples on, it is no chance when all of them are at whole milliseconds.
+/// With this many samples, it is no coincidence if all of them are at whole milliseconds.
 const PRECISION_SAMPLES: usize = 20;
 /// How many violations of one rule are listed.
 const LISTED: usize = 5;
@@ -25,14 +25,14 @@ const HOTTEST: usize = 25;
 
 macro_rules! rules {
     ($($(#[$doc:meta])+ $rule:ident = $name:literal,)+) => {
-        /// What a chunk can do wrong.
+        /// A rule that a chunk can break.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Rule {
             $($(#[$doc])+ $rule,)+
         }
 
         impl Rule {
-            /// All of them.
+            /// All rules.
             pub const ALL: &[Self] = &[$(Self::$rule),+];
 
             /// Its name in messages.
@@ -52,19 +52,20 @@ rules! {
     Size = "size",
     /// The item header's `type` is `profile_chunk`, its `length`, if any, the payload's.
     Header = "header",
-    /// A required field is there.
+    /// Required fields are present.
     Missing = "missing",
     /// A field has the right JSON type; counts and indices are whole and not negative.
     Type = "type",
-    /// Text that must say something is not empty; what is unset is left out.
+    /// Text is not empty; unset fields are left out.
     Empty = "empty",
     /// Ids are 32 lower-case hexadecimal digits.
     Id = "id",
     /// `version` is `"2"`.
     Version = "version",
-    /// The payload's platform is the item header's; else the chunk is dropped.
+    /// The payload's platform is that of the item header; otherwise Sentry drops the chunk.
     Platform = "platform",
-    /// A thread with at most one sample that is not idle loses its samples; without any sample left, the chunk is refused.
+    /// Some thread has two samples that are not idle. Sentry drops the samples of other threads, and refuses a chunk
+    /// without any samples left.
     NoSamples = "no-samples",
     /// `stack_id` is an index into `stacks`.
     StackRange = "stack-range",
@@ -74,9 +75,9 @@ rules! {
     Duration = "duration",
     /// Times are Unix seconds.
     Time = "time",
-    /// Times have microseconds.
+    /// Times have a resolution of microseconds.
     Precision = "precision",
-    /// Where recording paused, an idle sample closes the stretch.
+    /// An idle sample comes before a pause in the recording.
     Gap = "gap",
     /// A `(root)` frame is the last of its stack: stacks are leaf first.
     Order = "order",
@@ -84,24 +85,24 @@ rules! {
     Nameless = "nameless",
     /// `lineno` and `colno` are u32 from 1; unknown ones are left out.
     Position = "position",
-    /// Frames in `node:`, below `node_modules`, of WebAssembly and of `data:` URLs are not the user's own, nor are frames without a
-    /// path, unless they are scripts that the user's code compiled: those have lines.
+    /// Frames in `node:`, below `node_modules`, of WebAssembly and of `data:` URLs are not the user's own. Neither are
+    /// frames without a path, unless the user's code compiled them from a string: those have lines.
     InApp = "in-app",
     /// Files are paths, not `file://` URLs.
     FileUrl = "file-url",
-    /// `node:` modules keep their name, which the processor's detectors match.
+    /// `node:` modules keep their names, which Sentry's detectors match.
     Module = "module",
     /// Debug images are source maps.
     ImageType = "image-type",
-    /// A debug image's `code_file` is some frame's `abs_path`.
+    /// A debug image's `code_file` is the `abs_path` of some frame.
     CodeFile = "code-file",
-    /// A measurement has the unit that its name asks for.
+    /// A measurement has the unit that belongs to its name.
     Unit = "unit",
     /// Percentages are 0 to 100, bytes not negative.
     Value = "value",
-    /// Readings are of the chunk's time.
+    /// Measurements are from the time of the chunk.
     MeasurementTime = "measurement-time",
-    /// Every thread of a sample has a name.
+    /// Every thread that has samples has a name.
     ThreadMetadata = "thread-metadata",
 }
 
@@ -114,7 +115,7 @@ impl fmt::Display for Rule {
 /// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which one.
+    /// The broken rule.
     pub rule: Rule,
     /// Where in the payload, such as `profile.frames[3].lineno`.
     pub at: String,
@@ -128,7 +129,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What a valid chunk holds.
+/// A summary of a valid chunk.
 #[derive(Clone, Debug, Serialize)]
 pub struct ChunkSummary {
     /// The chunk's own id.
@@ -137,7 +138,7 @@ pub struct ChunkSummary {
     pub profiler_id: String,
     /// Size of the payload.
     pub bytes: usize,
-    /// All samples.
+    /// The number of samples.
     pub samples: usize,
     /// Samples whose stack is empty.
     pub idle: usize,
@@ -153,7 +154,7 @@ pub struct ChunkSummary {
     pub threads: BTreeMap<String, ThreadSummary>,
     /// The functions with the most self time, hottest first.
     pub hottest: Vec<HotFunction>,
-    /// What the ingestion takes but what could be better.
+    /// What Sentry accepts but could be better.
     pub warnings: Vec<String>,
 }
 
@@ -162,13 +163,13 @@ pub struct ChunkSummary {
 pub struct ThreadSummary {
     /// From the metadata.
     pub name: String,
-    /// All its samples.
+    /// The number of samples.
     pub samples: usize,
-    /// Those whose stack is empty.
+    /// Samples whose stack is empty.
     pub idle: usize,
 }
 
-/// A function and the time it took, as the processor weighs it: a sample lasts until the next one of its thread.
+/// A function and its time as Sentry computes it: a sample lasts until the next one of its thread.
 #[derive(Clone, Debug, Serialize)]
 pub struct HotFunction {
     /// Its name.
@@ -179,16 +180,16 @@ pub struct HotFunction {
     pub line: Option<u64>,
     /// Whether it is the user's own.
     pub in_app: bool,
-    /// While it was the leaf.
+    /// The time while it was the leaf.
     pub self_ms: f64,
-    /// While it was anywhere on the stack; recursion counts once.
+    /// The time while it was anywhere on the stack; recursion counts once.
     pub total_ms: f64,
 }
 
 /// Checks the payload of a `profile_chunk` item by every rule; `header` is the item's.
 ///
 /// # Errors
-/// All the rules it breaks, at least one.
+/// The broken rules, at least one.
 pub fn validate_chunk(header: &Value, payload: &[u8]) -> Result<ChunkSummary, Vec<Violation>> {
     let mut check = Check::default();
     if payload.len() >= MAX_BYTES {
@@ -231,7 +232,7 @@ pub fn validate_chunk(header: &Value, payload: &[u8]) -> Result<ChunkSummary, Ve
     Ok(summary(&chunk, payload.len(), &frames, &stacks, &samples, check.warnings))
 }
 
-/// What is left of a frame for the checks that follow.
+/// The parts of a frame that later checks need.
 #[derive(Default)]
 struct Frame {
     function: String,
@@ -256,7 +257,7 @@ fn is_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Below `node_modules` or in `node:`, as the processor tells, or no file at all.
+/// Whether the path is below `node_modules` or in `node:`, as Sentry's processor checks, or not a file.
 fn is_foreign(path: &str) -> bool {
     const NO_FILES: [&str; 4] = ["node:", "wasm:", "data:", "evalmachine."];
     NO_FILES.iter().any(|prefix| path.starts_with(prefix)) || path.contains("node_modules")
@@ -289,7 +290,7 @@ impl Check {
         self.violations
     }
 
-    /// A field of the type that `read` takes, if there is one; texts must not be empty.
+    /// An optional field of the type that `read` accepts. Text must not be empty.
     fn optional<'a, T>(
         &mut self,
         object: &'a Map<String, Value>,
@@ -345,7 +346,7 @@ impl Check {
     }
 
     fn list<'a>(&mut self, chunk: &'a Map<String, Value>, key: &str) -> &'a [Value] {
-        // The missing profile itself is told once, by the frames.
+        // A missing profile is reported once, by `frames`.
         let Some(profile) = chunk.get("profile").and_then(Value::as_object) else {
             return &[];
         };
@@ -392,7 +393,7 @@ impl Check {
                 self.broken(Rule::FileUrl, format!("{at}.{key}"), text);
             }
         }
-        // What the processor does: as it is sent, else by the path, and without a path it is the user's own.
+        // As Sentry's processor does: `in_app` if it is sent, else by the path; without a path, the user's own.
         let compiled = in_app.is_some() && line.is_some();
         let in_app = in_app.unwrap_or_else(|| !abs_path.is_some_and(is_foreign));
         if in_app && abs_path.map_or(!compiled, is_foreign) {
@@ -415,7 +416,7 @@ impl Check {
             for index in value.as_array().into_iter().flatten() {
                 match index.as_u64().map(|index| index as usize) {
                     None => self.broken(Rule::Type, &at, format!("{index} is not an index")),
-                    // Unused stacks count too.
+                    // Sentry checks unused stacks too.
                     Some(index) if index >= frames.len() => {
                         self.broken(Rule::FrameRange, &at, format!("{index} of {} frames", frames.len()));
                     }
@@ -433,7 +434,7 @@ impl Check {
         stacks
     }
 
-    /// Relay's rules, in its order, then those of the processor. The samples are sorted as relay sorts them.
+    /// Relay's rules in relay's order, then the processor's. Returns the samples sorted as relay sorts them.
     fn samples(&mut self, chunk: &Map<String, Value>, stacks: &[Vec<usize>]) -> Vec<Sample> {
         let mut samples = Vec::new();
         for (at, value) in self.list(chunk, "samples").iter().enumerate() {
@@ -452,7 +453,7 @@ impl Check {
                 samples.push(Sample { time, stack: stack as usize, thread: thread.to_owned() });
             }
         }
-        // (1) A thread with at most one sample that is not idle loses its samples. (2) Then some must be left.
+        // (1) A thread with at most one sample that is not idle loses its samples. (2) Some samples must be left.
         let mut active: BTreeMap<&str, usize> = BTreeMap::new();
         for sample in &samples {
             *active.entry(&sample.thread).or_default() += usize::from(!is_empty(stacks, sample));
@@ -472,12 +473,12 @@ impl Check {
                 self.broken(Rule::StackRange, format!("profile.samples[{at}].stack_id"), what);
             }
         }
-        // (5) Sorted by time; relay does it itself.
+        // (5) Sorted by time. Relay sorts them itself, so this is only a warning.
         if !samples.is_sorted_by(|a, b| a.time <= b.time) {
             self.warnings.push("samples are not in time order".to_owned());
         }
         samples.sort_by(|a, b| a.time.total_cmp(&b.time));
-        // (6) The span of the samples that are left.
+        // (6) The duration, without the lost samples.
         let mut kept = samples.iter().filter(|sample| !lost.contains(&sample.thread)).map(|sample| sample.time);
         if let Some(first) = kept.next()
             && let Some(last) = kept.next_back()
@@ -589,7 +590,7 @@ impl Check {
         }
     }
 
-    /// Gaps that are billed to a stack, and what the chunk carries for nothing.
+    /// Gaps that count for a stack, and data that nothing refers to.
     fn waste(&mut self, chunk: &Map<String, Value>, frames: &[Frame], stacks: &[Vec<usize>], samples: &[Sample]) {
         for (sample, seconds) in durations(samples) {
             let idle =
@@ -604,10 +605,10 @@ impl Check {
         let distinct_frames: HashSet<String> = self.list(chunk, "frames").iter().map(Value::to_string).collect();
         let distinct_stacks: HashSet<&[usize]> = stacks.iter().map(Vec::as_slice).collect();
         for (what, count) in [
-            ("stacks that no sample has", stacks.len().saturating_sub(used_stacks.len())),
-            ("frames that no stack has", frames.len().saturating_sub(used_frames.len())),
-            ("frames that stand there more than once", frames.len().saturating_sub(distinct_frames.len())),
-            ("stacks that stand there more than once", stacks.len() - distinct_stacks.len()),
+            ("stacks without a sample", stacks.len().saturating_sub(used_stacks.len())),
+            ("frames in no stack", frames.len().saturating_sub(used_frames.len())),
+            ("duplicate frames", frames.len().saturating_sub(distinct_frames.len())),
+            ("duplicate stacks", stacks.len() - distinct_stacks.len()),
         ] {
             if count > 0 {
                 self.warnings.push(format!("{count} {what}"));
@@ -620,8 +621,8 @@ fn is_empty(stacks: &[Vec<usize>], sample: &Sample) -> bool {
     stacks.get(sample.stack).is_some_and(Vec::is_empty)
 }
 
-/// How long each sample lasts, seconds: until the next of its thread, the last for no time. The samples must be
-/// sorted.
+/// How long each sample lasts, seconds: until the next one of its thread; the last has no duration. The samples must
+/// be sorted.
 fn durations(samples: &[Sample]) -> Vec<(&Sample, f64)> {
     let mut durations: Vec<(&Sample, f64)> = Vec::new();
     let mut latest: HashMap<&str, usize> = HashMap::new();
@@ -644,7 +645,7 @@ fn summary(
 ) -> ChunkSummary {
     let text = |key: &str| chunk[key].as_str().unwrap_or_default().to_owned();
     let mut threads: BTreeMap<String, ThreadSummary> = BTreeMap::new();
-    // By function rather than by frame: some writers repeat their frames.
+    // By function rather than by frame, because some profilers repeat frames.
     let mut functions: HashMap<(&str, Option<&str>, Option<u64>), HotFunction> = HashMap::new();
     let mut idle = 0;
     for (sample, seconds) in durations(samples) {

@@ -7,7 +7,7 @@ use serde_json::Value;
 pub struct Envelope {
     /// A JSON object.
     pub header: Value,
-    /// In the order in which they came.
+    /// The items in order.
     pub items: Vec<Item>,
 }
 
@@ -16,7 +16,7 @@ pub struct Envelope {
 pub struct Item {
     /// A JSON object with a `type`.
     pub header: Value,
-    /// The bytes as they came.
+    /// The payload's bytes, unchanged.
     pub payload: Vec<u8>,
 }
 
@@ -30,16 +30,16 @@ pub enum EnvelopeError {
     #[error("item {0} has no type")]
     Type(usize),
     /// An item's `length` is not a non-negative whole number.
-    #[error("item {0} has a length that is no length")]
+    #[error("item {0} has an invalid length")]
     Length(usize),
     /// An item's payload ends before its `length` says so.
     #[error("the payload of item {item} has {available} of {length} bytes")]
     Truncated {
         /// Its index.
         item: usize,
-        /// What its header says.
+        /// The length in its header.
         length: u64,
-        /// What is there.
+        /// The number of bytes present.
         available: usize,
     },
     /// An item's payload goes on after its `length`.
@@ -50,7 +50,7 @@ pub enum EnvelopeError {
 /// Reads an envelope. A payload is as long as its header's `length` says, or ends with its line.
 ///
 /// # Errors
-/// When the bytes break the grammar.
+/// If the bytes break the grammar.
 pub fn parse_envelope(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
     let (line, mut rest) = split_line(bytes);
     let header = object(line).ok_or_else(|| EnvelopeError::Header("the envelope's header".into()))?;
@@ -129,7 +129,7 @@ mod tests {
             ("[]", "the envelope's header is not a JSON object"),
             ("{}\nx", "the header of item 0 is not a JSON object"),
             ("{}\n{}\nx", "item 0 has no type"),
-            ("{}\n{\"type\":\"a\",\"length\":-1}\nx", "item 0 has a length that is no length"),
+            ("{}\n{\"type\":\"a\",\"length\":-1}\nx", "item 0 has an invalid length"),
             ("{}\n{\"type\":\"a\",\"length\":9}\nx", "the payload of item 0 has 1 of 9 bytes"),
             ("{}\n{\"type\":\"a\",\"length\":1}\nxy", "the payload of item 0 is longer than its length"),
         ] {

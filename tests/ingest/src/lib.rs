@@ -1,8 +1,7 @@
 //! A local stand-in for Sentry's ingestion: it receives envelopes and checks every profile chunk in them.
 //!
-//! It is the judge of what the profiler sends, so it shares no code with it: it reads bytes and knows the protocol
-//! alone (Sentry's documentation of sample format V2, the rules of `getsentry/relay`, what the profile processors do
-//! with a chunk).
+//! It checks what the profiler sends, so it shares no code with the profiler. It knows only the protocol: Sentry's
+//! documentation of sample format V2, the rules of `getsentry/relay`, and what Sentry's processors do with a chunk.
 
 mod chunk;
 mod envelope;

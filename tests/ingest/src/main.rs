@@ -10,15 +10,15 @@ const USAGE: &str = "\
 Usage: ingest
        ingest validate FILE...
 
-Without arguments it listens on a free port of 127.0.0.1, prints one line of JSON, {\"dsn\": ..., \"url\": ...}, and serves
-until its standard input closes:
-  POST /api/<project>/envelope/  takes an envelope, plain or gzip, and checks every profile chunk in it
-  GET  /received                 everything that came, with the rules that each chunk breaks
-  POST /reset                    forgets what came
+Without arguments it listens on a free port of 127.0.0.1, prints one line of JSON, {\"dsn\": ..., \"url\": ...}, and
+serves until its standard input closes:
+  POST /api/<project>/envelope/  receives an envelope, plain or gzip, and checks every profile chunk in it
+  GET  /received                 everything received, with the rules that each chunk breaks
+  POST /reset                    forgets everything received
   GET  /health                   {\"ok\": true}
 
-validate checks files, each a profile chunk's payload or an envelope, prints a line for each chunk and exits with 1 when one
-is not valid.
+validate checks files, each a profile chunk's payload or an envelope. It prints a line for each chunk and exits with 1
+if one is not valid.
 ";
 
 fn main() -> ExitCode {
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         ["validate", ref files @ ..] if !files.is_empty() => {
-            // Every file is checked, also after an invalid one.
+            // Check all files, also after an invalid one.
             let invalid = files.iter().filter(|file| !validate(file)).count();
             if invalid == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
@@ -52,12 +52,12 @@ fn serve() -> io::Result<()> {
     let mut stdout = io::stdout();
     writeln!(stdout, "{}", json!({"dsn": ingest.dsn(), "url": ingest.url()}))?;
     stdout.flush()?;
-    // Whoever started it holds the other end; when it is gone, so is the need.
+    // The parent process holds the other end. When the parent is gone, exit.
     io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }
 
-/// Prints what is wrong with a file, or what is in it; whether it is valid.
+/// Prints a summary of a file, or what is wrong with it. Returns whether it is valid.
 fn validate(file: &str) -> bool {
     let bytes = match std::fs::read(file) {
         Ok(bytes) => bytes,
@@ -100,10 +100,10 @@ fn validate(file: &str) -> bool {
     valid
 }
 
-/// The item headers and payloads in a file: one JSON document is a payload, anything else must be an envelope.
+/// The item headers and payloads in a file. A JSON document is a payload; anything else must be an envelope.
 fn chunks(bytes: &[u8]) -> Result<Vec<(Value, Vec<u8>)>, String> {
     if let Ok(payload) = serde_json::from_slice::<Value>(bytes) {
-        // A payload alone has no header; it is judged as if the header agreed with it.
+        // A payload alone has no header, so assume one that agrees with it.
         let header = json!({"type": "profile_chunk", "platform": payload["platform"]});
         return Ok(vec![(header, bytes.to_vec())]);
     }

@@ -1,4 +1,4 @@
-//! The HTTP side: what an SDK talks to, and what a test asks.
+//! The HTTP server for SDKs and tests.
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -13,15 +13,15 @@ use tiny_http::{Method, Request, Response, Server};
 
 use crate::{ChunkSummary, Envelope, Violation, parse_envelope, validate_chunk};
 
-/// Larger bodies are refused: twice what Sentry takes at most.
+/// Larger bodies are refused. Twice Sentry's limit.
 const MAX_BODY: u64 = 100 << 20;
 
-/// Everything that came since the start or the last reset.
+/// Everything received since the start or the last reset.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Received {
     /// In order of arrival.
     pub envelopes: Vec<ReceivedEnvelope>,
-    /// Requests that carried no readable envelope, and why.
+    /// Why requests were refused.
     pub errors: Vec<String>,
 }
 
@@ -32,7 +32,7 @@ impl Received {
     }
 }
 
-/// An envelope that came.
+/// A received envelope.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReceivedEnvelope {
     /// Unix time, milliseconds.
@@ -43,7 +43,7 @@ pub struct ReceivedEnvelope {
     pub items: Vec<ReceivedItem>,
 }
 
-/// An item of an envelope that came.
+/// An item of a received envelope.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReceivedItem {
     /// Its header.
@@ -52,9 +52,9 @@ pub struct ReceivedItem {
     pub payload: Value,
     /// The payload's size.
     pub bytes: usize,
-    /// For a profile chunk, the rules that it breaks, none when it is valid; `None` for other items.
+    /// For a profile chunk, the rules that it breaks (empty if it is valid); `None` for other items.
     pub violations: Option<Vec<String>>,
-    /// For a valid profile chunk, what is in it.
+    /// For a valid profile chunk, its summary.
     pub summary: Option<ChunkSummary>,
 }
 
@@ -82,11 +82,11 @@ impl ReceivedEnvelope {
 
 /// A server on a free port of 127.0.0.1, until it is dropped.
 ///
-/// | request | answer |
+/// | request | response |
 /// |---|---|
 /// | `POST /api/<project>/envelope/` | `{"id": …}`, or 400 with the reason; plain or gzip |
 /// | `GET /received` | [`Received`] as JSON |
-/// | `POST /reset` | forgets what came |
+/// | `POST /reset` | forgets everything received |
 /// | `GET /health` | `{"ok": true}` |
 pub struct Ingest {
     address: SocketAddr,
@@ -96,10 +96,10 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// Starts to listen; requests are answered when this returns.
+    /// Starts to listen. When this returns, requests are accepted.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// If there is no free port.
     pub fn start() -> io::Result<Self> {
         let server = Arc::new(Server::http("127.0.0.1:0").map_err(io::Error::other)?);
         let address = server.server_addr().to_ip().ok_or_else(|| io::Error::other("no IP address"))?;
@@ -120,17 +120,17 @@ impl Ingest {
         format!("http://{}", self.address)
     }
 
-    /// What to give an SDK.
+    /// The DSN for an SDK.
     pub fn dsn(&self) -> String {
         format!("http://public@{}/1", self.address)
     }
 
-    /// What came so far.
+    /// What was received so far.
     pub fn received(&self) -> Received {
         lock(&self.received).clone()
     }
 
-    /// Forgets what came.
+    /// Forgets everything received.
     pub fn reset(&self) {
         *lock(&self.received) = Received::default();
     }
@@ -165,7 +165,7 @@ fn answer(mut request: Request, received: &Mutex<Received>) {
         (Method::Post, ["api", _, "envelope"]) => match read(&mut request) {
             Ok(envelope) => {
                 let id = envelope.header["event_id"].clone();
-                // Judged before it is answered: who has the answer finds it in `received`.
+                // Before the response, so that a client that has the response finds its envelope in `received`.
                 let envelope = ReceivedEnvelope::new(envelope);
                 lock(received).envelopes.push(envelope);
                 (200, json!({"id": id}))
@@ -179,7 +179,7 @@ fn answer(mut request: Request, received: &Mutex<Received>) {
     };
     let json = tiny_http::Header::from_bytes("Content-Type", "application/json").expect("a valid header");
     let response = Response::from_data(body.to_string()).with_status_code(status).with_header(json);
-    // A client that does not wait for its answer, such as one that exits, is no fault of the server.
+    // A client may be gone before its response, for example because it exits.
     let _gone = request.respond(response);
 }
 

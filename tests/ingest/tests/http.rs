@@ -133,7 +133,7 @@ fn envelopes_are_received_plain_gzipped_and_in_pieces() {
 }
 
 #[test]
-fn what_is_no_envelope_is_refused_and_told() {
+fn an_invalid_envelope_is_refused_and_reported() {
     let ingest = Ingest::start().expect("a port");
     let url = ingest.url();
     assert_eq!(post(&url, "", b"x").0, 400);
@@ -155,10 +155,10 @@ fn the_server_is_gone_once_it_is_dropped() {
     let ingest = Ingest::start().expect("a port");
     let url = ingest.url();
     drop(ingest);
-    // The listening thread closes its socket on its own time.
+    // The listening thread may take a moment to close its socket.
     let deadline = Instant::now() + Duration::from_secs(10);
     while TcpStream::connect(url.strip_prefix("http://").expect("an HTTP URL")).is_ok() {
-        assert!(Instant::now() < deadline, "somebody still listens");
+        assert!(Instant::now() < deadline, "the port is still open");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

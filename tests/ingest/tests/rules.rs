@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 const START: f64 = 1_700_000_000.000_123;
 
-/// A fifth of a second of `hot`, called by `main`, then something idle; valid in every respect.
+/// A valid chunk: a fifth of a second of `hot`, called by `main`, then idle samples.
 fn chunk() -> Value {
     let sample = |index: usize| {
         let stack_id = if index == 20 { 2 } else { usize::from(index > 10) };
@@ -51,7 +51,7 @@ fn validate(header: &Value, chunk: &Value) -> Result<ChunkSummary, Vec<Violation
     validate_chunk(header, &serde_json::to_vec(chunk).expect("JSON"))
 }
 
-/// The value at a JSON pointer, made where its parent is there.
+/// The value at a JSON pointer, created if only its parent exists.
 fn at<'a>(chunk: &'a mut Value, pointer: &str) -> &'a mut Value {
     let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
     let parent = chunk.pointer_mut(parent).unwrap_or_else(|| panic!("nothing at {parent}"));
@@ -72,7 +72,7 @@ fn each_sample(chunk: &mut Value, change: impl Fn(usize, &mut Value)) {
     samples.iter_mut().enumerate().for_each(|(index, sample)| change(index, sample));
 }
 
-/// Asserts that the only rule broken is this one.
+/// Asserts that this rule is broken and no other.
 fn assert_refused(rule: Rule, case: &str, header: &Value, payload: &[u8]) {
     let violations = validate_chunk(header, payload).expect_err(case);
     let rules: HashSet<Rule> = violations.iter().map(|violation| violation.rule).collect();
@@ -96,7 +96,7 @@ fn a_good_chunk_is_valid_and_summed_up() {
     // `hot` calls itself below `readFileSync`: once in the total.
     let expected = [("hot", true, 110.0, 200.0), ("readFileSync", false, 90.0, 90.0), ("main", true, 0.0, 200.0)];
     assert_eq!(hottest, expected);
-    assert_eq!(summary.warnings, ["1 frames that no stack has"]);
+    assert_eq!(summary.warnings, ["1 frames in no stack"]);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn every_optional_part_may_be_missing() {
     validate(&header(), &chunk).expect("valid");
 }
 
-/// What to put where, and the rule that this breaks.
+/// A rule, a place in the chunk, and a value that breaks the rule there.
 fn broken_values() -> Vec<(Rule, &'static str, Value)> {
     vec![
         (Rule::Empty, "/chunk_id", json!("")),
@@ -203,7 +203,7 @@ const REQUIRED: [&str; 23] = [
     "/measurements/cpu_usage/values/0/timestamp",
 ];
 
-/// A change that takes more than one value, and the rule that it breaks.
+/// A rule, its name, and a change of more than one value that breaks it.
 type Change = (Rule, &'static str, fn(&mut Value));
 
 const BROKEN_CHUNKS: [Change; 12] = [
@@ -297,7 +297,7 @@ fn each_rule_refuses_what_breaks_it() {
     for pointer in REQUIRED {
         let mut chunk = chunk();
         remove(&mut chunk, pointer);
-        // Without its profile a chunk also has no samples, and so on: that the field is named is enough.
+        // A missing profile also breaks other rules, so only check that the field is reported.
         let violations = validate(&header(), &chunk).expect_err(pointer);
         let name = pointer.rsplit('/').next().expect("a name");
         assert!(
@@ -336,12 +336,12 @@ fn threads_are_judged_and_weighed_apart() {
     let summary = validate(&header(), &chunk).expect("valid");
     assert_eq!(summary.threads.values().map(|thread| thread.samples).collect::<Vec<_>>(), [11, 10]);
     let readers: Vec<_> = summary.hottest.iter().filter(|hot| hot.function == "readFileSync").collect();
-    // 12 to 20 in the one thread; 11 to 19, the last for no time, in the other.
+    // Samples 12 to 20 in one thread; 11 to 19 in the other, where the last has no duration.
     assert_eq!(readers[0].self_ms.round(), 160.0);
 }
 
 #[test]
-fn what_is_only_wasteful_is_valid_with_a_warning() {
+fn wasted_bytes_are_valid_with_a_warning() {
     type Wasteful = (&'static str, fn(&mut Value));
     let cases: [Wasteful; 7] = [
         ("samples are not in time order", |chunk| {
@@ -354,13 +354,13 @@ fn what_is_only_wasteful_is_valid_with_a_warning() {
         ("metadata of thread \"1\", which has no sample", |chunk| {
             chunk["profile"]["thread_metadata"]["1"] = json!({"name": "worker"});
         }),
-        ("1 stacks that no sample has", |chunk| {
+        ("1 stacks without a sample", |chunk| {
             chunk["profile"]["stacks"].as_array_mut().expect("stacks").push(json!([1]));
         }),
-        ("1 stacks that stand there more than once", |chunk| {
+        ("1 duplicate stacks", |chunk| {
             chunk["profile"]["stacks"].as_array_mut().expect("stacks").push(json!([0, 1]));
         }),
-        ("1 frames that stand there more than once", |chunk| {
+        ("1 duplicate frames", |chunk| {
             let frame = chunk["profile"]["frames"][0].clone();
             chunk["profile"]["frames"].as_array_mut().expect("frames").push(frame);
         }),

@@ -1,10 +1,10 @@
 export async function register() {
-  // A bundler sees each of these ways to have the profiler, and leaves them out of what it builds for other runtimes.
+  // The condition lets the bundler leave all of this out of what it builds for other runtimes.
   if (process.env.NEXT_RUNTIME === 'nodejs') {
     const profilers = {
       external: () => import('sentry-profiler-node'),
       'old name': () => import('@sentry/profiling-node'),
-      // Nobody keeps this one out of the bundle, and its native file is missing.
+      // This package gets into the bundle, without its native file.
       bundled: () => import('sentry-profiler-bundled'),
     };
     const Sentry = await import('@sentry/node');

@@ -1,6 +1,6 @@
-// Random calls of the add-on and of the package, in processes of their own: nothing crashes, hangs, panics or leaks.
+// Random calls of the add-on and of the package, in child processes: nothing crashes, hangs, panics or leaks.
 //
-// The seed is in SENTRY_PROFILER_FUZZ_SEED, and in the failure's message the command that runs one process again.
+// SENTRY_PROFILER_FUZZ_SEED sets the seed. A failure's message has the command that repeats its process.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -26,7 +26,7 @@ function lastCalls(folder) {
   });
 }
 
-/** Runs the program and returns what it printed. It must end with this code, and no Rust code may have panicked. */
+/** Runs the program and returns what it printed. It must exit with this code and without a Rust panic. */
 async function fuzz(t, mode, seed, seconds, { code = 0 } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'sentry-profiler-fuzz-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -44,10 +44,9 @@ async function fuzz(t, mode, seed, seconds, { code = 0 } = {}) {
 }
 
 /**
- * Fails when memory goes on growing: the second half of the run must end where it began, but for `breath`, by which the
- * heaps of V8 and of the allocator differ from reading to reading. Each second makes more than 20 profiles of 50 kB and
- * more; if they stay, they are more than that within a minute. What leaks less is for the sanitizers to find, in the
- * same core.
+ * Fails if memory keeps growing: the second half of the run may add no more than `breath`, by which the heaps of V8 and
+ * of the allocator vary. Each second makes more than 20 profiles of at least 50 kB, so if they leaked, they would
+ * exceed that within a minute. The sanitizers find smaller leaks in the same core.
  */
 function assertBounded(t, readings, breath) {
   const mib = readings.map(bytes => bytes / MIB);

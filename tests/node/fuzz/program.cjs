@@ -1,8 +1,8 @@
-// What the fuzz runs: program.cjs MODE SEED SECONDS ADDON PACKAGE RECORD. RECORD is a folder for the last calls of
-// each thread, which the test shows when the process is gone. Prints what was done, as JSON.
+// The fuzzer's program: program.cjs MODE SEED SECONDS ADDON PACKAGE RECORD. RECORD is a folder for the last calls of
+// each thread, which the test shows if the process fails. Prints counts as JSON.
 //
-// Modes: `main` makes random calls on the main thread; `workers` on workers that come and go, and on the main thread
-// next to them; any way of ending makes some and ends the process so; `ends` lists these ways.
+// Modes: `main` makes random calls on the main thread; `workers` on the main thread and on workers that come and go;
+// `ends` lists the ways to end a process; each of these ways is a mode that makes some calls and ends so.
 
 'use strict';
 
@@ -16,12 +16,12 @@ const given = isMainThread ? process.argv.slice(2) : workerData.arguments;
 const [mode, seed, seconds, addonFile, packageDir, folder] = given;
 const LINE = 48;
 const LINES = 100;
-/** Workers at a time. */
+/** How many workers run at a time. */
 const CROWD = 3;
-/** A reading of memory so often. */
+/** How often memory is read. */
 const READINGS = 10;
 
-/** The last calls, in a file, so that they are there after a crash. */
+/** Keeps the last calls in a file, which survives a crash. */
 function createRecord() {
   const file = openSync(join(folder, `thread-${threadId}`), 'w');
   let count = 0;
@@ -33,7 +33,7 @@ function createRecord() {
 
 const record = createRecord();
 const surface = own => createSurface({ seed: own, addonFile, packageDir, record });
-/** To the event loop and back. */
+/** Waits for a turn of the event loop. */
 const turn = () => new Promise(resolve => setImmediate(resolve));
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
 
@@ -42,7 +42,7 @@ const throwOnPurpose = () => {
   throw new Error('on purpose');
 };
 
-/** Ways for a worker to end, each with the exit code that it has. */
+/** Ways for a worker to end, each with its exit code. */
 const WORKER_ENDS = {
   returns: { code: 0, end: () => {} },
   exits: { code: 5, end: () => process.exit(5) },
@@ -75,7 +75,7 @@ const WORKER_ENDS = {
     code: 8,
     end: () => {
       const { Session } = require(addonFile);
-      // Kept, or it would be collected.
+      // Must not be garbage-collected.
       globalThis.session = new Session(SHORT_CHUNKS, () => process.exit(8));
       globalThis.session.start();
       setInterval(() => work(20), 30);
@@ -110,13 +110,13 @@ const PROCESS_ENDS = {
   },
 };
 
-/** Starts a worker that makes some calls and ends; a loop and idling are ended from here. */
+/** Starts a worker that makes some calls and ends. Endless loops and idle workers are terminated from here. */
 function startWorker(own, end, calls) {
   const { resourceLimits } = WORKER_ENDS[end];
   const worker = new Worker(__filename, { workerData: { arguments: given, seed: own, end, calls }, resourceLimits });
   worker.on('message', () => worker.terminate());
   worker.on('error', error => {
-    // Its own error, or a truth that does not hold.
+    // Any other error is a failed check.
     if (!/on purpose/.test(error.message) && error.code !== 'ERR_WORKER_OUT_OF_MEMORY') {
       console.error(`seed ${own}:`, error);
       process.exit(7);
@@ -139,7 +139,7 @@ async function crowd(random, until, ended) {
     const end = random.of(Object.keys(WORKER_ENDS));
     const own = random.seed();
     const worker = startWorker(own, end, random.below(120));
-    // Some are terminated at any moment, while they load even.
+    // Terminate some at a random moment, even while they load.
     const early = random.oneIn(4) && setTimeout(() => worker.terminate(), random.below(250));
     const code = await new Promise(resolve => worker.once('exit', resolve));
     clearTimeout(early);
@@ -167,7 +167,7 @@ async function beMain() {
   let due = Date.now() + step;
   while (Date.now() < until) {
     act();
-    // Wake-ups come between two turns; some turns are long.
+    // Wake-ups come between two turns of the event loop; some turns are long.
     if (random.oneIn(8)) await turn();
     if (random.oneIn(60)) await sleep(random.below(60));
     if (crowds.length > 0) await sleep(random.below(20));

@@ -1,4 +1,4 @@
-// Random calls of every export of the add-on and of the package, on one thread, held against what is known to be true.
+// Random calls of every export of the add-on and of the package on one thread, with checks of the results.
 
 'use strict';
 
@@ -17,7 +17,7 @@ const OUTCOMES = [
 ];
 const SPAN = { isRecording: () => true };
 
-/** Works for so long that some samples fall into it. */
+/** Works long enough for some samples. */
 function work(ms) {
   const end = Date.now() + ms;
   let sum = 0;
@@ -50,7 +50,7 @@ const JAVASCRIPT = [
   () => queueMicrotask(() => work(2)),
 ];
 
-/** A client of the SDK, as the integration sees it, with options that may be anything. */
+/** A client as the integration sees it, with random options. */
 class Client {
   hooks = new Map();
   received = [];
@@ -93,7 +93,7 @@ class Client {
   }
 }
 
-/** The indices of a profile lead somewhere, and its samples are in order. */
+/** Checks that a profile's indices are in range and its samples are in order. */
 function checkProfile({ samples, stacks, frames }, time) {
   assert.ok(frames.every(frame => typeof frame.function === 'string' && frame.function !== ''));
   assert.ok(stacks.flat().every(frame => Number.isInteger(frame) && frame >= 0 && frame < frames.length));
@@ -114,7 +114,7 @@ function checkChunk(payload) {
 }
 
 /**
- * What one thread does. `record(line)` is told of every call before it is made; `act()` makes one.
+ * The calls of one thread. `record(line)` is called before each; `act()` makes one.
  */
 function createSurface({ seed, addonFile, packageDir, record }) {
   const random = createRandom(seed);
@@ -126,7 +126,7 @@ function createSurface({ seed, addonFile, packageDir, record }) {
   let sessions = [];
   const seen = { calls: 0, chunks: 0, profiles: 0, ready: 0 };
 
-  /** Makes a call. It returns, or throws an error that is either ours or on purpose. */
+  /** Makes a call, which must return or throw either one of our errors or `OnPurpose`. */
   function attempt(name, call) {
     seen.calls += 1;
     record(name);
@@ -164,7 +164,7 @@ function createSurface({ seed, addonFile, packageDir, record }) {
     } else if (error === undefined) {
       assert.equal(value != null, titles.delete(name.toWellFormed?.() ?? name), 'stopProfiling');
     } else {
-      // A failure may have come before the recording was taken or after.
+      // The call may have failed before or after it took the recording.
       titles.delete(name.toWellFormed?.() ?? name);
       attempt('stopProfiling', () => addon.stopProfiling(name, 1, 0));
     }
@@ -196,14 +196,14 @@ function createSurface({ seed, addonFile, packageDir, record }) {
         state,
         attempt('poll in onReady', () => state.session.poll()),
       );
-      // The last call of a turn, whatever it is.
+      // A random call as the last one of a turn.
       if (random.oneIn(4)) act();
     };
     const { error, value } = attempt('new Session', () => new addon.Session(options, fine ? onReady : some(onReady)));
     assert.ok(!fine || value, error?.message);
     if (!value) return;
     if (!fine) {
-      // What it makes of odd options is its own affair, but it can be closed.
+      // With odd options anything may be recorded, but closing must work.
       attempt('close', () => value.close());
       return;
     }
@@ -217,7 +217,7 @@ function createSurface({ seed, addonFile, packageDir, record }) {
     assert.ok(Array.isArray(value), error?.message);
     for (const { chunkId, payload, sampleCount } of value) {
       assert.match(chunkId, /^[0-9a-f]{32}$/);
-      assert.ok(!chunkIds.has(chunkId), 'a chunk comes once');
+      assert.ok(!chunkIds.has(chunkId), 'no chunk comes twice');
       chunkIds.add(chunkId);
       assert.ok(sampleCount >= 2);
       assert.equal(checkChunk(payload), state.session.profilerId);
@@ -289,10 +289,10 @@ function createSurface({ seed, addonFile, packageDir, record }) {
             attempt('close', () => session.close()),
           );
           state.closed = true;
-          // One that is closed may be used for a while, and then be collected.
+          // A closed session may be used for a while before it is collected.
           if (random.oneIn(2)) sessions = sessions.filter(other => other !== state);
         } else if (random.oneIn(20)) {
-          // Collected while it is open.
+          // Let an open session be collected.
           sessions = sessions.filter(other => other !== state);
         }
         break;
@@ -301,13 +301,13 @@ function createSurface({ seed, addonFile, packageDir, record }) {
         const { delivered, samples, dropped } = value;
         const now = [delivered, samples, dropped.tooShort, dropped.overflow, dropped.slices];
         const grows = now.every((count, i) => Number.isInteger(count) && count >= (state.last?.[i] ?? 0));
-        assert.ok(grows, `${state.last} and then ${now}`);
+        assert.ok(grows, `${state.last}, then ${now}`);
         state.last = now;
       }
     }
   }
 
-  /** Methods and getters called on what is no session, and classes in odd ways. */
+  /** Calls methods and getters on other objects, and classes in wrong ways. */
   function misuse() {
     const { Session } = addon;
     const receiver = random.of([
@@ -335,7 +335,7 @@ function createSurface({ seed, addonFile, packageDir, record }) {
       default: {
         const name = random.of(Object.keys(addon));
         const args = Array.from({ length: random.below(6) }, () => anything(random));
-        // What these record under odd titles is stopped by nobody.
+        // Nothing would stop what these record under odd titles.
         if (/^st.*Profiling$/.test(name)) break;
         attempt(name, () => addon[name].apply(anything(random), args));
       }
@@ -350,17 +350,17 @@ function createSurface({ seed, addonFile, packageDir, record }) {
       if (!value) return;
       assert.equal(value.name, 'ProfilingIntegration');
       const { error } = attempt('setup', () => value.setup(client));
-      // A tuning that throws when it is looked at throws in the hands of whoever made it.
+      // A tuning whose getters throw makes the call itself throw.
       if (!error) integrations.push({ integration: value, client, spans: [] });
       return;
     }
-    // A bundler, or whoever else, leaves this behind.
+    // Set by bundler plugins, or by anything else.
     if (random.oneIn(10)) globalThis._sentryDebugIds = anything(random);
     const used = random.of(integrations);
     const { integration, client, spans } = used;
     const hooked = (name, argument) => {
       const { error } = attempt(name, () => client.emit(name, argument));
-      // The service must never hear of it.
+      // Hooks must never throw into the service.
       assert.equal(error, undefined, `${name}: ${error?.stack}`);
     };
     switch (random.below(10)) {
@@ -442,7 +442,7 @@ function createSurface({ seed, addonFile, packageDir, record }) {
     }
   }
 
-  /** Leaves nothing that records. */
+  /** Ends everything that records. */
   function end() {
     for (const name of titles) attempt('stopProfiling', () => addon.stopProfiling(name, 0, 0));
     titles.clear();

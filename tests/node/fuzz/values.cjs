@@ -1,13 +1,13 @@
-// Random choices, the same for the same seed, and values of every kind.
+// Random choices, repeatable by seed, and values of every kind.
 
 'use strict';
 
-/** Thrown by values that throw when somebody looks at them; nothing of ours throws it. */
+/** Thrown by values whose getters throw, and by nothing else. */
 class OnPurpose extends Error {}
 
 function createRandom(seed) {
   let state = seed >>> 0;
-  /** 0 up to and without 1. */
+  /** From 0, inclusive, to 1, exclusive. */
   const next = () => {
     state = (state + 0x6d2b79f5) >>> 0;
     let mixed = state;
@@ -36,10 +36,10 @@ const NUMBERS = [
   ...[NaN, Infinity, -Infinity],
 ];
 const TRAPS = ['get', 'has', 'ownKeys', 'getOwnPropertyDescriptor', 'getPrototypeOf'];
-/** A proxy with it throws, whatever is done with it. */
+/** A proxy with this handler throws on every operation. */
 const HANDLER = Object.fromEntries(TRAPS.map(trap => [trap, throws]));
 
-/** Kinds of values; each call makes a new one. */
+/** Kinds of values; each function makes a new value. */
 const KINDS = [
   () => undefined,
   () => null,
@@ -85,7 +85,7 @@ function anything(random, depth = 0) {
   return depth > 3 ? undefined : random.of(KINDS)(random, depth);
 }
 
-/** The object with some of its properties replaced by anything, gone, or getters that throw. */
+/** The object with some properties replaced by random values, removed, or made getters that throw. */
 function spoiled(random, object) {
   const result = { ...object };
   const key = random.of([...Object.keys(object), random.of(STRINGS)]);

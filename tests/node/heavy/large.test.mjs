@@ -1,11 +1,11 @@
-// A recording whose profile is larger than JavaScript can take.
+// A profile that is too large for a JavaScript string.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ADDON } from '../support/environment.mjs';
 import { runService } from '../support/service.mjs';
 
-test('a profile beyond the longest string is refused in words that help, and the profiler goes on', async t => {
+test('a profile beyond the longest string is refused with a helpful error, and the profiler works on', async t => {
   const { stdout } = await runService(
     t,
     `
@@ -15,9 +15,9 @@ const busy = ms => {
   const end = performance.now() + ms;
   while (performance.now() < end);
 };
-// Each of these characters takes six in JSON.
+// Each of these characters takes six bytes in JSON.
 const long = '\\u0001'.repeat(1_000);
-/** 230 functions that nobody has seen before, one below the other. */
+/** 230 new functions, each calling the next. */
 const unseen = generation => {
   const next = i => (i === 229 ? 'busy' : 'f' + (i + 1));
   const calls = Array.from({ length: 230 }, (_, i) => \`\${JSON.stringify(long + i)}: ms => (\${next(i)}(ms), ms)\`);
@@ -26,7 +26,7 @@ const unseen = generation => {
   return vm.runInThisContext(source, { filename: '/' + long + generation + '.js' })(busy);
 };
 startProfiling('large');
-// Those that are sampled have 5 MB of JSON each.
+// Each generation that is sampled adds 5 MB of JSON.
 for (let generation = 0; generation < 200; generation++) unseen(generation)(22);
 try {
   console.log(stopProfiling('large', 1, 0).samples.length, 'samples');

@@ -1,4 +1,4 @@
-// The add-on's own session in a program that gives it no time, and in one that gives it too much.
+// The add-on's session in a program that blocks the event loop, and in one that stays idle.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -27,7 +27,7 @@ test('a loop that never yields loses no chunk, however short they are', () => {
 });
 
 test('what waits for a loop that never yields is bounded, and what is dropped is counted', () => {
-  /** Runs for a while below 200 functions that nobody has seen before, in a file with a long name. */
+  /** Runs for a while below 200 new functions in a file with a long name. */
   const unseen = generation => {
     const next = i => (i === 199 ? 'busy' : `f${i + 1}`);
     const calls = Array.from({ length: 200 }, (_, i) => `function f${i}(ms) { ${next(i)}(ms); return ms; }`);
@@ -49,14 +49,14 @@ test('what waits for a loop that never yields is bounded, and what is dropped is
   assert.equal(recording.stats().delivered, chunks.length + overflow());
 });
 
-test('V8 is released when the chunk of the last span is full, however long the quiet may be', async () => {
-  // Where something records there is a thread that measures.
+test('V8 stops sampling when the chunk of the last span is full, even with a long quietMs', async () => {
+  // While something records, there is a thread that reads CPU and memory.
   const measures = () =>
     readdirSync('/proc/self/task').some(id => {
       try {
         return readFileSync(`/proc/self/task/${id}/comm`, 'utf8').trim() === 'sentry-ticker';
       } catch {
-        // It has ended meanwhile.
+        // The thread has ended meanwhile.
         return false;
       }
     });

@@ -1,4 +1,4 @@
-// Whoever profiles for months must not grow: a thousand chunks, ten thousand recordings.
+// A service that is profiled for months must not grow: a thousand chunks, ten thousand recordings.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -7,10 +7,10 @@ import { startIngest } from '../support/ingest.mjs';
 import { runService, SERVICE } from '../support/service.mjs';
 
 const MIB = 2 ** 20;
-/** V8's heap and the allocator's arenas breathe by this much. */
+/** V8's heap and the allocator's arenas vary by this much. */
 const BREATH_MIB = 6;
 
-/** `rss()` is what the process keeps once its garbage is collected. */
+/** `rss()` is the resident memory after garbage collection. */
 const RSS = `
 const rss = () => {
   gc();
@@ -19,7 +19,7 @@ const rss = () => {
 };
 `;
 
-/** Fails when the second half of the readings lies above the first one's end. */
+/** Fails if memory in the second half of the readings is above the end of the first half. */
 function assertFlat(t, readings) {
   const mib = readings.map(bytes => bytes / MIB);
   t.diagnostic(`RSS in MiB: ${mib.map(value => value.toFixed(1)).join(' ')}`);

@@ -1,4 +1,4 @@
-// A whole chunk as it is by default: a minute long, of a service that is busy, blocked and idle by turns.
+// A chunk of the default length, a minute, of a service that is alternately busy, blocked and idle.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -8,10 +8,10 @@ import { retryOnce } from '../support/retry.mjs';
 import { runService, SERVICE } from '../support/service.mjs';
 
 const TICK_S = 0.1;
-/** How many values a machine under load may delay; each is at most a tick late then, and none is missing. */
+/** The share of values that may be late under load. Each is late by at most a tick, and none is missing. */
 const LATE = 0.02;
 
-test('a chunk of a minute has a value of CPU and memory each 100 ms', t =>
+test('a chunk of a minute has a value of CPU and memory every 100 ms', t =>
   retryOnce(t, async () => {
     const ingest = await startIngest(t);
     await runService(
@@ -37,13 +37,13 @@ main();
       { ingest, timeout: 120_000 },
     );
     const [{ profile, measurements }, ...others] = inOrder(await ingest.chunks());
-    assert.ok(others.length >= 1, 'and what is left after a minute');
+    assert.ok(others.length >= 1, 'and a chunk for the rest after a minute');
     const times = profile.samples.map(({ timestamp }) => timestamp);
     const length = times.at(-1) - times[0];
     assert.ok(length > 59 && length <= 60.1, `it lasts ${length} s`);
     for (const name of ['cpu_usage', 'memory_footprint']) {
       const values = measurements[name].values.map(({ timestamp }) => timestamp);
-      // The first one of the heap is read where the recording begins, between two ticks.
+      // The first value of the heap is read when the recording begins, between two ticks.
       const distances = values.slice(2).map((time, i) => time - values[i + 1]);
       const late = distances.filter(seconds => seconds > 1.5 * TICK_S);
       const early = distances.filter(seconds => seconds < 0.49 * TICK_S);
@@ -55,7 +55,7 @@ main();
       assert.ok(values.length >= 0.95 * (length / TICK_S), `${values.length} values in ${length} s`);
       assert.ok(
         values[0] - times[0] < 2 * TICK_S && times.at(-1) - values.at(-1) < 2 * TICK_S,
-        'from its beginning to its end',
+        "from the chunk's beginning to its end",
       );
     }
   }));

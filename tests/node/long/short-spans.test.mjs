@@ -1,4 +1,4 @@
-// What the profiler adds to a short request, beside the official package: figures for people, printed and not judged.
+// What the profiler adds to a short request, compared with the official package. Prints figures; checks none.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -8,7 +8,7 @@ import { samplesIn } from '../support/profile.mjs';
 import { runService } from '../support/service.mjs';
 import { OURS, requests } from '../support/short-spans.mjs';
 
-/** Not all chunks of the official package are valid, so the ingest's verdict is not asked for. */
+/** Does not require valid chunks, because some of the official package's are not. */
 async function measure(t, integration) {
   const ingest = await startIngest(t);
   const { stdout } = await runService(t, requests(integration), { ingest, sdk: SDK });
@@ -18,7 +18,7 @@ async function measure(t, integration) {
   return { ...JSON.parse(stdout), chunks: items.map(({ payload }) => payload) };
 }
 
-test('what it adds to each request, beside the official package', async t => {
+test('what it adds to each request, compared with the official package', async t => {
   const variants = [
     ['no profiler', ''],
     ['this package', OURS],

@@ -1,6 +1,6 @@
-// A program that knows its own times: spans of known lengths, each made of two equal halves in functions of their own. It records
-// itself and prints what it spent, what the profile bills, which functions that has, and what an inspector session saw of the same.
-// Arguments: a mode and, as JSON, options.
+// A program that measures its own times: spans of known lengths, each with two equal halves in separate functions. It
+// records itself and prints the time spent, the time in the profile, the profile's functions, and what an inspector
+// session recorded. Arguments: a mode and options as JSON.
 
 const { Session } = require('node:inspector');
 const os = require('node:os');
@@ -18,17 +18,17 @@ const LONG_PAUSE_MS = 1_600;
 
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
 
-/** 1 to 8 ms. Timers count whole ones, so the rest is waited for. */
+/** 1 to 8 ms. Timers have whole milliseconds, so the rest is a busy wait. */
 async function shortPause() {
   const end = performance.now() + 1 + 7 * Math.random();
   await sleep(Math.floor(end - performance.now()));
   while (performance.now() < end);
 }
 
-/** Requests of a real service do not come by the clock. */
+/** With jitter, as the requests of a real service. */
 const longPause = () => sleep(LONG_PAUSE_MS + 20 * Math.random());
 
-/** Each half is a function of its own name, compiled on its own. */
+/** Each half is a separate function with its own name and code. */
 const halves = Object.fromEntries(
   [...LENGTHS, RECORDING_MS]
     .flatMap(ms => [`early${ms}`, `late${ms}`])
@@ -61,7 +61,7 @@ function work(ms) {
   found.spent[`late${ms}`] += performance.now() - middle;
 }
 
-/** Adds what a profile bills: a sample lasts until the next one. */
+/** Adds the times in a profile: a sample lasts until the next one. */
 function bill({ samples, stacks, frames }) {
   const time = ({ timestamp, elapsed_since_start_ns: ns }) => (ns === undefined ? timestamp * 1e3 : Number(ns) / 1e6);
   samples.forEach((sample, i) => {
@@ -75,7 +75,7 @@ function bill({ samples, stacks, frames }) {
   });
 }
 
-/** An inspector session beside ours; ends with the ticks that it counted in each half, and what those spent. */
+/** Runs an inspector session next to ours. Adds its ticks in each half, and the time that was spent in them. */
 async function inspect(run) {
   const session = new Session();
   session.connect();
@@ -97,7 +97,7 @@ async function inspect(run) {
   found.watched = found.spent;
 }
 
-/** As many spans of each length as take `ticks` intervals, mixed. */
+/** For each length as many spans as take `ticks` intervals, in random order. */
 function plan(ticks) {
   const spans = LENGTHS.flatMap(ms => Array.from({ length: Math.round((ticks * INTERVAL_MS) / ms) }, () => ms));
   return spans
@@ -124,7 +124,7 @@ async function spans({ lifecycle, flush, ticks }, pause) {
   take(session.close());
 }
 
-/** Named recordings, each of one span, in the two formats in turn. */
+/** Named recordings of one span each, alternating between the two formats. */
 async function recordings({ ticks }) {
   for (let i = 0; i < (ticks * INTERVAL_MS) / RECORDING_MS; i++) {
     addon.startProfiling('short');
@@ -134,11 +134,11 @@ async function recordings({ ticks }) {
   }
 }
 
-/** Workers in both lifecycles, with and without flushes, each with long pauses: many spans in a time that can be waited for. */
+/** Workers in both lifecycles, with and without flushes, each with long pauses: many spans in a reasonable time. */
 async function crowd({ ticks, workers, ...rest }) {
   const results = Array.from({ length: workers }, (_, i) => {
     const lifecycle = i % 2 ? 'trace' : 'manual';
-    // Some are inspected: all of them would cost as much as all else.
+    // Inspect only some of them, because inspecting all would take as much CPU as all the rest.
     const share = { ...rest, ticks: ticks / workers, lifecycle, flush: i % 4 > 1, inspected: i % 16 < 4 };
     const worker = new Worker(__filename, { workerData: ['sparse', share] });
     return new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
@@ -153,13 +153,13 @@ async function crowd({ ticks, workers, ...rest }) {
 
 async function main() {
   try {
-    // Whatever else the machine does would be billed to what it interrupts.
+    // Other processes' time would count for the function that they interrupt.
     os.setPriority(os.constants.priority.PRIORITY_HIGHEST);
   } catch {
-    // Only some users may.
+    // Needs privileges.
   }
   if (isMainThread) {
-    // Optimized before anything counts, and not in the middle of a loop: inspector sessions lose what was.
+    // Let V8 optimize the functions first: inspector sessions lose functions that are optimized in a loop.
     for (const end = performance.now() + 500; performance.now() < end; ) {
       Object.values(halves).forEach(half => half(0));
     }

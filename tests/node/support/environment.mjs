@@ -1,4 +1,5 @@
-// What the tests run on: the built package, an ingest, and two majors of the Sentry SDK. `cargo xtask test` sets it up.
+// The environment of the tests: the built package, an ingest, and two majors of the Sentry SDK. `cargo xtask test`
+// sets it up.
 
 import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,22 +10,22 @@ function variable(name) {
   const value = process.env[name];
   if (!value) {
     throw new Error(
-      `${name} is not set. Run these tests with \`cargo xtask test\`, which builds and sets all they need.`,
+      `${name} is not set. Run these tests with \`cargo xtask test\`, which builds and sets everything they need.`,
     );
   }
   return value;
 }
 
-/** Folder of the package as it would be published. */
+/** The folder of the package as published. */
 export const PACKAGE = variable('SENTRY_PROFILER_TEST_PACKAGE');
 
-/** Program that takes envelopes and checks every chunk. */
+/** The program that receives envelopes and checks every chunk. */
 export const INGEST = variable('SENTRY_PROFILER_TEST_INGEST');
 
 const [NODE_MAJOR, NODE_MINOR] = process.versions.node.split('.').map(Number);
 const runsSdk11 = NODE_MAJOR > 23 || NODE_MINOR >= { 20: 19, 22: 12, 23: 2 }[NODE_MAJOR];
 
-/** The majors of the SDK, each with the folder that has it and the reason why it cannot run here, if there is one. */
+/** The majors of the SDK, each with its folder and, if it cannot run on this Node, the reason. */
 export const SDKS = [
   { major: 10, dir: variable('SENTRY_PROFILER_TEST_SDK10'), skip: false },
   {
@@ -34,7 +35,7 @@ export const SDKS = [
   },
 ];
 
-/** The newest SDK that runs on this Node, for what does not depend on the SDK. */
+/** The newest SDK that runs on this Node, for tests that do not depend on the SDK. */
 export const SDK = SDKS.filter(sdk => !sdk.skip).at(-1);
 
 /** The package's native file for this platform. */
@@ -43,7 +44,7 @@ export const ADDON = join(
   readdirSync(PACKAGE).find(name => name.endsWith('.node')) ?? 'there is no .node file in SENTRY_PROFILER_TEST_PACKAGE',
 );
 
-/** The native file of `@sentry/node-cpu-profiler` for this Node, and why there is none, if so. */
+/** The native file of `@sentry/node-cpu-profiler` for this Node. */
 export const PEER = join(
   SDK.dir,
   'node_modules/@sentry/node-cpu-profiler/lib',

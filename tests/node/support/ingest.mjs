@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { INGEST } from './environment.mjs';
 
-/** Starts an ingest of its own for a test and stops it after the test. */
+/** Starts an ingest for a test and stops it after the test. */
 export async function startIngest(t) {
   const process = spawn(INGEST, { stdio: ['pipe', 'pipe', 'inherit'] });
   t.after(async () => {
@@ -24,8 +24,8 @@ class Ingest {
   }
 
   /**
-   * All items of all envelopes so far, each with its envelope's header and the Unix time of its arrival, milliseconds. Every
-   * chunk among them must be valid.
+   * All items so far, each with its envelope's header and the time of its arrival in Unix milliseconds. Every chunk
+   * must be valid.
    */
   async items() {
     const response = await fetch(`${this.url}/received`);

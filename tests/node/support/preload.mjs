@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Builds a C file of this folder as a library to preload; it lies in a folder of the test's own. */
+/** Builds a C file of this folder as a library to preload, in a temporary folder of the test. */
 export function preloaded(t, source) {
   const dir = mkdtempSync(join(tmpdir(), 'sentry-profiler-preload-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));

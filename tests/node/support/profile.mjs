@@ -1,6 +1,6 @@
-// Questions that tests ask of a profile, in either format.
+// Queries on a profile, in either format.
 
-/** The 1-based line of `source` that holds `text`. */
+/** The 1-based line of `source` that contains `text`. */
 export function lineOf(source, text) {
   const index = source.split('\n').findIndex(line => line.includes(text));
   if (index < 0) {
@@ -14,7 +14,7 @@ export function stackOf(profile, sample) {
   return profile.stacks[sample.stack_id].map(index => profile.frames[index]);
 }
 
-/** Samples by the function on top, most first: `[{ frame, samples }]`. */
+/** Samples by leaf frame, most first: `[{ frame, samples }]`. */
 export function hottest(profile) {
   const byFrame = new Map();
   for (const sample of profile.samples) {
@@ -27,12 +27,12 @@ export function hottest(profile) {
     .sort((a, b) => b.samples.length - a.samples.length);
 }
 
-/** The samples whose stack holds a function of that name. */
+/** The samples whose stack contains a function of this name. */
 export function samplesIn(profile, name) {
   return profile.samples.filter(sample => stackOf(profile, sample).some(frame => frame.function === name));
 }
 
-/** A function of that name that keeps its thread busy for so long, and works enough to be sampled however busy the machine is. */
+/** A function of this name that is busy for `ms`, and does at least enough work to be sampled on a busy machine. */
 export const work = name => `function ${name}(ms) {
   const end = performance.now() + ms;
   let blocks = 0;
@@ -46,7 +46,7 @@ export const work = name => `function ${name}(ms) {
 /** At 99 Hz, seconds. */
 export const SAMPLING_INTERVAL_S = 0.010101;
 
-/** Whether a sample says that nothing ran. */
+/** Whether a sample is idle: nothing ran. */
 export function isIdle(profile, sample) {
   return profile.stacks[sample.stack_id].length === 0;
 }

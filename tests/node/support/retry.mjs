@@ -1,12 +1,12 @@
 /**
- * Checks something that a machine under load can make fail by itself, such as a deadline: once more when it fails, and says so.
- * What it measures is measured anew, against an ingest of its own.
+ * Retries once a check that may fail on a machine under load, such as a deadline, and reports the retry. The check
+ * must start from scratch, with a new ingest.
  */
 export async function retryOnce(t, check) {
   try {
     return await check();
   } catch (error) {
-    t.diagnostic(`checked once more, because: ${error.message}`);
+    t.diagnostic(`retried because: ${error.message}`);
     return await check();
   }
 }

@@ -1,4 +1,4 @@
-// Runs a small service of a test's own in a process of its own.
+// Runs a test's small service in a child process.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { PACKAGE, SDK } from './environment.mjs';
 import { work } from './profile.mjs';
 
-/** A folder with the given files in which `sdk`'s packages and ours are installed, removed after the test. */
+/** A folder with the given files and with `sdk`'s packages and ours installed. Removed after the test. */
 export function project(t, files, sdk = SDK) {
   const dir = mkdtempSync(join(tmpdir(), 'sentry-profiler-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
@@ -20,7 +20,7 @@ export function project(t, files, sdk = SDK) {
   return dir;
 }
 
-/** The same with a copy of our package, which a test may break, and without an SDK. */
+/** The same, without an SDK and with a copy of our package that a test may break. */
 export function projectWithCopy(t, files) {
   const dir = project(t, files);
   unlinkSync(join(dir, 'node_modules'));
@@ -29,7 +29,7 @@ export function projectWithCopy(t, files) {
   return dir;
 }
 
-/** How the services of tests begin. `busy('name')(ms)` works in a function of that name, which tells what was recorded when. */
+/** The beginning of every test's service. `busy('name')(ms)` works in a function of that name. */
 export const SERVICE = `
 const Sentry = require('@sentry/node');
 const { nodeProfilingIntegration } = require('sentry-profiler-node');
@@ -40,9 +40,9 @@ const busy = name => new Function('return ' + ${JSON.stringify(work('NAME'))}.re
 const TIMEOUT_MS = 30_000;
 
 /**
- * Runs a file with this Node, or another program, until it ends and returns what it wrote. It must exit with `code`,
- * or be ended by `signal`; one that does not end is killed and fails the test. `meanwhile` is called with the process
- * and the lines that it writes.
+ * Runs a file with this Node, or another program, until it ends, and returns its output. It must exit with `code`, or
+ * be ended by `signal`. A process that does not end is killed and fails the test. `meanwhile` is called with the
+ * process and its output lines.
  */
 export async function run(
   file,
@@ -81,12 +81,12 @@ export async function run(
   const [exitCode, signal] = await ended;
   clearTimeout(timer);
   const output = `--- stdout\n${stdout}\n--- stderr\n${stderr}`;
-  assert.equal(signal, expected, `the process was ended by ${signal}, ${timeout} ms is the limit\n${output}`);
+  assert.equal(signal, expected, `the process was ended by ${signal}; the limit is ${timeout} ms\n${output}`);
   assert.equal(exitCode, expected ? null : code, `the process exited with ${exitCode}\n${output}`);
   return { stdout, stderr, lines: stdout.split('\n') };
 }
 
-/** Writes `source` as the service's only file and runs it against the ingest. A name ending in `.mjs` makes it an ES module. */
+/** Writes `source` as the service's only file and runs it with the ingest's DSN. `.mjs` names are ES modules. */
 export async function runService(t, source, { ingest, sdk = SDK, name = 'service.cjs', env = {}, ...options } = {}) {
   const dir = project(t, { [name]: source }, sdk);
   const file = join(dir, name);
@@ -94,7 +94,7 @@ export async function runService(t, source, { ingest, sdk = SDK, name = 'service
   return { ...result, dir, file };
 }
 
-/** The environment without what would change the SDK, the profiler or the test runner. */
+/** The environment without variables that change the SDK, the profiler or the test runner. */
 function cleanEnvironment() {
   return Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(SENTRY_|NODE_OPTIONS$|NODE_TEST_CONTEXT$)/.test(name)),

@@ -1,13 +1,13 @@
-// The short requests that the trace lifecycle is tested and measured with.
+// Short requests to test and measure the trace lifecycle with.
 
 import { SAMPLING_INTERVAL_S } from './profile.mjs';
 
 const SPANS = 200;
 
 /**
- * 200 spans of 5 ms, 2 ms apart, of which one is spent in code that no span covers. Reports when the spans were, Unix time in
- * seconds, what each request took beyond its work, and, if asked, how many samples an inspector session took of the work in
- * spans meanwhile: what there was to sample, however much of a core the machine gave.
+ * 200 spans of 5 ms, 2 ms apart; 1 ms of each gap is spent in code outside spans. Reports when the spans were, in Unix
+ * seconds, what each request took beyond its work, and, if asked, how many samples an inspector session took of the
+ * work in spans, which is what could be sampled under the current load.
  */
 export const requests = (integration, { inspected = false } = {}) => `
 const { Session } = require('node:inspector');
@@ -29,7 +29,7 @@ function hot(ms) {
 function uncovered(ms) {
   return hot(ms);
 }
-/** Unix time minus performance.now(), milliseconds: at an edge of Date.now(), which has no fractions. */
+/** Unix time minus performance.now(), milliseconds. Read when Date.now(), which has no fractions, changes. */
 function clockOffset() {
   let offset = -Infinity;
   for (let i = 0; i < 20; i++) {
@@ -48,7 +48,7 @@ async function startInspector() {
   await post('Profiler.start', {});
   return post;
 }
-/** The samples in the hot function, but for those that no span covers. */
+/** The number of samples in the hot function within spans. */
 async function stopInspector(post) {
   const { nodes } = (await post('Profiler.stop', {})).profile;
   const byId = new Map(nodes.map(node => [node.id, node]));
@@ -88,5 +88,5 @@ async function main() {
 main();
 `;
 
-/** How a service names our integration. */
+/** The expression for our integration in a service. */
 export const OURS = "require('sentry-profiler-node').nodeProfilingIntegration()";

@@ -1,4 +1,4 @@
-// A service that says when it did what, so that a test can tell whether every sample is at its true time.
+// A service that reports when it did what, so that a test can check the time of every sample.
 
 import assert from 'node:assert/strict';
 import { stackOf } from './profile.mjs';
@@ -8,8 +8,8 @@ const SLOTS = 40;
 export const TOLERANCE_S = 0.01;
 
 /**
- * A service that works in slots of 50 ms, each in a function of its own, and says when each was, Unix time in seconds. In the
- * middle of them it says `now`; `between` is what it does after each.
+ * A service that works in slots of 50 ms, each in its own function, and prints the times of all slots in Unix seconds.
+ * In the middle it prints `now`; after each slot it runs `between`.
  */
 export const slots = (chunkDurationMs, between = '') => `${SERVICE}
 Sentry.init({
@@ -18,7 +18,7 @@ Sentry.init({
   profileSessionSampleRate: 1,
 });
 const now = () => {
-  // At an edge, because it has no fractions.
+  // When it changes, because Date.now() has no fractions.
   const last = Date.now();
   let time;
   while ((time = Date.now()) === last);
@@ -46,7 +46,7 @@ main();
 /** `[from, to]` of each slot. */
 export const slotsOf = ({ stdout }) => JSON.parse(/slots (.*)/.exec(stdout)[1]);
 
-/** Calls `act` with the service's process 200 ms after it said `now`. */
+/** Calls `act` with the service's process 200 ms after it printed `now`. */
 export const inTheMiddle = act => async (child, lines) => {
   for await (const line of lines) {
     if (line === 'now') {
@@ -55,7 +55,7 @@ export const inTheMiddle = act => async (child, lines) => {
   }
 };
 
-/** Every sample of a slot, `ignored` ones aside, is told to be of that slot's time; says how many there are. */
+/** Asserts that every sample of a slot that is not `ignored` has a time in that slot. Returns how many there are. */
 export function assertInPlace(chunks, slots, ignored = () => false) {
   let seen = 0;
   for (const { profile } of chunks) {
@@ -69,7 +69,7 @@ export function assertInPlace(chunks, slots, ignored = () => false) {
       const { timestamp } = sample;
       assert.ok(
         timestamp >= from - TOLERANCE_S && timestamp <= to + TOLERANCE_S,
-        `a sample of slot ${slot}, from ${from} to ${to}, is said to be of ${timestamp}`,
+        `a sample of slot ${slot}, from ${from} to ${to}, has the time ${timestamp}`,
       );
       seen += 1;
     }

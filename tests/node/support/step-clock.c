@@ -1,4 +1,4 @@
-/* Preloaded into a process: sets its wall clock, and no other, by CLOCK_STEP_S seconds at SIGUSR2. */
+/* Preloaded into a process: at SIGUSR2 it moves the wall clock, but no other clock, by CLOCK_STEP_S seconds. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdlib.h>

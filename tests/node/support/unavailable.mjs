@@ -1,4 +1,4 @@
-// What a program says that only loads the package, and what it must say.
+// A program that only loads the package, and the errors that it must report.
 
 import assert from 'node:assert/strict';
 import { basename } from 'node:path';
@@ -6,7 +6,7 @@ import { ADDON } from './environment.mjs';
 
 const PLATFORM = basename(ADDON).replace('sentry_profiler-', '').replace('.node', '');
 
-/** Loads the package and says what comes of it. */
+/** Loads the package and prints the result. */
 export const LOAD = `
 const profiler = require('sentry-profiler-node');
 const errors = [1, 2].map(() => {
@@ -21,18 +21,18 @@ const errors = [1, 2].map(() => {
 console.log(JSON.stringify({ errors, support: profiler.profilerSupport() }));
 `;
 
-/** What `LOAD` says. */
+/** What `LOAD` printed. */
 export function loadedBy(stdout) {
   const { errors, support } = JSON.parse(stdout);
-  assert.deepEqual(errors[1], errors[0], 'every call says the same');
+  assert.deepEqual(errors[1], errors[0], 'every call throws the same error');
   return { error: errors[0], support };
 }
 
-/** The error has this code and its message has all these parts. */
+/** Asserts that the error has this code and that its message contains all these parts. */
 export function assertUnavailable({ error, support }, code, ...parts) {
   assert.equal(error?.name, 'ProfilerUnavailableError');
   assert.equal(error.code, code);
-  // A runtime that cannot be profiled cannot be on any platform.
+  // Other runtimes cannot be profiled on any platform, so that message names none.
   for (const part of code === 'ERR_SENTRY_PROFILER_RUNTIME' ? parts : [PLATFORM, ...parts]) {
     assert.ok(error.message.includes(part), `"${error.message}" says ${part}`);
   }

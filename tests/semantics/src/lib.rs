@@ -22,14 +22,14 @@ thread_local! {
     static SURFACE: RefCell<Surface> = RefCell::default();
 }
 
-/// Makes the profiler of an isolate; 0 when it cannot.
+/// Makes the profiler of an isolate. Returns 0 on failure.
 ///
 /// # Safety
 /// `isolate` is null or a live isolate, entered on this thread, that outlives [`surface_close`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn surface_open(isolate: *mut c_void) -> c_int {
     let Some(isolate) = NonNull::new(isolate) else { return 0 };
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     let profiler = unsafe { Profiler::new(isolate, ProfilerOptions::default()) }.ok();
     SURFACE.with_borrow_mut(|surface| {
         surface.profiler = profiler;
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn surface_open(isolate: *mut c_void) -> c_int {
     })
 }
 
-/// Does one thing; the answer is valid until the next call.
+/// Performs an operation. The result is valid until the next call.
 ///
 /// # Safety
 /// `operation` and `text` are C strings.
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn surface_call(
     b: f64,
     c: f64,
 ) -> *const c_char {
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     let (operation, text) = unsafe { (CStr::from_ptr(operation), CStr::from_ptr(text)) };
     let (operation, text) = (operation.to_string_lossy(), text.to_string_lossy());
     SURFACE.with_borrow_mut(|surface| {

@@ -1,4 +1,4 @@
-//! Holds the core's table of V8 functions and constants against the headers of real V8 releases.
+//! Compares the core's table of V8 functions and constants with the headers of real V8 releases.
 //!
 //! The table names functions by their mangled names and declares their types by hand, for there is no V8 header in
 //! the build. `bindgen` reads the headers and is the oracle. `cargo xtask v8-abi` fetches the releases and calls

@@ -23,9 +23,9 @@ const GROUP_HEAD: f64 = 30.0;
 /// The axis: 0.1 ms to 1 s.
 const DECADES: std::ops::RangeInclusive<i32> = -1..=3;
 
-/// `None` when the deep shapes were not measured.
+/// Returns `None` if the deep shapes were not measured.
 pub fn draw(results: &Results) -> Option<String> {
-    // The middle one of the versions stands for all.
+    // One version is enough for the chart: the middle one.
     let node = &results.nodes[results.nodes.len() / 2];
     let mut body = String::new();
     let mut y = HEAD;

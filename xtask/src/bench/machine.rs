@@ -1,4 +1,4 @@
-//! What the figures were measured on.
+//! The machine on which the figures were measured.
 
 use std::fs;
 use std::time::Instant;
@@ -17,7 +17,7 @@ pub fn describe() -> String {
     format!("{model}, {cores} cores{memory}, {}", std::env::consts::OS)
 }
 
-/// How many processes wanted a core on average over the last minute.
+/// The load average of the last minute.
 pub fn load() -> String {
     fs::read_to_string("/proc/loadavg")
         .ok()
@@ -25,7 +25,7 @@ pub fn load() -> String {
         .unwrap_or_default()
 }
 
-/// Tells how much of the cores' time the machine gave to others, as a virtual machine's host does.
+/// Measures how much of the cores' time was stolen by the host of a virtual machine.
 pub struct Stolen {
     begin: Instant,
     ticks: u64,
@@ -36,7 +36,7 @@ impl Stolen {
         Self { begin: Instant::now(), ticks: stolen_ticks() }
     }
 
-    /// Of all cores together, 0 to 1.
+    /// The stolen share of all cores' time, 0 to 1.
     pub fn share(&self) -> f64 {
         const TICKS_PER_SECOND: f64 = 100.0;
         let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
@@ -51,7 +51,7 @@ fn stolen_ticks() -> u64 {
     text.split_whitespace().nth(8).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
 }
 
-/// Today, `2026-11-22`.
+/// Today's date, such as `2026-11-22`.
 pub fn today() -> String {
     humantime::format_rfc3339(std::time::SystemTime::now()).to_string()[..10].to_owned()
 }

@@ -1,6 +1,6 @@
-//! Markdown that is readable as text, too.
+//! Markdown that is also readable as plain text.
 
-/// A table that is readable as text, and Markdown. The first row is its head; all but the first column are numbers.
+/// A table with aligned columns. The first row is the header; all columns but the first hold numbers.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();

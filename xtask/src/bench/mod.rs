@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: this profiler and the others, in one run.
+//! `cargo xtask bench`: compares this profiler with others in one run.
 
 mod chart;
 mod machine;
@@ -22,10 +22,10 @@ use package_size::size_of;
 use results::Results;
 use scenarios::Scenario;
 
-/// Compare this profiler with @sentry/node-cpu-profiler, @datadog/pprof, Node's inspector and none
+/// Compare this profiler with @sentry/node-cpu-profiler, @datadog/pprof, Node's inspector and no profiler
 ///
-/// Every measurement is a fresh process; profilers take turns, and medians are compared. The machine should have
-/// nothing else to do. An hour and a half; --quick takes less than five minutes.
+/// Every measurement runs in a fresh process; the profilers take turns, and medians are compared. The machine should
+/// be otherwise idle. Takes an hour and a half; with --quick less than five minutes.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Shorter recordings, each measured once or twice, on one release unless --node says otherwise
@@ -36,13 +36,13 @@ pub struct Arguments {
     /// Only these scenarios
     #[arg(long, value_delimiter = ',', value_name = "SCENARIOS")]
     only: Vec<String>,
-    /// Where to write every value as JSON, as soon as there is one
+    /// Write all values to this file as JSON, updated after each measurement
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Replace bench/RESULTS.md, bench/results.svg and the table in README.md
     #[arg(long)]
     save: bool,
-    /// Count instructions of the core's benchmarks under valgrind instead
+    /// Instead, count the instructions of the core's benchmarks under valgrind
     #[arg(long, conflicts_with_all = ["quick", "node", "only", "json", "save"])]
     instructions: bool,
 }
@@ -51,10 +51,10 @@ fn node_help() -> String {
     format!("Node releases, majors or versions [default: {}]", node_releases::MEASURED.join(","))
 }
 
-/// Where everything is that programs load.
+/// What the measured programs load.
 struct Setup {
     package: Package,
-    /// A folder whose node_modules have the peers, the SDK and our package.
+    /// A folder whose node_modules contain the other profilers, the SDK and our package.
     dir: PathBuf,
     programs: PathBuf,
 }
@@ -73,7 +73,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut scenarios = scenarios::all(arguments.quick);
     if let Some(unknown) = arguments.only.iter().find(|name| !scenarios.iter().any(|s| s.name == **name)) {
         let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name).collect();
-        anyhow::bail!("there is no scenario {unknown}; there are {}", names.join(", "));
+        anyhow::bail!("unknown scenario {unknown}; the scenarios are {}", names.join(", "));
     }
     scenarios.retain(|scenario| arguments.only.is_empty() || arguments.only.iter().any(|name| name == scenario.name));
 
@@ -99,7 +99,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The text with what stands between the two marks replaced.
+/// Replaces what is between the two marks.
 fn with_table(text: &str, table: &str) -> Result<String> {
     const MARKS: [&str; 2] = ["<!-- measured -->", "<!-- /measured -->"];
     let (before, rest) = text.split_once(MARKS[0]).with_context(|| format!("there is no {}", MARKS[0]))?;
@@ -115,7 +115,7 @@ fn install(package: Package) -> Result<Setup> {
     Ok(Setup { package, dir, programs: sources.join("programs") })
 }
 
-/// Everything once, then everything again: what the machine does meanwhile hits all profilers alike.
+/// Runs whole rounds rather than one profiler after the other, so that disturbances hit all profilers alike.
 fn measure(
     setup: &Setup,
     nodes: &[Node],
@@ -140,7 +140,7 @@ fn measure(
                     results.disturbed += usize::from(!undisturbed);
                 }
             }
-            // Each time: an hour's work is not to be lost.
+            // After each measurement, so that an interrupted run keeps what it measured.
             if let Some(file) = json {
                 fs::write(file, serde_json::to_vec_pretty(&results.json())?)
                     .with_context(|| format!("writing {}", file.display()))?;
@@ -151,7 +151,8 @@ fn measure(
     Ok(())
 }
 
-/// Runs it again when the machine did not leave it its cores; says whether it did in the end.
+/// Retries a measurement during which the host took the cores away. Also returns whether the last try was
+/// undisturbed.
 fn undisturbed<T>(run: impl Fn() -> Result<T>) -> Result<(T, bool)> {
     const STOLEN_AT_MOST: f64 = 0.03;
     const TRIES: usize = 2;
@@ -185,12 +186,11 @@ fn run_program(
         .env("BENCH_ADDON", addon)
         .env_remove("NODE_OPTIONS");
     let printed = process::output(&mut command)?;
-    let line = printed.lines().last().context("it printed nothing")?;
-    serde_json::from_str(line).with_context(|| format!("it printed {line}"))
+    let line = printed.lines().last().context("the program printed nothing")?;
+    serde_json::from_str(line).with_context(|| format!("the program printed {line}"))
 }
 
-/// How many instructions one round of each of the core's benchmarks takes: the same on a busy machine as on a quiet
-/// one.
+/// Counts the instructions of one round of each of the core's benchmarks, which do not depend on the machine's load.
 fn instructions() -> Result<()> {
     let built = process::output(workspace::cargo().args([
         "bench",

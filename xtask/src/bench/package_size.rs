@@ -1,4 +1,4 @@
-//! How much a package brings along.
+//! The size of a package with its dependencies.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// Bytes and files of a package with what it brings along.
+/// Bytes and files of a package and its dependencies.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     pub bytes: u64,
     pub files: u64,
 }
 
-/// A package in `dir`'s node_modules and all that it depends on, without what another package brings anyway.
+/// Measures a package in `dir`'s node_modules and its dependencies, except those that the package `without` has too.
 pub fn size_of(dir: &Path, package: &str, without: Option<&str>) -> Result<Size> {
     let modules = dir.join("node_modules");
     let mut folders = closure(&modules, package)?;
@@ -32,7 +32,8 @@ fn closure(modules: &Path, package: &str) -> Result<BTreeSet<PathBuf>> {
     let mut open = vec![package.to_owned()];
     while let Some(package) = open.pop() {
         let folder = modules.join(package);
-        // One of another platform is not installed; one of a version of its own lies inside of who needs it.
+        // Packages of other platforms are not installed. A dependency with a version of its own is in the folder of
+        // the package that needs it, and counted there.
         if !folder.is_dir() || !found.insert(folder.clone()) {
             continue;
         }

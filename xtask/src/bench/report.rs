@@ -1,4 +1,4 @@
-//! What was measured, as Markdown.
+//! The results as Markdown.
 
 use super::results::Results;
 use super::scenarios::Scenario;
@@ -9,42 +9,42 @@ const FIGURES: &[(&str, &str, usize)] = &[
     ("firstStart", "first start, ms", 2),
     ("start", "start, ms", 2),
     ("startQuartile", "start, lower quartile, ms", 3),
-    ("startShare", "start, lower quartile, of the peer's in the same process", 3),
+    ("startShare", "start, lower quartile, × the peer's in the same process", 3),
     ("stop", "stop, ms", 2),
     ("deliver", "serialize, ms", 2),
     ("longest", "longest block of the thread, ms", 2),
     ("blockMedian", "median block, ms", 3),
     ("blockP99", "99th percentile of blocks, ms", 2),
-    ("total", "all blocks together, ms", 1),
-    ("deleting", "V8's Delete of them, ms", 1),
+    ("total", "sum of all blocks, ms", 1),
+    ("deleting", "of that, V8's Delete, ms", 1),
     ("stopMedian", "stop, ms", 2),
     ("stopP99", "stop, 99th percentile, ms", 2),
     ("cpu", "CPU time from stop to bytes, ms", 1),
-    ("ownThreads", "CPU time of the profiler's threads, all along, ms", 1),
+    ("ownThreads", "CPU time of the profiler's threads, whole run, ms", 1),
     ("rss", "peak RSS above the start, MB", 1),
     ("bytes", "bytes", 0),
     ("gzip", "bytes, gzip", 0),
     ("require", "require, ms", 2),
     ("ready", "require and first call, ms", 1),
-    ("added", "added to a request, its work aside, ms", 3),
-    ("addedToWhole", "added to a request and its work, ms", 3),
+    ("added", "added to a request outside its work, ms", 3),
+    ("addedToWhole", "added to a request with its work, ms", 3),
     ("hooks", "the profiler's hooks in a request, ms", 3),
-    ("beyondWork", "a request that is not profiled, its work aside, ms", 3),
-    ("throughput", "requests, of the twin's", 3),
-    ("requests", "requests a CPU second", 0),
-    ("onThread", "the profiler on the service's thread, ms a second", 3),
-    ("ownThreadsPerSecond", "the profiler's own threads, ms a second", 3),
-    ("numbers", "numbers, of the twin's rounds", 3),
-    ("numbersPerSecond", "numbers, rounds a CPU second", 0),
-    ("objects", "objects, of the twin's rounds", 3),
-    ("objectsPerSecond", "objects, rounds a CPU second", 0),
-    ("json", "JSON, of the twin's rounds", 3),
-    ("jsonPerSecond", "JSON, rounds a CPU second", 0),
-    ("calls", "calls, of the twin's rounds", 3),
-    ("callsPerSecond", "calls, rounds a CPU second", 0),
+    ("beyondWork", "an unprofiled request outside its work, ms", 3),
+    ("throughput", "requests, × the twin's", 3),
+    ("requests", "requests per CPU second", 0),
+    ("onThread", "the profiler on the service's thread, ms per second", 3),
+    ("ownThreadsPerSecond", "the profiler's own threads, ms per second", 3),
+    ("numbers", "numbers, × the twin's rounds", 3),
+    ("numbersPerSecond", "numbers, rounds per CPU second", 0),
+    ("objects", "objects, × the twin's rounds", 3),
+    ("objectsPerSecond", "objects, rounds per CPU second", 0),
+    ("json", "JSON, × the twin's rounds", 3),
+    ("jsonPerSecond", "JSON, rounds per CPU second", 0),
+    ("calls", "calls, × the twin's rounds", 3),
+    ("callsPerSecond", "calls, rounds per CPU second", 0),
 ];
 
-/// When and where this was measured, of which versions; Markdown.
+/// When, where and with which versions this was measured, as Markdown.
 fn circumstances(results: &Results) -> String {
     let versions: Vec<_> = results.versions.iter().map(|(package, version)| format!("{package} {version}")).collect();
     let mut text = format!(
@@ -56,10 +56,8 @@ fn circumstances(results: &Results) -> String {
         versions.join(", "),
     );
     if results.disturbed > 0 {
-        text += &format!(
-            "\n{} measurements were made while the machine gave much of its time to others.\n",
-            results.disturbed
-        );
+        text +=
+            &format!("\n{} measurements were made while the host took much of the cores' time.\n", results.disturbed);
     }
     if results.quick {
         text += "\nA quick run: short recordings, few repetitions. Its ratios are rougher, and those of long recordings \
@@ -68,16 +66,16 @@ fn circumstances(results: &Results) -> String {
     text
 }
 
-/// The targets, Markdown.
+/// The targets, as Markdown.
 pub fn summary(results: &Results) -> String {
     format!("{}\n{}", circumstances(results), targets::table(results))
 }
 
-/// Everything, Markdown.
+/// The whole report, as Markdown.
 pub fn report(results: &Results, scenarios: &[Scenario]) -> String {
     let mut report = format!("# Results\n\n{}", circumstances(results));
-    report += "\n`ours` is the integration's path, `ours, native` the functions of @sentry/node-cpu-profiler on our \
-               add-on, `peer` that package itself with what its SDK does to a chunk. Medians.\n\n## Targets\n\n";
+    report += "\n`ours` is the integration, `ours, native` the functions of @sentry/node-cpu-profiler on our \
+               add-on, `peer` that package itself and what its SDK does to a chunk. Medians.\n\n## Targets\n\n";
     report += &targets::table(results);
     report += "\n## Package\n\n";
     let mut rows = vec![["", "MiB", "files"].map(str::to_owned).to_vec()];

@@ -1,4 +1,4 @@
-//! What was measured.
+//! The measured values.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::machine;
 use super::package_size::{Size, manifest};
 use crate::node_releases::Node;
 
-/// Node's version, scenario, profiler, figure.
+/// Node version, scenario, profiler, figure.
 type Key = (String, String, String, String);
 
 pub struct Results {
@@ -19,13 +19,13 @@ pub struct Results {
     pub versions: Vec<(String, String)>,
     values: BTreeMap<Key, Vec<f64>>,
     pub sizes: Vec<(&'static str, Size)>,
-    /// Measurements while the machine gave much of its time to others, each time that they were tried.
+    /// Measurements that stayed disturbed on every try: the host took much of the cores' time.
     pub disturbed: usize,
     pub load: String,
 }
 
 impl Results {
-    /// `dir` has the peers in its node_modules.
+    /// The peers are in `dir`'s node_modules.
     pub fn new(quick: bool, nodes: &[Node], dir: &Path) -> Result<Self> {
         let packages = [
             "sentry-profiler-node",
@@ -56,7 +56,7 @@ impl Results {
         }
     }
 
-    /// The median of what was measured.
+    /// The median of the measured values.
     pub fn median(&self, node: &str, scenario: &str, profiler: &str, figure: &str) -> Option<f64> {
         let key = (node.to_owned(), scenario.to_owned(), profiler.to_owned(), figure.to_owned());
         let mut values = self.values.get(&key)?.clone();
@@ -68,7 +68,7 @@ impl Results {
         }
     }
 
-    /// Ours over the peer's.
+    /// Our figure divided by the peer's.
     pub fn ratio(&self, node: &str, scenario: &str, figure: &str) -> Option<f64> {
         Some(self.median(node, scenario, "ours", figure)? / self.median(node, scenario, "peer", figure)?)
     }

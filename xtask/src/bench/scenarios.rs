@@ -3,18 +3,18 @@
 /// A program of bench/programs with its arguments, measured with several profilers.
 pub struct Scenario {
     pub name: &'static str,
-    /// For the table's heading; says what is different in a quick run.
+    /// For the table's heading, with the durations and counts of this run.
     pub about: String,
     pub program: &'static str,
     pub arguments: Vec<String>,
     pub profilers: &'static [&'static str],
-    /// Those that are measured in the first round only.
+    /// Profilers that are measured in the first round only.
     pub once: &'static [&'static str],
     pub repetitions: usize,
 }
 
 impl Scenario {
-    /// Those that are measured in a round, in an order in which none is always first or always last.
+    /// The profilers to measure in a round, rotated so that none is always first or always last.
     pub fn profilers_of(&self, round: usize) -> Vec<&'static str> {
         let mut profilers = self.profilers.to_vec();
         profilers.rotate_left(round % self.profilers.len());
@@ -25,9 +25,9 @@ impl Scenario {
 
 const EVERY: &[&str] = &["ours", "ours, native", "peer", "datadog", "inspector"];
 const AND_NONE: &[&str] = &["none", "ours", "ours, native", "peer", "datadog", "inspector"];
-/// The targets are about others.
+/// Not in the targets, so one round is enough.
 const BESIDE: &[&str] = &["datadog", "inspector"];
-/// A minute each: the others are told by the deep shape.
+/// Each takes a minute; the deep shape is enough for the other profilers.
 const DEEPEST: &[&str] = &["none", "ours", "ours, native", "peer"];
 const RUNNING: &[&str] = &["none", "ours, idle", "ours", "peer"];
 
@@ -47,7 +47,7 @@ pub fn all(quick: bool) -> Vec<Scenario> {
         scenario(name, format!("{what}, {seconds} s"), "recording.cjs", &arguments, profilers, repetitions)
     };
     let starts = |name, what: &str, functions: u32, count: u32| {
-        let about = format!("starts and stops in {what}, {count} of each, in turn with as many of the peer's");
+        let about = format!("{count} starts and stops in {what}, alternating with as many of the peer's");
         let arguments = [functions, count].map(|number| number.to_string());
         scenario(name, about, "starts.cjs", &arguments, EVERY, pick(1, 5))
     };
@@ -65,7 +65,7 @@ pub fn all(quick: bool) -> Vec<Scenario> {
             ..recording("deep", "500 call paths, 60 to 100 frames deep", pick(5, 30), AND_NONE, pick(1, 3))
         },
         Scenario {
-            // Their figures are far from what they are compared with.
+            // Their figures are far from the targets, so one round is enough.
             once: &["none", "ours, native"],
             ..recording("very-deep", "2,000 call paths, 100 to 120 frames deep", pick(8, 59), DEEPEST, pick(1, 2))
         },

@@ -1,4 +1,4 @@
-//! What the profiler promises to be, and whether it is.
+//! The performance targets, and whether they are met.
 
 use super::markdown;
 use super::results::Results;
@@ -12,7 +12,7 @@ use Goal::{AtLeast, AtMost};
 struct Target {
     text: &'static str,
     goal: Goal,
-    /// On one version of Node; `None` when it was not measured.
+    /// The value on one version of Node; `None` if it was not measured.
     measured: fn(&Results, &str) -> Option<f64>,
 }
 
@@ -20,12 +20,12 @@ const fn target(text: &'static str, goal: Goal, measured: fn(&Results, &str) -> 
     Target { text, goal, measured }
 }
 
-/// The share of ours in another's figure.
+/// The figure of one profiler divided by that of another.
 fn share(results: &Results, node: &str, scenario: &str, figure: &str, ours: &str, other: &str) -> Option<f64> {
     Some(results.median(node, scenario, ours, figure)? / results.median(node, scenario, other, figure)?)
 }
 
-/// The same above what it is without a profiler.
+/// The same ratio after subtracting the figure without a profiler from both.
 fn added(results: &Results, node: &str, scenario: &str, figure: &str) -> Option<f64> {
     let of = |profiler| results.median(node, scenario, profiler, figure);
     let none = of("none")?;
@@ -35,46 +35,46 @@ fn added(results: &Results, node: &str, scenario: &str, figure: &str) -> Option<
 const MIB: f64 = (1 << 20) as f64;
 
 const TARGETS: &[Target] = &[
-    target("longest block, deep, of the peer's", AtMost(0.01), |r, node| r.ratio(node, "deep", "longest")),
-    target("longest block, very deep, of the peer's", AtMost(0.01), |r, node| r.ratio(node, "very-deep", "longest")),
+    target("longest block, deep, × the peer's", AtMost(0.01), |r, node| r.ratio(node, "deep", "longest")),
+    target("longest block, very deep, × the peer's", AtMost(0.01), |r, node| r.ratio(node, "very-deep", "longest")),
     target("median block, very deep, ms", AtMost(0.5), |r, node| r.median(node, "very-deep", "ours", "blockMedian")),
     target("99th percentile of blocks, very deep, ms", AtMost(2.0), |r, node| {
         r.median(node, "very-deep", "ours", "blockP99")
     }),
-    target("all blocks of a very deep chunk, of the peer's", AtMost(0.2), |r, node| {
+    target("all blocks of a very deep chunk, × the peer's", AtMost(0.2), |r, node| {
         r.ratio(node, "very-deep", "total")
     }),
     target("last stop, 99th percentile, ms", AtMost(3.0), |r, node| {
         r.median(node, "small application", "ours", "stopP99")
     }),
-    target("native stop, deep, of the peer's", AtMost(0.125), |r, node| {
+    target("native stop, deep, × the peer's", AtMost(0.125), |r, node| {
         share(r, node, "deep", "stop", "ours, native", "peer")
     }),
-    target("native stop, very deep, of the peer's", AtMost(0.125), |r, node| {
+    target("native stop, very deep, × the peer's", AtMost(0.125), |r, node| {
         share(r, node, "very-deep", "stop", "ours, native", "peer")
     }),
-    target("start, small application, of the peer's", AtMost(1.0), |r, node| {
+    target("start, small application, × the peer's", AtMost(1.0), |r, node| {
         r.median(node, "small application", "ours", "startShare")
     }),
-    target("start, large application, of the peer's", AtMost(1.0), |r, node| {
+    target("start, large application, × the peer's", AtMost(1.0), |r, node| {
         r.median(node, "large application", "ours", "startShare")
     }),
-    target("added to a 5 ms request, of the peer's", AtMost(0.1), |r, node| r.ratio(node, "requests", "added")),
-    target("chunk bytes, deep, of the peer's", AtMost(0.125), |r, node| r.ratio(node, "deep", "bytes")),
-    target("chunk bytes, very deep, of the peer's", AtMost(0.125), |r, node| r.ratio(node, "very-deep", "bytes")),
-    target("chunk bytes, gzip, deep, of the peer's", AtMost(0.5), |r, node| r.ratio(node, "deep", "gzip")),
-    target("chunk bytes, gzip, very deep, of the peer's", AtMost(0.5), |r, node| r.ratio(node, "very-deep", "gzip")),
-    target("CPU from stop to bytes, deep, of the peer's", AtMost(1.0 / 3.0), |r, node| r.ratio(node, "deep", "cpu")),
-    target("peak RSS added, deep, of the peer's", AtMost(1.0 / 3.0), |r, node| added(r, node, "deep", "rss")),
-    target("peak RSS added, very deep, of the peer's", AtMost(1.0 / 3.0), |r, node| added(r, node, "very-deep", "rss")),
-    target("require, of the peer's", AtMost(0.1), |r, node| r.ratio(node, "require", "require")),
+    target("added to a 5 ms request, × the peer's", AtMost(0.1), |r, node| r.ratio(node, "requests", "added")),
+    target("chunk bytes, deep, × the peer's", AtMost(0.125), |r, node| r.ratio(node, "deep", "bytes")),
+    target("chunk bytes, very deep, × the peer's", AtMost(0.125), |r, node| r.ratio(node, "very-deep", "bytes")),
+    target("chunk bytes, gzip, deep, × the peer's", AtMost(0.5), |r, node| r.ratio(node, "deep", "gzip")),
+    target("chunk bytes, gzip, very deep, × the peer's", AtMost(0.5), |r, node| r.ratio(node, "very-deep", "gzip")),
+    target("CPU from stop to bytes, deep, × the peer's", AtMost(1.0 / 3.0), |r, node| r.ratio(node, "deep", "cpu")),
+    target("peak RSS added, deep, × the peer's", AtMost(1.0 / 3.0), |r, node| added(r, node, "deep", "rss")),
+    target("peak RSS added, very deep, × the peer's", AtMost(1.0 / 3.0), |r, node| added(r, node, "very-deep", "rss")),
+    target("require, × the peer's", AtMost(0.1), |r, node| r.ratio(node, "require", "require")),
     target("package, MiB", AtMost(1.5), |r, _| Some(r.sizes.first()?.1.bytes as f64 / MIB)),
     target("package, files", AtMost(19.0), |r, _| Some(r.sizes.first()?.1.files as f64)),
-    target("throughput while profiling, of the peer's", AtLeast(1.0), |r, node| r.ratio(node, "service", "throughput")),
-    target("throughput while profiling, of none", AtLeast(0.98), |r, node| {
+    target("throughput while profiling, × the peer's", AtLeast(1.0), |r, node| r.ratio(node, "service", "throughput")),
+    target("throughput while profiling, × without a profiler", AtLeast(0.98), |r, node| {
         r.median(node, "service", "ours", "throughput")
     }),
-    target("throughput while idle, of none", AtLeast(0.99), |r, node| {
+    target("throughput while idle, × without a profiler", AtLeast(0.99), |r, node| {
         r.median(node, "service", "ours, idle", "throughput")
     }),
 ];
@@ -105,7 +105,7 @@ pub fn table(results: &Results) -> String {
     markdown::table(&rows)
 }
 
-/// Three digits that matter, at most.
+/// Fewer decimals for larger values, no trailing zeros.
 fn short(value: f64) -> String {
     let decimals = if value.abs() >= 10.0 {
         0

@@ -1,4 +1,4 @@
-//! The body of tests, tests/c/body, in every host.
+//! The C tests, tests/c/body, in every host.
 
 use std::process::Command;
 
@@ -31,7 +31,7 @@ pub fn sanitizers(name: Option<&str>) -> Result<String> {
     let libraries = shared_with(&lib, &libnode);
     let host = Host { name: "sanitizers", body: &body()?, flags: SANITIZERS, libraries }.build(&libnode)?;
     check_sanitizers(&host)?;
-    // An isolate that a sampler outlives is used after it was freed.
+    // A sampler that outlives its isolate is a use after free, which only the sanitizers see.
     let hostile = hostile_program("sanitizers-hostile", SANITIZERS, &lib, &libnode)?;
     for case in ["thread-local", "static"].into_iter().filter(|_| name.is_none()) {
         let mut command = Command::new(&hostile);
@@ -59,7 +59,7 @@ pub fn linked_statically(name: Option<&str>) -> Result<String> {
     ensure!(!linked.needed.iter().any(|needed| needed.contains("sentry")), "the library is not linked statically");
     let beside = run_body(&mut Command::new(&host), &host.with_file_name("chunks"), name)?;
 
-    // As an embedder has it that links V8 statically: hidden, in an archive.
+    // As in an embedder that links V8 statically, V8's functions are hidden and in an archive.
     let hidden = hidden_v8(&libnode, &host.with_file_name("host.o"))?;
     let libraries = static_with(&lib, std::slice::from_ref(&hidden));
     let host = Host { name: "static-hidden", body: &body()?, flags: &[], libraries }.build(&libnode)?;
@@ -68,7 +68,7 @@ pub fn linked_statically(name: Option<&str>) -> Result<String> {
     ensure!(linkage::v8_names(&linked.exported).count() == 0, "the program exports V8");
     let inside = run_body(&mut Command::new(&host), &host.with_file_name("chunks"), name)?;
 
-    // The same V8 is out of reach of the shared library, which proves that it was the linker who found it above.
+    // The shared library cannot reach the same V8, so above it was the linker that found it.
     let source = [sources().join("hidden.c")];
     let mut libraries = shared_with(&lib, &Libnode { libraries: vec![hidden], ..libnode });
     libraries.push("-ldl".to_owned());
@@ -88,7 +88,7 @@ pub fn on_node(name: Option<&str>) -> Result<String> {
         let mut command = compiler("gcc", "c11");
         command.args(["-O1", "-fPIC", "-shared"]).arg(sources().join("nothread.c")).arg("-o").arg(&nothread);
         process::output(&mut command)?;
-        // Hidden, as the names are short: Node may have them, too.
+        // Hidden, because Node may have functions of the same short names.
         let objects = objects(&folder, &body_files()?, &["-O1", "-fPIC", "-fvisibility=hidden"])?;
         let mut command = compiler("g++", "c++20");
         command.args(["-O1", "-fno-rtti", "-fPIC", "-shared", "-isystem"]).arg(node.include());
@@ -98,7 +98,7 @@ pub fn on_node(name: Option<&str>) -> Result<String> {
 
         let mut command = node.command();
         if matches!(release.major(), "22" | "23") {
-            // Their V8 can hang without it (see bindings-c/README.md).
+            // Without this flag the V8 of these releases can hang (see bindings-c/README.md).
             command.arg("--no-compact-code-space");
         }
         let script = "process.exitCode = require(process.argv[1]).run(process.argv[2], process.argv[3]) ? 1 : 0";

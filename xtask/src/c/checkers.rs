@@ -8,14 +8,15 @@ use anyhow::{Result, ensure};
 use super::compile::{compiler, must_fail, scratch, sources};
 use crate::{linkage, process};
 
-/// Where valgrind and the sanitizers find that a program went wrong.
+/// The exit status of a program in which valgrind or a sanitizer found an error.
 const FOUND: i32 = 99;
 
-/// How the compiler is told of the sanitizers.
+/// The compiler's flags for the sanitizers.
 pub const SANITIZERS: &[&str] =
     &["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"];
 
-/// A tool that is not there finds nothing: it must find what is there, and be in the program.
+/// Checks that the sanitizers find known errors and that the program was built with them: a missing tool would pass
+/// every test.
 pub fn check_sanitizers(program: &Path) -> Result<()> {
     let probe = scratch("sanitizers-probe")?.join("overflow");
     let mut command = compiler("gcc", "c11");
@@ -32,18 +33,18 @@ pub fn check_sanitizers(program: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whatever the sanitizers find ends the program with a status of its own.
+/// Makes the program exit with [`FOUND`] if a sanitizer finds an error.
 pub fn set_sanitizers(command: &mut Command) {
     command.env("ASAN_OPTIONS", format!("detect_leaks=1:exitcode={FOUND}"));
     command.env("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1");
 }
 
-/// A command under valgrind, to which its arguments are added.
+/// The program under valgrind; the caller adds its arguments.
 pub fn under_valgrind(program: &Path) -> Command {
     let mut command = Command::new("valgrind");
     command.args(["--quiet", "--leak-check=full", "--show-leak-kinds=definite,indirect,possible"]);
     command.args(["--errors-for-leak-kinds=definite,indirect,possible", "--num-callers=30"]);
-    // Its threads run one at a time: V8's sampling thread must get its turn.
+    // valgrind runs one thread at a time; V8's sampling thread must get its turn.
     command.arg("--fair-sched=yes");
     command.arg(format!("--suppressions={}", sources().join("valgrind.supp").display()));
     command.arg(format!("--error-exitcode={FOUND}"));
@@ -51,7 +52,7 @@ pub fn under_valgrind(program: &Path) -> Command {
     command
 }
 
-/// It, too, must find what is there.
+/// Checks that valgrind finds a known error.
 pub fn check_valgrind() -> Result<()> {
     let probe = scratch("valgrind-probe")?.join("overflow");
     process::output(compiler("gcc", "c11").arg(sources().join("overflow.c")).arg("-o").arg(&probe))?;

@@ -10,7 +10,7 @@ use super::install::PRIVATE_LIBS;
 use super::libnode::Libnode;
 use crate::{process, workspace};
 
-/// Where tests are built.
+/// A folder to build a test in.
 pub fn scratch(name: &str) -> Result<PathBuf> {
     let folder = workspace::target()?.join("c").join(name);
     workspace::remove(&folder)?;
@@ -60,7 +60,7 @@ pub fn static_with(lib: &Path, v8: &[PathBuf]) -> Vec<String> {
     libraries
 }
 
-/// Says that it must fail, and how.
+/// Fails unless the command fails and its output contains `saying`.
 pub fn must_fail(command: &mut Command, saying: &str) -> Result<()> {
     let output = command.stdin(Stdio::null()).output()?;
     let said = [output.stdout, output.stderr].concat();

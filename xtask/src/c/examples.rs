@@ -1,4 +1,4 @@
-//! The examples, and the C++ of the README.
+//! The examples, and the C++ snippet of the README.
 
 use std::fs;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub fn examples() -> Result<String> {
 
     readme_compiles(&dist, &libnode)?;
 
-    // examples/embedder, three ways.
+    // examples/embedder, built in three ways.
     let source = workspace::root().join("examples/embedder");
     let v8 = libnode.libraries.iter().map(|library| library.display().to_string()).collect::<Vec<_>>();
     let rpath = format!("-Wl,--disable-new-dtags,-rpath,{}:{}", libnode.folder.display(), lib.display());
@@ -58,7 +58,7 @@ pub fn examples() -> Result<String> {
     Ok("minimal; the README; embedder with CMake (shared, static) and pkg-config".to_owned())
 }
 
-/// The C++ of the README compiles, in a function and with what it leaves to its reader.
+/// Compiles the C++ snippet of the README, in a function and with the functions that it leaves to its reader.
 fn readme_compiles(dist: &Path, libnode: &Libnode) -> Result<()> {
     const READERS: &str = "#include <string_view>\nvoid log(std::string_view);\nvoid run_javascript(v8::Isolate *);\n\
                            void save(const char *, std::string_view);\n";
@@ -97,7 +97,7 @@ fn embed(program: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A `.cpuprofile` in which the function has been seen.
+/// Fails unless the function was sampled in this `.cpuprofile`.
 fn has_function(file: &Path, name: &str) -> Result<()> {
     let text = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
     let profile: Value = serde_json::from_slice(&text)?;

@@ -1,4 +1,4 @@
-//! Every format bills what every function took, on Node.
+//! In every format, every function gets the time that it took; on Node.
 
 use anyhow::{Context, Result};
 
@@ -13,7 +13,7 @@ pub fn formats(name: Option<&str>) -> Result<String> {
     npm::installed("formats", &sources, &modules)?;
     let mut remarks = Vec::new();
     let releases = node_releases::RELEASES.iter().filter(|release| !release.between && release.unavailable().is_none());
-    // The oldest has the V8 that libnode has, and samples as the next one does.
+    // The oldest has the V8 of libnode, and samples as the next one does.
     for release in releases.skip(1) {
         let node = node_releases::fetch(release.version)?;
         let file = scratch(&format!("formats-{}", node.version))?.join("addon.node");

@@ -15,7 +15,7 @@ use crate::process;
 /// In tests/c.
 const SOURCES: [&str; 5] = ["fuzz.cc", "fuzz_any_thread.cc", "fuzz_callbacks.cc", "fuzz_isolate.cc", "fuzz_tools.cc"];
 
-/// As it is, and under the sanitizers.
+/// Runs the fuzzer plain and under the sanitizers.
 pub fn fuzz(plan: Plan) -> Result<String> {
     let (lib, libnode) = (test_library()?, libnode()?);
     let plain = build("fuzz", &lib, &libnode, &[])?;
@@ -42,14 +42,14 @@ fn build(name: &str, lib: &Path, libnode: &Libnode, flags: &[&str]) -> Result<Pa
     Ok(program)
 }
 
-/// Returns the line in which it counts what it did. Its watchdog ends it when a call hangs, `timeout` when it does
-/// not end.
+/// Returns the fuzzer's last line, which counts its calls. Its watchdog ends it when a call hangs, `timeout` when the
+/// program does not end.
 fn run(mut timeout: Command, program: &Path, plan: Plan) -> Result<String> {
     let seconds = plan.c_seconds();
     timeout.arg("--kill-after=5").arg((seconds + 120).to_string());
     timeout.arg(program).args([plan.seed, seconds].map(|number| number.to_string())).env("RUST_BACKTRACE", "0");
     let said = process::output(&mut timeout)?;
-    said.lines().last().map(str::to_owned).context("it said nothing")
+    said.lines().last().map(str::to_owned).context("the fuzzer printed nothing")
 }
 
 #[cfg(test)]

@@ -12,11 +12,11 @@ use super::compile::scratch;
 use super::libnode::Libnode;
 use crate::process;
 
-/// An archive that hides V8's functions, as a static V8 does: every one jumps to that of libnode, which is opened so
-/// that nobody else can see it.
+/// Builds an archive with V8's functions as hidden symbols, as in a static V8. Each jumps to the function in libnode,
+/// which is opened with `RTLD_LOCAL` so that nothing else finds it.
 pub fn hidden_v8(libnode: &Libnode, host: &Path) -> Result<PathBuf> {
     let folder = scratch("hidden")?;
-    // What the embedder itself calls, and what the table refers to.
+    // The functions that the embedder calls, and those that our symbol table refers to.
     let undefined = process::output(Command::new("nm").args(["--undefined-only", "--format=just-symbols"]).arg(host))?;
     let mut names: BTreeSet<&str> = undefined.lines().filter(|name| name.contains("2v8")).collect();
     names.extend(SYMBOLS.iter().map(|symbol| symbol.link_name));

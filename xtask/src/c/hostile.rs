@@ -11,7 +11,7 @@ use super::libnode::{Libnode, libnode};
 use super::named::named;
 use crate::process;
 
-/// The cases of tests/c/hostile.cc that take no build of their own.
+/// The cases of tests/c/hostile.cc that need no build of their own.
 const HOSTILE: &[&str] = &[
     "thread-local",
     "main-thread-local",

@@ -16,7 +16,7 @@ pub fn header() -> Result<String> {
     let folder = scratch("header")?;
     let mut compiled = 0;
     for (program, suffix, standards) in [
-        // C23 is `c2x` for compilers from before it was published.
+        // Compilers from before C23 was published call it `c2x`.
         ("gcc", "c", &["c99", "c11", "c17", "c2x"][..]),
         ("g++", "cc", &["c++17", "c++20"]),
     ] {
@@ -64,12 +64,12 @@ pub fn symbols() -> Result<String> {
     let known = fs::read_to_string(&list).with_context(|| format!("reading {}", list.display()))?;
     ensure!(exported == known, "the exported symbols differ from {}:\n{exported}", workspace::show(&list));
     let ours = |name: &String| name.starts_with("sentry_profiler_") || name.starts_with("sentry_profile_");
-    ensure!(linkage.exported.iter().all(ours), "something else is exported");
+    ensure!(linkage.exported.iter().all(ours), "a symbol without our prefix is exported");
     let required: Vec<_> = linkage.required.iter().filter(|name| name.contains("2v8")).collect();
     ensure!(required.is_empty(), "V8 is required: {required:?}");
-    ensure!(linkage::v8_names(&linkage.weak).count() == SYMBOLS.len(), "not every name of V8 is weak");
+    ensure!(linkage::v8_names(&linkage.weak).count() == SYMBOLS.len(), "some references to V8 are not weak");
 
-    // The interface is the header's: Rust's own debug information describes its types, not C's.
+    // Rust's debug information describes Rust's types, so the interface comes from the compiled header.
     let folder = scratch("abi")?;
     let interface = interface(&folder, &linkage.exported)?;
     let baseline = committed.join("sentry_profiler.abi");
@@ -80,7 +80,7 @@ pub fn symbols() -> Result<String> {
     }
     process::output(Command::new("abidiff").arg("--no-show-locs").arg(&baseline).arg(&interface)).with_context(|| {
         format!(
-            "the interface differs from {}; what was published stays. When it only grew: SENTRY_PROFILER_WRITE=1 cargo \
+            "the interface differs from {}; published parts must stay. If it only grew, run SENTRY_PROFILER_WRITE=1 cargo \
              xtask test --only c-symbols",
             workspace::show(&baseline)
         )
@@ -88,12 +88,12 @@ pub fn symbols() -> Result<String> {
     Ok(format!("{} functions", linkage.exported.len()))
 }
 
-/// A library with the header's functions and nothing in them.
+/// Compiles a library with empty definitions of the header's functions.
 fn interface(folder: &Path, exported: &BTreeSet<String>) -> Result<PathBuf> {
     let header = fs::read_to_string(include().join("sentry_profiler.h"))?;
     let mut source = "#include \"sentry_profiler.h\"\n".to_owned();
     let mut defined = BTreeSet::new();
-    // Declarations are what stands between comments and ends with `);`.
+    // A declaration is what follows a comment and ends with `);`.
     for part in header.split("*/").skip(1) {
         let Some((declaration, _)) = part.split_once(");") else { continue };
         let declaration = declaration.trim();
@@ -111,7 +111,7 @@ fn interface(folder: &Path, exported: &BTreeSet<String>) -> Result<PathBuf> {
     fs::write(&file, source)?;
     let mut command = compiler("gcc", "c11");
     command.args(["-g", "-w", "-shared", "-fPIC"]).arg(format!("-Wl,-soname,libsentry_profiler.so.{ABI}"));
-    // From its own folder: the interface must not remember where this machine keeps it.
+    // In its own folder, so that no path of this machine gets into the debug information.
     process::output(command.current_dir(folder).args(["interface.c", "-o", "interface.so"]))?;
     Ok(library)
 }

@@ -1,4 +1,4 @@
-//! A V8 to embed: that of Debian's libnode.
+//! Debian's libnode, the V8 that the tests embed.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,18 +8,17 @@ use anyhow::Result;
 
 use crate::{debian_packages, node_releases, process, workspace};
 
-/// Debian's packages with a V8 to embed: that of the oldest release of Node, whose headers fit it.
+/// The Debian packages of libnode. Its V8 is that of the oldest tested Node release, whose headers fit it.
 const LIBNODE: &[&str] = &["libnode108", "libc-ares2"];
 
-/// A V8 to embed.
 pub struct Libnode {
     pub include: PathBuf,
-    /// In the order in which to link them.
+    /// In link order.
     pub libraries: Vec<PathBuf>,
     pub folder: PathBuf,
 }
 
-/// Debian's library cannot be installed next to a Node that comes from elsewhere, so its packages are only unpacked.
+/// Unpacks Debian's packages without installing them: they conflict with a Node from elsewhere.
 pub fn libnode() -> Result<Libnode> {
     let folder = workspace::target()?.join("libnode");
     let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);

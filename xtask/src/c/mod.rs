@@ -20,7 +20,7 @@ use anyhow::Result;
 use crate::fuzz::Plan;
 pub use install::{Arguments, build, run};
 
-/// What builds and checks the library and its examples, and what Debian's libnode needs: packages of Debian.
+/// The Debian packages that build and check the library and its examples, and that libnode needs.
 pub const PACKAGES: &[&str] = &[
     "abigail-tools",
     "cmake",
@@ -40,13 +40,13 @@ pub struct Step {
     pub run: Run,
 }
 
-/// What a step does; it returns a remark.
+/// What a step does. It returns a remark for the summary.
 #[derive(Clone, Copy)]
 pub enum Run {
     Whole(fn() -> Result<String>),
-    /// The tests whose names contain a text, or all.
+    /// Runs the tests whose names contain a text, or all.
     Tests(fn(Option<&str>) -> Result<String>),
-    /// Random calls.
+    /// Makes random calls.
     Fuzz(fn(Plan) -> Result<String>),
 }
 
@@ -60,7 +60,11 @@ const fn tests(name: &'static str, about: &'static str, run: fn(Option<&str>) ->
 
 /// The tests of the C library.
 pub const STEPS: &[Step] = &[
-    whole("c-header", "the header compiles in every standard, and takes no context for an isolate", interface::header),
+    whole(
+        "c-header",
+        "the header compiles in every standard and rejects a context in place of an isolate",
+        interface::header,
+    ),
     whole(
         "c-symbols",
         "the shared library exports what it should, and its interface is the committed one",
@@ -76,9 +80,9 @@ pub const STEPS: &[Step] = &[
     tests("c-valgrind", "the C tests under valgrind", body::valgrind),
     tests("c-static", "the C tests, linked statically, also where V8's functions are hidden", body::linked_statically),
     tests("c-nodes", "the C tests as an add-on of Node", body::on_node),
-    tests("c-formats", "every format bills what every function took, on Node", formats::formats),
+    tests("c-formats", "in every format, every function gets the time that it took; on Node", formats::formats),
     whole("c-examples", "the examples, with CMake and pkg-config", examples::examples),
-    tests("c-semantics", "the same scenarios come to the same through C, Rust and Node", semantics::semantics),
+    tests("c-semantics", "the same scenarios have the same results in C, Rust and Node", semantics::semantics),
     Step {
         name: "c-fuzz",
         about: "random calls of the C library, plain and under the sanitizers",

@@ -1,4 +1,4 @@
-//! The same scenarios come to the same in every language.
+//! The same scenarios have the same results in every language.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,9 +16,9 @@ use crate::{node_releases, process, workspace};
 /// One language in which the scenarios are run.
 struct Language {
     name: &'static str,
-    /// The crates that it takes, besides the C library of the tests.
+    /// The crates that it needs besides the C library of the tests.
     crates: &'static [&'static str],
-    /// The program, to which the runner and the scenarios are added.
+    /// The program; the caller adds the runner and the scenarios as arguments.
     program: fn(&Place) -> Result<Command>,
 }
 
@@ -28,14 +28,14 @@ const LANGUAGES: &[Language] = &[
     Language { name: "Node", crates: &["sentry-profiler-node"], program: node },
 ];
 
-/// Where the programs find what they are made of.
+/// Where the parts of the programs are.
 struct Place {
     /// tests/semantics.
     sources: PathBuf,
     /// The folder of the C library.
     lib: PathBuf,
     libnode: Libnode,
-    /// What cargo built.
+    /// Where cargo put what it built.
     built: PathBuf,
     /// Where the programs go.
     folder: PathBuf,
@@ -61,14 +61,14 @@ pub fn semantics(name: Option<&str>) -> Result<String> {
         command.arg(place.sources.join("runner.js")).arg(&chosen);
         let mut wrong = differences(&table, &mut command)?;
         if !wrong.is_empty() {
-            // A machine under load may keep V8 from sampling, or a moment from being short.
-            println!("{name} once more, because of {}", wrong.join("; "));
+            // Under load V8 may not sample, and short moments become long, so one retry is allowed.
+            println!("retrying {name}: {}", wrong.join("; "));
             wrong = differences(&table, &mut command)?;
         }
         ensure!(wrong.is_empty(), "{name} differs from the table:\n{}", wrong.join("\n"));
     }
     let languages: Vec<_> = LANGUAGES.iter().map(|language| language.name).collect();
-    Ok(format!("{} scenarios, the same in {}", table.len(), languages.join(", ")))
+    Ok(format!("{} scenarios with the same results in {}", table.len(), languages.join(", ")))
 }
 
 fn c(place: &Place) -> Result<Command> {
@@ -85,13 +85,13 @@ fn rust(place: &Place) -> Result<Command> {
 fn node(place: &Place) -> Result<Command> {
     let addon = place.folder.join("sentry_profiler.node");
     copy(&place.built.join("libsentry_profiler_node.so"), &addon)?;
-    // The release whose V8 the embedders have.
+    // The release that has the embedders' V8.
     let mut command = node_releases::fetch(node_releases::oldest().version)?.command();
     command.env_remove("NODE_OPTIONS").arg(place.sources.join("node.mjs")).arg(addon);
     Ok(command)
 }
 
-/// An embedder of libnode that calls the library through a surface.
+/// An embedder of libnode that runs the scenarios through the given surface.
 fn embedder(place: &Place, name: &str, surface: &[PathBuf], libraries: Vec<String>) -> Result<Command> {
     let program = place.folder.join(name);
     let mut command = compiler("g++", "c++17");
@@ -112,7 +112,7 @@ fn differences(table: &[Value], program: &mut Command) -> Result<Vec<String>> {
         let steps = scenario["steps"].as_array().context("a scenario has steps")?;
         ensure!(results["name"] == scenario["name"], "{} instead of {}", results["name"], scenario["name"]);
         for (at, step) in steps.iter().enumerate() {
-            // Work comes to nothing, and is described without a result.
+            // A step of work has no result, so its last word is not a string.
             let expected = step.as_array().and_then(|words| words.last()).filter(|word| word.is_string());
             let result = &results["results"][at];
             if expected.is_some_and(|expected| result != expected) {

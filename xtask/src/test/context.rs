@@ -8,9 +8,9 @@ use anyhow::{Context as _, Result, anyhow};
 use crate::npm_package::{self, Package};
 use crate::{fuzz, ingest};
 
-/// What became of a check that did not fail.
+/// The outcome of a check that did not fail.
 pub enum Outcome {
-    /// With what there is to say about it, such as how many tests ran.
+    /// With a remark, such as how many tests ran.
     Passed(String),
     /// With the reason.
     Skipped(String),
@@ -29,11 +29,11 @@ pub struct Selection {
     pub file: Option<String>,
     /// Which tests of a file, or of a C program.
     pub name: Option<String>,
-    /// Only the Node test files that do not take long.
+    /// Only the fast Node test files.
     pub quick: bool,
 }
 
-/// What several steps need, made once, by the first that asks.
+/// What several steps need, made once by the first step that asks for it.
 pub struct Context {
     pub selection: Selection,
     package: OnceCell<Result<Package, String>>,
@@ -56,7 +56,7 @@ impl Context {
     }
 }
 
-/// What failed once is not tried again by every step after it.
+/// Keeps a failure too, so that later steps do not try again.
 fn once<T>(cell: &OnceCell<Result<T, String>>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
     let made = cell.get_or_init(|| make().map_err(|error| format!("{error:#}")));
     made.as_ref().map_err(|error| anyhow!(error.clone()))

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check, one after the other, and at the end what became of each.
+//! `cargo xtask test`: runs every check in turn and ends with a table of results.
 
 mod context;
 mod node;
@@ -20,27 +20,27 @@ pub use steps::{all, packages};
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// Run only these steps; a name's beginning stands for all that begin so, such as `c`, `node` or `node-22`
+    /// Run only these steps; `c`, `node` or `node-22` means all steps whose names begin with it
     #[arg(long, value_name = "STEP", num_args = 1..)]
     only: Vec<String>,
     /// Run only the Node test files whose name contains this
     #[arg(long, value_name = "NAME", requires = "only")]
     file: Option<String>,
-    /// Run only the tests of these steps that match: of the Node tests a regular expression, as
-    /// `node --test-name-pattern` takes it; of the C tests, the hostile hosts and the scenarios part of a name
+    /// Run only the tests of these steps that match: a regular expression for Node tests, as in
+    /// `node --test-name-pattern`; part of a name for C tests, hostile hosts and scenarios
     #[arg(long, value_name = "PATTERN", requires = "only")]
     name: Option<String>,
-    /// Run what finds most mistakes within three minutes of a built tree: formatting, lints, the Rust tests, the
-    /// build, the C tests, and on one release the Node test files that do not take long
+    /// Run what finds most mistakes, in three minutes on a built tree: formatting, lints, the Rust tests, the build,
+    /// the C tests, and the fast Node test files on one release
     #[arg(long, conflicts_with_all = ["only", "long"])]
     quick: bool,
-    /// List the steps and run none
+    /// List the steps without running any
     #[arg(long)]
     list: bool,
-    /// Fuzz for minutes rather than for seconds, the add-on on every Node
+    /// Fuzz for minutes instead of seconds, and the add-on on every Node
     #[arg(long)]
     long: bool,
-    /// Repeat the choices that a fuzz has made
+    /// Repeat a fuzzer's run by its seed
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
     /// Install no Debian package: a step that lacks one fails
@@ -56,24 +56,24 @@ const EXAMPLES: &str = "Examples:
   cargo xtask test --only c-body --name manual_session        one C test
   cargo xtask test --only c-semantics --name \"an empty title\"  one scenario of the semantics";
 
-/// Installs what steps lack, where that can be done, and says so before: a test is not expected to change a system.
+/// Installs the packages that steps lack, if possible, and says so first: nobody expects a test to change the system.
 fn prepare(steps: &[Step], no_install: bool) {
     let missing = debian_packages::missing(packages(steps));
     if missing.is_empty() || no_install || !debian_packages::can_install() {
         return;
     }
     println!(
-        "These Debian packages are missing, and are installed now: {}.\n`cargo xtask test --no-install` installs \
-         nothing; `cargo xtask setup` installs them and does nothing else.",
+        "Installing missing Debian packages: {}.\n`cargo xtask test --no-install` installs nothing; \
+         `cargo xtask setup` installs them and does nothing else.",
         missing.join(", ")
     );
     if let Err(error) = debian_packages::install(&missing) {
-        // Many steps go without them.
+        // Many steps do without them.
         println!("they could not be installed: {error:#}");
     }
 }
 
-/// A step's name, what became of it, and how long it took.
+/// A step's name, its outcome, and how long it took.
 type Ran = (String, Result<Outcome>, Duration);
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -114,18 +114,18 @@ fn choose(steps: Vec<Step>, only: &[String]) -> Result<Vec<Step>> {
     };
     if let Some(unknown) = only.iter().find(|wanted| !steps.iter().any(|step| matches(step, wanted))) {
         let names: Vec<_> = steps.iter().map(|step| step.name.as_str()).collect();
-        bail!("there is no step {unknown}; there are {}", names.join(", "));
+        bail!("unknown step {unknown}; the steps are {}", names.join(", "));
     }
     Ok(steps.into_iter().filter(|step| only.is_empty() || only.iter().any(|wanted| matches(step, wanted))).collect())
 }
 
-/// Fails before anything runs where a selection fits no step, or a file's name none of its files.
+/// Fails, before anything runs, if a selection fits no step or no file.
 fn check(steps: &[Step], selection: &Selection) -> Result<()> {
     if let Some(file) = &selection.file {
         let other = steps.iter().find(|step| step.suite.is_none());
         ensure!(
             other.is_none(),
-            "{} has no Node test files, of which --file chooses",
+            "{} has no Node test files for --file to choose from",
             other.map_or("", |step| &step.name)
         );
         let suites: Vec<_> = steps.iter().filter_map(|step| step.suite).collect();
@@ -134,7 +134,7 @@ fn check(steps: &[Step], selection: &Selection) -> Result<()> {
     if selection.name.is_some()
         && let Some(other) = steps.iter().find(|step| !step.named)
     {
-        bail!("{} has no tests that --name could choose", other.name);
+        bail!("{} has no tests for --name to choose from", other.name);
     }
     Ok(())
 }
@@ -148,7 +148,7 @@ fn summary(ran: &[Ran]) -> String {
         let (result, remark) = match outcome {
             Ok(Outcome::Passed(remark)) => ("passed", remark.clone()),
             Ok(Outcome::Skipped(reason)) => ("skipped", reason.clone()),
-            // Its first line: all of it was printed where it happened.
+            // The first line only: the whole error was printed when it happened.
             Err(error) => ("FAILED", format!("{error:#}").lines().next().unwrap_or_default().to_owned()),
         };
         passed += usize::from(result == "passed");
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(chosen("node").len(), RELEASES.len() + 1, "and the fuzz");
         assert_eq!(chosen("node-24"), ["node-24.21.0"]);
         let error = choose(all(), &["nod".to_owned()]).err().unwrap().to_string();
-        assert!(error.contains("no step nod; there are fmt, clippy"), "{error}");
+        assert!(error.contains("unknown step nod; the steps are fmt, clippy"), "{error}");
         assert_eq!(choose(all(), &[]).unwrap().len(), all().len());
     }
 
@@ -213,7 +213,9 @@ mod tests {
         assert_eq!(checked("node", Some("chunks"), Some("loop")), Ok(()));
         assert!(checked("fmt", Some("chunks"), None).unwrap_err().starts_with("fmt has no Node test files"));
         assert!(checked("fmt", None, Some("loop")).unwrap_err().starts_with("fmt has no tests"));
-        assert!(checked("node-24", Some("chunky"), None).unwrap_err().starts_with("no test file is called chunky"));
+        assert!(
+            checked("node-24", Some("chunky"), None).unwrap_err().starts_with("no test file's name contains chunky")
+        );
     }
 
     #[test]

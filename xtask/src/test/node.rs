@@ -15,20 +15,20 @@ use crate::{fuzz, npm, process, sentry_sdk, workspace};
 /// A folder of test files, `*.test.mjs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suite {
-    /// What runs on every release.
+    /// Tests that run on every release.
     Main,
     /// Tests that make random calls for some time.
     Fuzz,
-    /// Tests that take minutes, in which they mostly wait: two files run at once.
+    /// Tests that take minutes and mostly wait: two files run at once.
     Long,
-    /// Tests that keep a core busy, or take a gigabyte: nothing else runs at the same time.
+    /// Tests that keep a core busy or need a gigabyte: one file runs at a time.
     Heavy,
-    /// What the package says where it cannot be loaded, or finds no V8: once, and with a Node that builds single
+    /// What the package does where it cannot be loaded or finds no V8. Runs once, on a Node that builds single
     /// executables.
     Elsewhere,
-    /// A production build of Next.js with each of its bundlers: one release, for a build takes a minute.
+    /// A production build of Next.js with each of its bundlers. One release only, because a build takes a minute.
     NextJs,
-    /// The package in a function on AWS Lambda.
+    /// The package in an AWS Lambda function.
     Lambda,
 }
 
@@ -45,7 +45,7 @@ impl Suite {
         }
     }
 
-    /// The names of its files, without `.test.mjs`, in order.
+    /// The names of its files without `.test.mjs`, sorted.
     pub fn files(self) -> Result<Vec<String>> {
         let folder = workspace::root().join(self.folder());
         let mut names = Vec::new();
@@ -60,8 +60,8 @@ impl Suite {
 
 const SUFFIX: &str = ".test.mjs";
 
-/// The files of [`Suite::Main`] that take more than a few seconds, or need a machine with nothing else to do. The
-/// numbers are seconds on two cores, with Node 24.
+/// The files of [`Suite::Main`] that take more than a few seconds or need an idle machine. The numbers are seconds on
+/// two cores with Node 24.
 const COSTLY: &[Costly] = &[
     costly("accuracy", 195, Between::Skipped),
     costly("worker-crowd", 23, Between::Skipped),
@@ -105,7 +105,7 @@ const fn costly(file: &'static str, seconds: u32, between: Between) -> Costly {
     Costly { file, seconds, between }
 }
 
-/// Those of a suite's files that run on a release, and what is left out of them unless it is asked for.
+/// The files of a suite to run on a release, and those left out because they were not asked for.
 fn choose(suite: Suite, release: &Release, selection: &Selection) -> Result<(Vec<String>, Vec<&'static Costly>)> {
     let mut files = suite.files()?;
     if let Some(part) = &selection.file {
@@ -140,12 +140,12 @@ fn batches(suite: Suite, release: &Release, files: Vec<String>) -> Vec<Batch> {
     }
 }
 
-/// Fails unless part of a name is in that of a file of these suites; says which files there are.
+/// Fails unless a file of these suites has `part` in its name. The error lists the files.
 pub fn must_have(suites: &[Suite], part: &str) -> Result<()> {
     let mut known: Vec<String> = suites.iter().map(|suite| suite.files()).collect::<Result<Vec<_>>>()?.concat();
     if !known.iter().any(|file| file.contains(part)) {
         known.dedup();
-        bail!("no test file is called {part}; there are {}", known.join(", "));
+        bail!("no test file's name contains {part}; the files are {}", known.join(", "));
     }
     Ok(())
 }
@@ -157,7 +157,7 @@ pub fn run(context: &Context, release: &Release, suite: Suite) -> Result<Outcome
     }
     let (files, left_out) = choose(suite, release, &context.selection)?;
     if files.is_empty() {
-        return Ok(Outcome::Skipped("no file is called so".to_owned()));
+        return Ok(Outcome::Skipped("no file has this name".to_owned()));
     }
     let package = context.package()?;
     let ingest = context.ingest()?;
@@ -173,7 +173,7 @@ pub fn run(context: &Context, release: &Release, suite: Suite) -> Result<Outcome
         let mut command = node.command();
         command
             .current_dir(workspace::root())
-            // One report for people, one to count by.
+            // One report for people, one for counting.
             .args(["--test", "--test-reporter=spec", "--test-reporter-destination=stdout"])
             .args(["--test-reporter=tap", &format!("--test-reporter-destination={}", log.display())])
             .args(at_once.map(|files| format!("--test-concurrency={files}")))
@@ -193,11 +193,11 @@ pub fn run(context: &Context, release: &Release, suite: Suite) -> Result<Outcome
         tally.add(&report)?;
         ended = ended.and(batch_ended);
     }
-    // How many failed says more than that some did.
+    // The counts say more than Node's exit status, so judge the report first.
     let mut remark = match (tally.judge()?, pattern) {
         (Some(remark), _) => remark,
         (None, Some(pattern)) => {
-            bail!("no test matches {pattern}; there are\n  {}", names(&folder, &files)?.join("\n  "))
+            bail!("no test matches {pattern}; the tests are\n  {}", names(&folder, &files)?.join("\n  "))
         }
         (None, None) => bail!("no test ran"),
     };
@@ -209,7 +209,7 @@ pub fn run(context: &Context, release: &Release, suite: Suite) -> Result<Outcome
     ended.map(|()| Outcome::Passed(remark))
 }
 
-/// What a suite's tests take besides the package.
+/// Installs what a suite's tests need besides the package.
 fn install(suite: Suite, folder: &Path, package: &Package, command: &mut Command) -> Result<()> {
     if suite == Suite::Elsewhere {
         let dir = workspace::target()?.join("elsewhere");
@@ -229,7 +229,7 @@ fn install(suite: Suite, folder: &Path, package: &Package, command: &mut Command
     Ok(())
 }
 
-/// The names of the tests in these files, as their sources have them.
+/// The names of the tests in these files, as written in their sources.
 fn names(folder: &Path, files: &[String]) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for file in files {
@@ -263,7 +263,7 @@ struct Tally {
 impl Tally {
     fn add(&mut self, report: &str) -> Result<()> {
         let count = |what: &str| -> Result<usize> {
-            // The last one is that of the whole run.
+            // The last count is that of the whole run.
             let line =
                 report.lines().rev().find_map(|line| line.strip_prefix("# ")?.strip_prefix(what)?.strip_prefix(' '));
             line.with_context(|| format!("the report has no number of {what}"))?.parse().context("not a number")

@@ -1,4 +1,4 @@
-//! All steps, in the order in which they run: what is quick and often wrong comes first.
+//! All steps in the order in which they run: fast steps that often fail come first.
 
 use anyhow::{Context as _, Result};
 
@@ -7,19 +7,19 @@ use super::node::{self, Suite};
 use crate::node_releases::{self, RELEASES, Release};
 use crate::{c, demo, js_lint, libclang, process, settings, v8_abi, workspace};
 
-/// What builds AWS's client of the Lambda Runtime API.
+/// The Debian packages that build AWS's client of the Lambda Runtime API.
 const LAMBDA_PACKAGES: &[&str] = &["autoconf", "automake", "cmake", "libtool", "make"];
 
-/// The steps of `cargo xtask test --quick`: together three minutes on two cores, when everything was built before.
+/// The steps of `cargo xtask test --quick`. Together they take three minutes on two cores with a built tree.
 pub const QUICK: &[&str] = &["fmt", "clippy", "js-lint", "clang-format", "rust", "build", "c-body", "node-24"];
 
 /// One check.
 pub struct Step {
     pub name: String,
     pub about: String,
-    /// Debian's packages that it takes.
+    /// The Debian packages that it needs.
     pub packages: &'static [&'static str],
-    /// Whose Node test files it runs, if of any.
+    /// The suite of Node test files that it runs, if any.
     pub suite: Option<Suite>,
     /// Whether one of its tests can be run alone.
     pub named: bool,
@@ -59,18 +59,18 @@ pub fn all() -> Vec<Step> {
         Step::new("fmt", "the Rust sources are formatted", cargo(&["fmt", "--all", "--check"])),
         Step::new(
             "clippy",
-            "no lint speaks up",
+            "clippy has no warnings",
             cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         ),
-        Step::new("js-lint", "JavaScript and TypeScript are formatted, and no lint speaks up", |_| {
+        Step::new("js-lint", "JavaScript and TypeScript are formatted and have no lint warnings", |_| {
             js_lint::run().map(Outcome::from)
         }),
         Step::new("clang-format", "C and C++ are formatted", |_| settings::clang_format().map(Outcome::Passed)),
-        Step::new("deny", "licences and sources of what we depend on", |_| settings::cargo_deny().map(Outcome::from)),
+        Step::new("deny", "licences and sources of the dependencies", |_| settings::cargo_deny().map(Outcome::from)),
         Step::new("rust", "the Rust tests", cargo(&["test", "--workspace"])),
-        Step::new("v8-abi", "V8's headers agree with the table of its functions", |_| v8_abi::run().map(Outcome::from))
+        Step::new("v8-abi", "our table of V8 functions agrees with V8's headers", |_| v8_abi::run().map(Outcome::from))
             .needs(libclang::packages()),
-        Step::new("build", "the add-on and the package keep their promises", |context| {
+        Step::new("build", "the add-on and the package follow their rules", |context| {
             context.package().map(|_| Outcome::from(()))
         }),
     ];
@@ -95,7 +95,7 @@ pub fn all() -> Vec<Step> {
     let usual = node_releases::pinned(node_releases::USUAL);
     steps.extend([
         Step::node("long", "the Node tests that take minutes, on one release", usual, Suite::Long),
-        Step::node("heavy", "the Node tests that take a core or much memory, on one release", usual, Suite::Heavy),
+        Step::node("heavy", "the Node tests that need a core or much memory, on one release", usual, Suite::Heavy),
         Step::node(
             "elsewhere",
             "the package in Deno, in Bun, in an old Node and in bundles",
@@ -105,7 +105,7 @@ pub fn all() -> Vec<Step> {
         Step::node("next", "a Next.js server, built with webpack and with Turbopack", usual, Suite::NextJs),
     ]);
     for major in node_releases::ON_LAMBDA {
-        let about = format!("a function under AWS's own runtime client, which Node {major} runs on Lambda");
+        let about = format!("a Lambda function with AWS's own runtime client, on Node {major}");
         let step = Step::node(format!("lambda-{major}"), about, node_releases::pinned(major), Suite::Lambda);
         steps.push(step.needs(LAMBDA_PACKAGES));
     }
@@ -115,12 +115,12 @@ pub fn all() -> Vec<Step> {
     steps
 }
 
-/// The packages of Debian that steps take.
+/// The Debian packages that these steps need.
 pub fn packages(steps: &[Step]) -> impl Iterator<Item = &'static str> {
     steps.iter().flat_map(|step| step.packages).copied()
 }
 
-/// The add-on's fuzz: on the release that most run, or on all.
+/// Fuzzes the add-on on the usual release or, with `--long`, on all.
 fn fuzz_node(context: &Context) -> Result<Outcome> {
     if !context.fuzz.long {
         return node::run(context, node_releases::pinned(node_releases::USUAL), Suite::Fuzz);
