@@ -244,7 +244,7 @@ typedef enum {
      */
     SENTRY_PROFILER_FORMAT_FOLDED = 5,
     /**
-     * A flame graph as SVG.
+     * A flame graph as SVG, with callers above what they call. Browsers can zoom into it and search it.
      */
     SENTRY_PROFILER_FORMAT_FLAMEGRAPH = 6,
 } sentry_profiler_format_t;

@@ -36,7 +36,7 @@ pub enum sentry_profiler_format_t {
     SENTRY_PROFILER_FORMAT_PPROF = 4,
     /// For flame graph tools: each line has a stack and its time in microseconds.
     SENTRY_PROFILER_FORMAT_FOLDED = 5,
-    /// A flame graph as SVG.
+    /// A flame graph as SVG, with callers above what they call. Browsers can zoom into it and search it.
     SENTRY_PROFILER_FORMAT_FLAMEGRAPH = 6,
 }
 

@@ -9,7 +9,9 @@ import { test } from 'node:test';
 
 const require = createRequire(import.meta.url);
 const { start, stop } = require(process.env.SENTRY_PROFILER_TEST_FORMATS_ADDON);
-const { Profile: Pprof } = createRequire(join(process.env.SENTRY_PROFILER_TEST_FORMATS_MODULES, 'x'))('pprof-format');
+const requireReader = createRequire(join(process.env.SENTRY_PROFILER_TEST_FORMATS_MODULES, 'x'));
+const { Profile: Pprof } = requireReader('pprof-format');
+const { SaxesParser } = requireReader('saxes');
 
 const INTERVAL_MS = 10.101;
 /** Relative to what a function took. */
@@ -125,13 +127,28 @@ function pprofPairs(bytes, value, factor) {
   ]);
 }
 
-/** The titles in a flame graph have microseconds too. */
-function flamegraphMs(svg, name) {
-  const titles = [...String(svg).matchAll(/<title>(\S+) [^<]*?\(([\d,]+) µs/g)];
-  return (
-    titles.filter(([, title]) => title === name).reduce((sum, [, , us]) => sum + Number(us.replaceAll(',', '')), 0) /
-    1e3
-  );
+/** The boxes of a flame graph that are calls. */
+function calls(svg) {
+  const calls = [];
+  let [isBox, text] = [false, ''];
+  const parser = new SaxesParser();
+  parser.on('error', error => {
+    throw error;
+  });
+  parser.on('opentag', ({ name, attributes }) => {
+    isBox = name === 'rect' ? /^[odnvg]$/.test(attributes.class) : isBox && name === 'title';
+    text = '';
+  });
+  parser.on('text', part => (text += part));
+  parser.on('closetag', ({ name }) => {
+    if (name !== 'title' || !isBox) return;
+    const [, function_, place, self, total] = /^(.*)\n(.*)\nself ([\d.]+) ms \(.*\), total ([\d.]+) ms \(.*\)$/s.exec(
+      text,
+    );
+    calls.push({ name: function_, place, selfUs: Math.round(self * 1e3), totalMs: Number(total) });
+  });
+  parser.write(String(svg)).close();
+  return calls;
 }
 
 function record() {
@@ -165,10 +182,9 @@ function judge(t, { spent, recordings }) {
     reader,
     billed(recordings.flatMap(recording => read(recording))),
   ]);
-  const svg = Object.fromEntries(
-    NAMES.map(name => [name, recordings.reduce((sum, { flamegraph }) => sum + flamegraphMs(flamegraph, name), 0)]),
-  );
-  all.push(['flame graph', svg]);
+  const boxes = recordings.flatMap(({ flamegraph }) => calls(flamegraph));
+  const ofBoxes = name => boxes.filter(box => box.name === name).reduce((sum, { totalMs }) => sum + totalMs, 0);
+  all.push(['flame graph', Object.fromEntries(NAMES.map(name => [name, ofBoxes(name)]))]);
   const [[, first]] = all;
   for (const [reader, sums] of all) {
     const shares = NAMES.map(name => `${name} ${((100 * sums[name]) / spent[name]).toFixed(1)} %`);
@@ -198,4 +214,30 @@ test('in every format, every function gets the time that it took', t => {
   // On a busy machine V8's thread ticks late.
   for (let i = 0; i < TRIES && wrong?.length !== 0; i++) wrong = judge(t, record());
   assert.deepEqual(wrong, []);
+});
+
+test('a flame graph has the times of folded stacks', () => {
+  start('graph');
+  for (let i = 0; i < 10; i++) {
+    steady(30);
+    early(performance.now() + 20);
+    JSON.parse(JSON.stringify(Array.from({ length: 20_000 }, (_, i) => ({ i, text: `${i}`.repeat(3) }))));
+    [...'cba'.repeat(20_000)].sort((a, b) => (a < b ? -1 : 1));
+  }
+  const { folded, flamegraph } = stop('graph');
+  // Self times by function; what files are called differs.
+  const sums = {};
+  const add = (name, us, i) => ((sums[name] ??= [0, 0])[i] += us);
+  for (const line of String(folded).split('\n').filter(Boolean)) {
+    const [, leaf, us] = /([^;]*) (\d+)$/.exec(line);
+    add(leaf.replace(/ \((?:[^()]*:\d+|[^()]*|native|builtin|script|unknown)\)$/, ''), Number(us), 0);
+  }
+  for (const { name, selfUs } of calls(flamegraph)) add(name, selfUs, 1);
+  const seen = Object.entries(sums).filter(([, [us]]) => us > 0);
+  assert.ok(seen.length >= 4, seen.join(' '));
+  // A tick at the very end may be too short for a box.
+  const whole = seen.reduce((sum, [, [us]]) => sum + us, 0);
+  for (const [name, [us, drawn]] of seen)
+    assert.ok(drawn <= us && us - drawn < whole / 2_000, `${name}: ${us} µs, of which ${drawn} are drawn`);
+  assert.ok(seen.filter(([, [us, drawn]]) => drawn === us).length >= seen.length - 1);
 });

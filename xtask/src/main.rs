@@ -4,6 +4,7 @@ mod bench;
 mod c;
 mod debian_packages;
 mod demo;
+mod flamegraph;
 mod fuzz;
 mod ingest;
 mod js_lint;

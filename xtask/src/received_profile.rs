@@ -41,13 +41,13 @@ struct ChunkFrame {
 }
 
 impl ChunkFrame {
-    /// The format does not say what kind of code a frame is. A frame with a file is a script's, a name like
+    /// The format does not say what kind of code a frame is. A frame with a file or a line is a script's, a name like
     /// `(idle)` is a state of V8.
     fn to_frame(&self) -> Frame {
         let file = self.abs_path.as_deref().or(self.filename.as_deref()).unwrap_or_default();
         let kind = match file {
             "" if self.function.starts_with('(') => FrameKind::Internal,
-            "" => FrameKind::Builtin,
+            "" if self.lineno == 0 => FrameKind::Builtin,
             _ => FrameKind::Script,
         };
         Frame {

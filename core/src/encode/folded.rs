@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::printable;
 use crate::profile::NATIVE;
 use crate::{Frame, FrameKind, Profile};
 
@@ -12,10 +13,6 @@ use crate::{Frame, FrameKind, Profile};
 /// named `#` is written as `\#`, because readers treat a line that begins with `# ` as a comment. Characters that XML
 /// does not allow are replaced.
 pub fn encode(profile: &Profile) -> Vec<u8> {
-    lines(profile).into_bytes()
-}
-
-pub(super) fn lines(profile: &Profile) -> String {
     let labels: Vec<String> = profile.frames().iter().map(label).collect();
     let mut lines = String::new();
     let mut stack = Vec::new();
@@ -30,7 +27,7 @@ pub(super) fn lines(profile: &Profile) -> String {
         }
         writeln!(lines, " {}", total.time_us).expect("writing to a string cannot fail");
     }
-    lines
+    lines.into_bytes()
 }
 
 fn label(frame: &Frame) -> String {
@@ -46,15 +43,7 @@ fn label(frame: &Frame) -> String {
         (file, _) if *line == 0 => format!("{function} ({file})"),
         (file, _) => format!("{function} ({file}:{line})"),
     };
-    let label: String = label
-        .chars()
-        .map(|c| match c {
-            ';' => ':',
-            '\u{fffe}' | '\u{ffff}' => char::REPLACEMENT_CHARACTER,
-            c if c.is_control() => ' ',
-            c => c,
-        })
-        .collect();
+    let label: String = label.chars().map(|c| if c == ';' { ':' } else { printable(c) }).collect();
     // Readers trim a line before they look for a comment.
     if label.trim_start().starts_with("# ") { label.replacen('#', "\\#", 1) } else { label }
 }

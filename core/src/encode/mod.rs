@@ -1,10 +1,10 @@
 //! One file per format: pure functions from a [`Profile`](crate::Profile) to bytes.
 
 pub mod cpuprofile;
-#[cfg(feature = "flamegraph")]
 pub mod flamegraph;
 pub mod folded;
 mod json;
+mod origin;
 #[cfg(feature = "pprof")]
 pub mod pprof;
 mod sample;
@@ -36,8 +36,7 @@ pub enum Format {
     Pprof = 4,
     /// For flame graph tools: each line has a stack and its time in microseconds.
     Folded = 5,
-    /// A flame graph as SVG.
-    #[cfg(feature = "flamegraph")]
+    /// A flame graph as SVG, with callers above what they call.
     Flamegraph = 6,
 }
 
@@ -51,7 +50,6 @@ impl Format {
         #[cfg(feature = "pprof")]
         Self::Pprof,
         Self::Folded,
-        #[cfg(feature = "flamegraph")]
         Self::Flamegraph,
     ];
 
@@ -77,11 +75,19 @@ pub fn encode(profile: &Profile, format: Format, metadata: &Metadata) -> Vec<u8>
         #[cfg(feature = "pprof")]
         Format::Pprof => pprof::encode(profile),
         Format::Folded => folded::encode(profile),
-        #[cfg(feature = "flamegraph")]
         Format::Flamegraph => flamegraph::encode(profile),
     }
 }
 
 fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("string keys into memory cannot fail")
+}
+
+/// A character of a name where names are text on one line, and where XML needs a place for it.
+fn printable(c: char) -> char {
+    match c {
+        '\u{fffe}' | '\u{ffff}' => char::REPLACEMENT_CHARACTER,
+        c if c.is_control() => ' ',
+        c => c,
+    }
 }
