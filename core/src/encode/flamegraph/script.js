@@ -89,7 +89,7 @@
     }
     if (isNarrow) set(searchBox, { x: MARGIN, y: 68 + y, width: width - 2 * MARGIN });
     else set(searchBox, { x: width - 220, y: 8, width: 210 });
-    if (isNarrow && all) y += 36;
+    if (isNarrow && all) y += 32;
     info.setAttribute('transform', `translate(0 ${y})`);
     head.firstElementChild.setAttribute('height', still.back + y);
     root.setAttribute('height', still.height + y);
