@@ -247,6 +247,10 @@ typedef enum {
      * A flame graph as SVG, with callers above what they call. Browsers can zoom into it and search it.
      */
     SENTRY_PROFILER_FORMAT_FLAMEGRAPH = 6,
+    /**
+     * A page that any browser shows: when what ran, as a flame graph and in tables. It asks for nothing from anywhere.
+     */
+    SENTRY_PROFILER_FORMAT_HTML = 7,
 } sentry_profiler_format_t;
 
 /**

@@ -38,6 +38,8 @@ pub enum sentry_profiler_format_t {
     SENTRY_PROFILER_FORMAT_FOLDED = 5,
     /// A flame graph as SVG, with callers above what they call. Browsers can zoom into it and search it.
     SENTRY_PROFILER_FORMAT_FLAMEGRAPH = 6,
+    /// A page that any browser shows: when what ran, as a flame graph and in tables. It asks for nothing from anywhere.
+    SENTRY_PROFILER_FORMAT_HTML = 7,
 }
 
 /// The maximum bytes for one call of a write callback.
@@ -230,12 +232,13 @@ mod tests {
             Format::Pprof => SENTRY_PROFILER_FORMAT_PPROF,
             Format::Folded => SENTRY_PROFILER_FORMAT_FOLDED,
             Format::Flamegraph => SENTRY_PROFILER_FORMAT_FLAMEGRAPH,
+            Format::Html => SENTRY_PROFILER_FORMAT_HTML,
         }
     }
 
     #[test]
     fn formats_have_the_numbers_of_the_core() {
-        assert_eq!(Format::ALL.len(), 7);
+        assert_eq!(Format::ALL.len(), 8);
         for &format in Format::ALL {
             assert_eq!(format as u32, enumerator(format) as u32, "{format:?}");
         }

@@ -46,6 +46,8 @@ mod profiler;
 mod recorder;
 #[cfg(test)]
 mod reliability;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod sentry;
 mod session;
 mod slice;

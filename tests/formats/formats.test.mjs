@@ -6,6 +6,8 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { inflateRawSync } from 'node:zlib';
+import { read as readReport } from '../../core/src/report/viewer/data.js';
 
 const require = createRequire(import.meta.url);
 const { start, stop } = require(process.env.SENTRY_PROFILER_TEST_FORMATS_ADDON);
@@ -103,6 +105,13 @@ const READERS = {
         const [, stack, us] = /^(.*) (\d+)$/.exec(line);
         return [stack.split(';').map(frame => frame.split(' ')[0]), us / 1e3];
       }),
+  report: ({ html }) => {
+    const [, packed] = / id="data">([^<]*)</.exec(html);
+    const { frames, reports } = readReport(new Uint8Array(inflateRawSync(Buffer.from(packed, 'base64'))));
+    const [{ frame, parent, node: nodes, time }] = reports[0].threads;
+    const stackOf = node => (node > 0 ? [frames.name[frame[node]], ...stackOf(parent[node])] : []);
+    return Array.from(nodes, (node, i) => [stackOf(node), ((time[i + 1] ?? time[i]) - time[i]) / 1e3]);
+  },
 };
 
 function stacksOf({ nodes }) {

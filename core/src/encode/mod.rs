@@ -4,7 +4,6 @@ pub mod cpuprofile;
 pub mod flamegraph;
 pub mod folded;
 mod json;
-mod origin;
 #[cfg(feature = "pprof")]
 pub mod pprof;
 mod sample;
@@ -38,6 +37,9 @@ pub enum Format {
     Folded = 5,
     /// A flame graph as SVG, with callers above what they call.
     Flamegraph = 6,
+    /// A page for any browser that shows the profile: see [`report`](crate::report).
+    #[cfg(feature = "report")]
+    Html = 7,
 }
 
 impl Format {
@@ -51,6 +53,8 @@ impl Format {
         Self::Pprof,
         Self::Folded,
         Self::Flamegraph,
+        #[cfg(feature = "report")]
+        Self::Html,
     ];
 
     /// The format with this number.
@@ -76,6 +80,8 @@ pub fn encode(profile: &Profile, format: Format, metadata: &Metadata) -> Vec<u8>
         Format::Pprof => pprof::encode(profile),
         Format::Folded => folded::encode(profile),
         Format::Flamegraph => flamegraph::encode(profile),
+        #[cfg(feature = "report")]
+        Format::Html => crate::report::html(&crate::report::Report::of(profile)),
     }
 }
 

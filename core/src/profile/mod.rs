@@ -6,6 +6,7 @@
 
 mod builder;
 mod files;
+pub(crate) mod origin;
 
 use std::sync::Arc;
 
