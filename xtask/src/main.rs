@@ -1,6 +1,7 @@
 //! The project's commands. `cargo xtask` lists them.
 
 mod bench;
+mod browser;
 mod c;
 mod debian_packages;
 mod demo;

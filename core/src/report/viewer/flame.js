@@ -4,7 +4,8 @@ import { boxAt, drawBoxes, neighbour, ROW } from './chart.js';
 import { clamp, duration, fit, hideTip, KINDS, make, palette, share, showTip, swatch } from './dom.js';
 import { describe, framesOf } from './tree.js';
 
-const SMALLEST = 0.5;
+/** The narrowest box, in pixels. */
+const SMALLEST = 0.7;
 
 export class Flame {
   constructor(app) {

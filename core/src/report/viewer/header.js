@@ -59,7 +59,8 @@ export function header(app, openHelp) {
   const title = make('h1', {});
   const list = make('dl.facts');
   const notes = make('ul.notes');
-  const threads = make('nav.threads', { 'aria-label': 'Threads' });
+  const threads = make('nav.threads', { 'aria-label': 'Threads', hidden: app.report.threads.length < 2 });
+  const buttons = threads.hidden ? [] : fillThreads(app, threads);
   const element = make('header', {}, make('div.title', {}, title, download, help), list, notes, threads);
   const draw = () => {
     const { report, thread } = app;
@@ -72,30 +73,30 @@ export function header(app, openHelp) {
     );
     notes.replaceChildren(...warnings(report, thread).map(text => make('li', {}, text)));
     notes.hidden = notes.childElementCount === 0;
-    threads.hidden = report.threads.length < 2;
-    if (!threads.hidden) drawThreads(app, threads);
+    for (const [at, button] of buttons.entries()) button.setAttribute('aria-pressed', String(app.state.thread === at));
   };
   return { element, draw };
 }
 
-function drawThreads(app, element) {
+/** The buttons of all threads, below the names of their processes. */
+function fillThreads(app, element) {
   const { threads, processes } = app.report;
   const most = Math.max(...threads.map(thread => taken(app, thread)), 1);
-  const groups = processes.map((process, of) => {
-    const buttons = threads.map((thread, at) => {
-      if (thread.of !== of) return null;
-      const button = make(
-        'button.thread',
-        { onclick: () => app.set({ thread: at, zoom: [0, 1] }), 'aria-pressed': String(app.state.thread === at) },
-        make('span', {}, thread.name),
-        make('small', {}, duration(taken(app, thread))),
-        make('i.bar'),
-      );
-      button.style.setProperty('--part', taken(app, thread) / most);
-      return button;
-    });
-    const label = processes.length > 1 ? make('span.process', { title: process.name }, process.name) : null;
-    return make('div.group', { role: 'group', 'aria-label': process.name }, label, buttons);
+  const buttons = threads.map((thread, at) => {
+    const button = make(
+      'button.thread',
+      { onclick: () => app.set({ thread: at, zoom: [0, 1] }) },
+      make('span', {}, thread.name),
+      make('small', {}, duration(taken(app, thread))),
+      make('i.bar'),
+    );
+    button.style.setProperty('--part', taken(app, thread) / most);
+    return button;
   });
-  element.replaceChildren(...groups);
+  processes.forEach((process, of) => {
+    const label = processes.length > 1 && make('span.process', { title: process.name }, process.name);
+    const own = buttons.filter((_, at) => threads[at].of === of);
+    element.append(make('div.group', { role: 'group', 'aria-label': process.name }, label, own));
+  });
+  return buttons;
 }

@@ -7,7 +7,7 @@ import { neighbours, sums } from './times.js';
 /** Less than a 2,000th is no change. */
 const changeOf = value => (Math.abs(value) < 0.0005 ? 'none' : value > 0 ? 'more' : 'less');
 
-const PAGE = 200;
+const PAGE = 100;
 const TABS = { functions: 'Functions', packages: 'Packages', files: 'Files' };
 
 export class Tables {
@@ -90,7 +90,17 @@ export class Tables {
     ];
   }
 
+  /** Draws all of it; what had the focus has it again. */
   draw() {
+    const { key } = document.activeElement?.dataset ?? {};
+    const isRow = this.table.contains(document.activeElement) && !key;
+    this.drawTable();
+    this.drawDetail();
+    if (key) this.table.querySelector(`[data-key=${key}]`)?.focus();
+    else if (isRow) (this.table.querySelector('[aria-selected=true]') ?? this.table.querySelector('tbody tr'))?.focus();
+  }
+
+  drawTable() {
     const { app } = this;
     const columns = this.columns();
     const sort = app.state.sort;
@@ -107,12 +117,11 @@ export class Tables {
     const heads = columns.map(column => this.head(column, by, sign));
     const largest = column => rows.reduce((most, row) => Math.max(most, Math.abs(column.of(row))), 0);
     const most = columns.map(column => (column.isTime ? largest(column) : 0));
-    const shown = rows.slice(0, this.limit).map(row => this.row(row, columns, most));
+    const shown = rows.slice(0, this.limit).map((row, at) => this.row(row, columns, most, at === 0));
     this.table.replaceChildren(make('thead', {}, make('tr', {}, heads)), make('tbody', {}, shown));
     if (rows.length === 0) this.table.append(make('caption', {}, app.matches ? 'Nothing matches.' : 'Nothing ran.'));
     this.more.hidden = rows.length <= this.limit;
     this.more.textContent = `Show more of ${count(rows.length, 'row')}`;
-    this.drawDetail();
   }
 
   head(column, by, sign) {
@@ -123,11 +132,11 @@ export class Tables {
     return make(
       'th',
       { className: column.isTime ? 'time' : '', 'aria-sort': isBy ? (sign < 0 ? 'descending' : 'ascending') : 'none' },
-      make('button', { onclick: () => this.app.set({ sort: first }) }, column.title + mark),
+      make('button', { onclick: () => this.app.set({ sort: first }), 'data-key': column.key }, column.title + mark),
     );
   }
 
-  row(row, columns, most) {
+  row(row, columns, most, isFirst) {
     const { app } = this;
     const cells = columns.map((column, at) => {
       if (!column.isTime) {
@@ -154,8 +163,18 @@ export class Tables {
       if (app.state.tab !== 'functions') return app.set({ query: row.name, tab: 'functions' });
       app.set({ picked: isPicked ? -1 : row.frame });
     };
-    const element = make('tr', { tabIndex: 0, 'aria-selected': String(isPicked), onclick: choose }, cells);
-    element.addEventListener('keydown', event => event.key === 'Enter' && choose());
+    const element = make(
+      'tr',
+      { tabIndex: isFirst ? 0 : -1, 'aria-selected': String(isPicked), onclick: choose },
+      cells,
+    );
+    element.addEventListener('keydown', event => {
+      if (event.key === 'Enter') choose();
+      const next = { ArrowDown: element.nextElementSibling, ArrowUp: element.previousElementSibling }[event.key];
+      if (next === undefined) return;
+      event.preventDefault();
+      next?.focus();
+    });
     return element;
   }
 

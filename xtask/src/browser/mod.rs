@@ -1,0 +1,37 @@
+//! What people open in a browser: pages are made, and tests open them in one.
+
+mod pages;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::npm_package::Package;
+use crate::{node_releases, npm, process, workspace};
+
+/// The browser, of Debian.
+pub const PACKAGES: &[&str] = &["chromium"];
+
+/// Opens pages in a browser; those that it shows stay next to them. Returns where.
+pub fn test(package: &Package, name: Option<&str>) -> Result<String> {
+    let sources = workspace::root().join("tests/browser");
+    let dir = workspace::target()?.join("browser");
+    npm::installed("browser", &sources, &dir)?;
+    pages::write(&dir, &recorded_compiler(package, &sources, &dir)?)?;
+    let node = node_releases::fetch(node_releases::USUAL)?;
+    let mut command = node.command();
+    command.args(["--test", "--test-reporter=spec"]).args(name.map(|name| format!("--test-name-pattern={name}")));
+    command.arg(sources.join("report.test.mjs")).env("SENTRY_PROFILER_TEST_BROWSER", &dir);
+    process::run(command.env_remove("NODE_OPTIONS"))?;
+    Ok(format!("what it showed is in {}", workspace::show(&dir)))
+}
+
+/// What the TypeScript compiler does for two seconds or so: the payload of a chunk.
+fn recorded_compiler(package: &Package, sources: &Path, dir: &Path) -> Result<serde_json::Value> {
+    let file = dir.join("compiler.json");
+    let node = node_releases::fetch(node_releases::USUAL)?;
+    let mut command = node.command();
+    command.arg(sources.join("record-compiler.cjs")).arg(package.addon()).arg(dir).arg(&file);
+    process::output(command.env_remove("NODE_OPTIONS")).context("recording the TypeScript compiler")?;
+    serde_json::from_reader(std::fs::File::open(&file)?).with_context(|| format!("reading {}", file.display()))
+}
