@@ -157,6 +157,8 @@ test('libraries are one row until they are unfolded', async t => {
   await page.mouse.click(x + 8, y);
   assert.equal(await hover(page, 0.3, 0), 'emit');
   assert.equal(await hover(page, 0.3, 3), 'serve');
+  await page.locator('.chip', { hasText: 'Unfolded' }).click();
+  assert.equal(await hover(page, 0.3, 1), 'serve');
   await page.locator('select').selectOption('nothing');
   assert.equal(await hover(page, 0.3, 1), 'handle');
   await address(page, /fold=nothing/);
@@ -293,6 +295,11 @@ test('threads of all processes can be chosen', async t => {
   assert.match(await said(page.locator('.notes')), /The last 0\.2 s are not recorded/);
   assert.match(await said(page.locator('.facts')), /ended by SIGTERM/);
   assert.ok('map' in (await table(page)));
+  // A click on a span.
+  const { x, y, width } = await page.locator('.timeline canvas').boundingBox();
+  await page.mouse.click(x + (0.5 / 1.23) * width, y + 65);
+  assert.match(await said(page.locator('.chip').first()), /^440 ms – 636 ms/);
+  await page.keyboard.press('Escape');
   await page.locator('.thread', { hasText: 'worker 1' }).click();
   assert.ok('convertCurrency' in (await table(page)));
   await page.keyboard.press(']');

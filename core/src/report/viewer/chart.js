@@ -20,8 +20,12 @@ function lengthOf(pen, text, strong) {
   return length;
 }
 
-/** As much of a text as has room. */
-function cut(pen, text, room, strong) {
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are meant.
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** As much of a text as has room, without what would change lines or directions. */
+function cut(pen, whole, room, strong) {
+  const text = whole.replace(UNPRINTABLE, '\ufffd');
   const length = lengthOf(pen, text, strong);
   if (length <= room) return text;
   const letters = Math.floor(((room - 9) / length) * text.length);

@@ -81,6 +81,7 @@ export class Flame {
     if (isEmpty || width === 0) return;
     const [from, to] = this.range;
     this.layOut(from, to, width);
+    this.element.style.setProperty('--rows', this.rows);
     spacer.style.height = `${Math.max(0, this.rows * ROW + 12 - height)}px`;
     const pen = fit(canvas, width, height);
     const [top, colors] = [scroll.scrollTop, palette()];

@@ -127,6 +127,16 @@ class App {
     this.set({});
   }
 
+  get isUnfolded() {
+    return this.unfolded.some(threads => threads[this.state.thread]?.size > 0);
+  }
+
+  /** Folds all runs of a level again. */
+  refold(level) {
+    for (const threads of this.unfolded) threads[this.state.thread]?.clear();
+    this.set({ fold: level, zoom: [0, 1] });
+  }
+
   nextThread(step) {
     const { length } = this.report.threads;
     this.set({ thread: (this.state.thread + step + length) % length, zoom: [0, 1] });
@@ -137,6 +147,7 @@ class App {
     const { state } = this;
     if (state.query) this.set({ query: '' });
     else if (state.zoom[0] > 0 || state.zoom[1] < 1) this.set({ zoom: [0, 1] });
+    else if (this.isUnfolded) this.refold(state.fold);
     else if (this.isStretch) this.set({ from: 0, to: 0 });
     else if (state.picked >= 0) this.set({ picked: -1 });
   }
@@ -190,7 +201,7 @@ function toolbar(app) {
   );
   const folds = make('select', { 'aria-label': 'Folding', title: 'What is one row (f)' });
   folds.append(...Object.entries(FOLDS).map(([value, text]) => make('option', { value }, text)));
-  folds.addEventListener('change', () => app.set({ fold: folds.value, zoom: [0, 1] }));
+  folds.addEventListener('change', () => app.refold(folds.value));
   const search = make('input', { type: 'search', placeholder: 'Search  /', 'aria-label': 'Search', spellcheck: false });
   search.addEventListener('input', () => app.set({ query: search.value }));
   const legend = make('ul.legend', { 'aria-label': 'Kinds of code' });
@@ -203,6 +214,8 @@ function toolbar(app) {
     { title: 'Show all rows (Esc)', onclick: () => app.set({ zoom: [0, 1] }) },
     'Zoomed ×',
   );
+  const unfold = { title: 'Fold again (Esc)', onclick: () => app.refold(app.state.fold) };
+  const unfolded = make('button.chip', unfold, 'Unfolded ×');
   const draw = () => {
     const { state } = app;
     for (const button of modes.children)
@@ -221,8 +234,9 @@ function toolbar(app) {
     const { from, to } = app.stretch;
     stretch.textContent = `${duration(from)} – ${duration(to)}: ${duration(times.whole)} ran ×`;
     zoomed.hidden = state.zoom[0] === 0 && state.zoom[1] === 1;
+    unfolded.hidden = !app.isUnfolded;
   };
-  const chips = make('div.chips', {}, stretch, zoomed);
+  const chips = make('div.chips', {}, stretch, unfolded, zoomed);
   const element = make(
     'div.toolbar',
     {},

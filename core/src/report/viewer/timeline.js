@@ -170,12 +170,20 @@ export class Timeline {
       const [from, to] = [begin, this.timeAt(event)].sort((a, b) => a - b);
       this.app.set({ from, to, zoom: [0, 1] });
     };
-    const up = () => {
+    const up = event => {
       removeEventListener('pointermove', move);
       removeEventListener('pointerup', up);
+      const span = Math.abs(event.clientX - x) < 4 ? this.spanAt(event) : null;
+      if (span) this.app.set({ from: span.start, to: span.end, zoom: [0, 1] });
     };
     addEventListener('pointermove', move);
     addEventListener('pointerup', up);
+  }
+
+  spanAt(event) {
+    const [lane, time] = [this.lanes(this.thread).spans, this.timeAt(event)];
+    const row = lane && Math.floor((event.clientY - this.canvas.getBoundingClientRect().top - lane[0]) / LANES.span);
+    return this.measured.spans.find(span => span.row === row && span.start <= time && span.end > time);
   }
 
   /** What ran where the pointer is, and what was measured there. */
@@ -183,9 +191,8 @@ export class Timeline {
     const { thread, data } = this.app;
     if (event.buttons || !this.measured) return;
     const time = this.timeAt(event);
-    const y = event.clientY - this.canvas.getBoundingClientRect().top;
     const lines = [make('b', {}, duration(time))];
-    const { columns, kinds, spans } = this.measured;
+    const { columns, kinds } = this.measured;
     const column = Math.min(columns - 1, Math.floor((time / this.app.report.duration) * columns));
     kinds.forEach((lane, kind) => {
       if (lane[column] > 0.005) lines.push(make('span', {}, swatch(kind), `${KINDS[kind]} ${share(lane[column], 1)}`));
@@ -201,13 +208,8 @@ export class Timeline {
       const at = after(readings.time, time) - 1;
       if (at >= 0) lines.push(make('span', {}, `${name} ${text(readings.value[at])}`));
     }
-    const lane = this.lanes(thread).spans;
-    for (const span of spans) {
-      const isHere = lane && y >= lane[0] && Math.floor((y - lane[0]) / LANES.span) === span.row;
-      if (isHere && span.start <= time && span.end > time) {
-        lines.push(make('span', {}, `${span.name}, ${duration(span.end - span.start)}`));
-      }
-    }
+    const span = this.spanAt(event);
+    if (span) lines.push(make('span', {}, `${span.name}, ${duration(span.end - span.start)}`));
     showTip(event.clientX, event.clientY, ...lines);
   }
 
