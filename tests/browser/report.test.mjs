@@ -6,9 +6,10 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { CONTRAST, contrastOf } from './contrast.mjs';
 
-const DIR = process.env.SENTRY_PROFILER_TEST_BROWSER;
-const { chromium } = createRequire(join(DIR, 'node_modules', 'x'))('playwright-core');
+const DIR = join(process.env.SENTRY_PROFILER_TEST_BROWSER, 'reports');
+const { chromium } = createRequire(join(DIR, '..', 'node_modules', 'x'))('playwright-core');
 
 const WIDE = { width: 1280, height: 800 };
 const NARROW = { width: 400, height: 800 };
@@ -117,6 +118,43 @@ for (const name of PAGES) {
     }
   });
 }
+
+test('text can be read on every colour', async t => {
+  // How much of the text's colour a place has.
+  const PLACE = 0.8;
+  for (const colorScheme of ['light', 'dark']) {
+    const page = await open(t, 'shop', { colorScheme });
+    const names =
+      'ground raised part-color text muted ontext onstrong k0 k1 k2 k3 k4 more less same moretext lesstext span';
+    const colors = await page.evaluate(names => {
+      const style = getComputedStyle(document.documentElement);
+      const pen = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+      return Object.fromEntries(
+        names.split(' ').map(name => {
+          pen.fillStyle = style.getPropertyValue(`--${name}`);
+          pen.fillRect(0, 0, 1, 1);
+          return [name, [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3)];
+        }),
+      );
+    }, names);
+    const pairs = [
+      ['onstrong', ['k0']],
+      ['ontext', ['k1', 'k2', 'k3', 'k4', 'more', 'less', 'same', 'span']],
+      ['muted', ['ground', 'raised']],
+      ['text', ['ground', 'raised', 'part-color']],
+      ['moretext', ['ground', 'part-color']],
+      ['lesstext', ['ground', 'part-color']],
+    ];
+    for (const [text, grounds] of pairs) {
+      for (const ground of grounds) {
+        const isBox = text.startsWith('on') && ground !== 'span';
+        const seen = colors[text].map((v, i) => (isBox ? v * PLACE + colors[ground][i] * (1 - PLACE) : v));
+        const contrast = contrastOf(seen, colors[ground]);
+        assert.ok(contrast >= CONTRAST, `${text} on ${ground}, ${colorScheme}: ${contrast.toFixed(2)}`);
+      }
+    }
+  }
+});
 
 test('pages are small', () => {
   const size = name => statSync(join(DIR, `${name}.html`)).size;

@@ -5,7 +5,6 @@ mod browser;
 mod c;
 mod debian_packages;
 mod demo;
-mod flamegraph;
 mod fuzz;
 mod ingest;
 mod js_lint;

@@ -1,7 +1,10 @@
-//! What people open in a browser: pages are made, and tests open them in one.
+//! What people open in a browser: reports and flame graphs are made, and tests open them in one.
 
-mod pages;
+mod flamegraphs;
+mod profiles;
+mod reports;
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -12,16 +15,22 @@ use crate::{node_releases, npm, process, workspace};
 /// The browser, of Debian.
 pub const PACKAGES: &[&str] = &["chromium"];
 
-/// Opens pages in a browser; those that it shows stay next to them. Returns where.
+/// Opens all of them in a browser; what it shows stays next to them. Returns where.
 pub fn test(package: &Package, name: Option<&str>) -> Result<String> {
     let sources = workspace::root().join("tests/browser");
     let dir = workspace::target()?.join("browser");
     npm::installed("browser", &sources, &dir)?;
-    pages::write(&dir, &recorded_compiler(package, &sources, &dir)?)?;
+    let [of_reports, of_flamegraphs] = ["reports", "flamegraphs"].map(|name| dir.join(name));
+    fs::create_dir_all(&of_reports)?;
+    fs::create_dir_all(&of_flamegraphs)?;
+    reports::write(&of_reports, &recorded_compiler(package, &sources, &dir)?)?;
+    flamegraphs::write(&of_flamegraphs)?;
     let node = node_releases::fetch(node_releases::USUAL)?;
     let mut command = node.command();
     command.args(["--test", "--test-reporter=spec"]).args(name.map(|name| format!("--test-name-pattern={name}")));
-    command.arg(sources.join("report.test.mjs")).env("SENTRY_PROFILER_TEST_BROWSER", &dir);
+    command.args(["report.test.mjs", "flamegraph.test.mjs"].map(|file| sources.join(file)));
+    // Not at once: what an action takes is measured.
+    command.arg("--test-concurrency=1").env("SENTRY_PROFILER_TEST_BROWSER", &dir);
     process::run(command.env_remove("NODE_OPTIONS"))?;
     Ok(format!("what it showed is in {}", workspace::show(&dir)))
 }
@@ -33,5 +42,5 @@ fn recorded_compiler(package: &Package, sources: &Path, dir: &Path) -> Result<se
     let mut command = node.command();
     command.arg(sources.join("record-compiler.cjs")).arg(package.addon()).arg(dir).arg(&file);
     process::output(command.env_remove("NODE_OPTIONS")).context("recording the TypeScript compiler")?;
-    serde_json::from_reader(std::fs::File::open(&file)?).with_context(|| format!("reading {}", file.display()))
+    serde_json::from_reader(fs::File::open(&file)?).with_context(|| format!("reading {}", file.display()))
 }

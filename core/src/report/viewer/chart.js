@@ -5,6 +5,8 @@ import { describe } from './tree.js';
 
 export const ROW = 20;
 const PADDING = 5;
+/** How much of the text's colour a place has. */
+const PLACE = 0.8;
 
 const FONT = '12px system-ui, sans-serif';
 /** What texts measure, plain and strong. */
@@ -81,7 +83,7 @@ function label(pen, { name, place, kind }, isRun, x, y, room, { colors, faded, i
   const used = lengthOf(pen, shown, strong) + 8;
   if (room - used < 30 || shown.endsWith('…')) return;
   pen.font = FONT;
-  pen.globalAlpha = faded ? 0.28 : 0.66;
+  pen.globalAlpha = faded ? 0.28 : PLACE;
   pen.fillText(cut(pen, place, room - used), x + used, y);
   pen.globalAlpha = 1;
 }

@@ -14,7 +14,7 @@ export function make(what, properties = {}, ...children) {
   return element;
 }
 
-export const KINDS = ['own code', 'dependency', 'node', 'native', 'GC'];
+export const KINDS = ['own code', 'dependency', 'Node', 'native', 'GC'];
 export const [OWN, DEPENDENCY, NODE, NATIVE, COLLECTOR] = KINDS.keys();
 
 /** A mark in the colour of a kind; the text next to it says the kind. */

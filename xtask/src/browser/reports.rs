@@ -1,22 +1,17 @@
-//! The pages that the browser opens, and what is in them as `.cpuprofile`, to compare.
+//! Reports, and what is in them as `.cpuprofile`, to compare.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use flate2::read::GzDecoder;
 use sentry_profiler::encode::cpuprofile;
 use sentry_profiler::profile::in_app;
 use sentry_profiler::report::{Exit, Process, Report, Span, Thread, html, html_diff};
-use sentry_profiler::{Frame, FrameKind, Point, Profile, ProfileBuilder, StackId, Unix};
+use sentry_profiler::{Frame, FrameKind, Profile, ProfileBuilder, StackId};
 
-use crate::{received_profile, workspace};
-
-/// Chunks of the benchmark's programs.
-const RECORDED: [&str; 2] = ["deep", "very-deep"];
-
-const START: Unix = Unix::from_us(1_700_000_000_000_000);
+use super::profiles::{Call, LONG, RECORDED, Ran, START, profile, recorded};
+use crate::received_profile;
 
 pub fn write(dir: &Path, compiler: &serde_json::Value) -> Result<()> {
     let shop = profile(&SHOP);
@@ -53,12 +48,6 @@ fn write_one(dir: &Path, name: &str, profile: &Profile) -> Result<()> {
     fs::write(&file, cpuprofile::encode(profile)).with_context(|| format!("writing {}", file.display()))
 }
 
-fn recorded(name: &str) -> Result<Profile> {
-    let file = workspace::root().join(format!("core/benches/recorded/{name}.json.gz"));
-    let reader = GzDecoder::new(File::open(&file).with_context(|| format!("opening {}", file.display()))?);
-    received_profile::profile([&serde_json::from_reader(reader)?], "0")
-}
-
 /// Two processes, one of which has a worker, spans and no sample in its last thread.
 fn threads<'a>(shop: &'a Profile, slower: &'a Profile, empty: &'a Profile) -> Report<'a> {
     let mut main = Thread::new("main", shop);
@@ -81,12 +70,6 @@ fn threads<'a>(shop: &'a Profile, slower: &'a Profile, empty: &'a Profile) -> Re
     report.processes.push(Process::new("build.mjs (pid 4712)", vec![idle]));
     report
 }
-
-/// A function, its file and line.
-type Call = (&'static str, &'static str, u32);
-
-/// What ran for how many milliseconds, outermost first; nothing is idle.
-type Ran = (i64, &'static [Call]);
 
 const RUN: Call = ("<anonymous>", "node:internal/main/run_main_module", 1);
 const LOAD: Call = ("executeUserEntryPoint", "node:internal/modules/run_main", 140);
@@ -138,45 +121,6 @@ const NAMES: [Ran; 7] = [
     (100, &[(LONG, "/srv/a.js", 7)]),
     (100, &[("constructor", "/srv/__proto__.js", 8), ("__proto__", "/srv/__proto__.js", 9)]),
 ];
-const LONG: &str = concat!(
-    "anExceedinglyLongNameThatGoesOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOn",
-    "AndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOn",
-);
-
-fn frame((function, file, line): Call) -> Frame {
-    let kind = match (function, file) {
-        ("(garbage collector)" | "(program)", _) => FrameKind::Internal,
-        (_, "") => FrameKind::Callback,
-        _ => FrameKind::Script,
-    };
-    let in_app = in_app(kind, function, file, None);
-    Frame { function: function.into(), file: file.into(), line, column: 1, kind, in_app }
-}
-
-fn profile(ran: &[Ran]) -> Profile {
-    const TICK_US: i64 = 10_000;
-    let mut builder = ProfileBuilder::new();
-    let mut time = START;
-    for &(ms, calls) in ran {
-        let mut stack = None;
-        for &call in calls {
-            let frame = builder.frame(&frame(call));
-            stack = Some(builder.stack(stack, frame));
-        }
-        for _ in 0..ms * 1_000 / TICK_US {
-            builder.sample(time, stack);
-            time = time + TICK_US;
-        }
-    }
-    builder.sample(time, None);
-    for at in 0..(time - START) / 100_000 {
-        let (time, wave) = (START + at * 100_000, (at as f64 / 2.0).sin());
-        builder.measurements_mut().cpu_usage.push(Point { time, value: 30.0 + 20.0 * wave });
-        builder.measurements_mut().memory_footprint.push(Point { time, value: 4e7 + 1e7 * wave + 1e6 * at as f64 });
-    }
-    builder.finish(START, time, TICK_US as u32)
-}
-
 /// Numbers that are the same in each run.
 struct Random(u64);
 
