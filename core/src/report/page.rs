@@ -87,6 +87,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("viewer/cpuprofile.js"),
     include_str!("viewer/state.js"),
     include_str!("viewer/header.js"),
+    include_str!("viewer/axis.js"),
     include_str!("viewer/timeline.js"),
     include_str!("viewer/chart.js"),
     include_str!("viewer/flame.js"),

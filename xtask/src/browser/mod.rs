@@ -28,7 +28,7 @@ pub fn test(package: &Package, name: Option<&str>) -> Result<String> {
     let node = node_releases::fetch(node_releases::USUAL)?;
     let mut command = node.command();
     command.args(["--test", "--test-reporter=spec"]).args(name.map(|name| format!("--test-name-pattern={name}")));
-    command.args(["report.test.mjs", "flamegraph.test.mjs"].map(|file| sources.join(file)));
+    command.args(["report.test.mjs", "report-data.test.mjs", "flamegraph.test.mjs"].map(|file| sources.join(file)));
     // Not at once: what an action takes is measured.
     command.arg("--test-concurrency=1").env("SENTRY_PROFILER_TEST_BROWSER", &dir);
     process::run(command.env_remove("NODE_OPTIONS"))?;

@@ -1,5 +1,6 @@
 // The flame graph: what is under the pointer, what has the focus, and zooming.
 
+import { AXIS, drawAxis } from './axis.js';
 import { boxAt, drawBoxes, neighbour, ROW } from './chart.js';
 import { clamp, duration, fit, hideTip, KINDS, make, palette, share, showTip, swatch } from './dom.js';
 import { describe, framesOf } from './tree.js';
@@ -102,6 +103,7 @@ export class Flame {
       picked: state.picked,
       scaled,
     });
+    if (state.mode === 'time') this.drawTimes(pen, width, height, colors);
     for (const [box, line] of [
       [this.hovered, 1],
       [this.focused, 2],
@@ -118,6 +120,15 @@ export class Flame {
         ROW - 1 - line,
       );
     }
+  }
+
+  /** The time that is seen, below the boxes. */
+  drawTimes(pen, width, height, colors) {
+    const { from } = this.app.stretch;
+    pen.fillStyle = colors.ground;
+    pen.fillRect(0, height - AXIS, width, AXIS);
+    const seen = this.range.map(time => from + time);
+    drawAxis(pen, height - AXIS, width, seen, colors);
   }
 
   /** The boxes of what is seen, unless they are known. */

@@ -1,10 +1,11 @@
 // What ran when: kinds of code, spans, CPU and heap; and the stretch that all else is about.
 
+import { AXIS, drawAxis } from './axis.js';
 import { bytes, clamp, duration, fit, hideTip, KINDS, make, palette, share, showTip, swatch } from './dom.js';
 import { after, eachSample } from './times.js';
 
 const BAR = 3;
-const LANES = { kinds: 54, span: 14, label: 12, curve: 20, axis: 18 };
+const LANES = { kinds: 54, span: 14, label: 12, curve: 20 };
 const MOST_SPANS = 4;
 
 export class Timeline {
@@ -58,7 +59,7 @@ export class Timeline {
     add('spans', this.measured.spanRows * LANES.span, this.measured.spanRows > 0);
     add('cpu', LANES.label + LANES.curve, thread.cpu.time.length > 1);
     add('heap', LANES.label + LANES.curve, thread.heap.time.length > 1);
-    lanes.axis = [y, LANES.axis];
+    lanes.axis = [y, AXIS];
     return lanes;
   }
 
@@ -110,7 +111,7 @@ export class Timeline {
       );
     if (lanes.heap)
       this.curve(pen, lanes.heap, thread.heap, 0, x, colors.heap, colors, most => `Heap: at most ${bytes(most)}`);
-    this.axis(pen, lanes.axis, width, x, colors);
+    drawAxis(pen, lanes.axis[0], width, [0, report.duration], colors);
     this.selection(pen, height, width, x, colors);
   }
 
@@ -129,19 +130,6 @@ export class Timeline {
     pen.globalAlpha = 1;
     pen.fillStyle = colors.muted;
     pen.fillText(text(most), 0, top + 6);
-  }
-
-  axis(pen, [top], width, x, colors) {
-    const { duration: whole } = this.app.report;
-    // A step of 1, 2 or 5 that leaves room for its label.
-    const least = (whole * 90) / width;
-    const power = 10 ** Math.floor(Math.log10(Math.max(1, least)));
-    const step = [1, 2, 5, 10].map(factor => factor * power).find(step => step >= least) ?? power;
-    pen.fillStyle = colors.muted;
-    for (let time = 0; time <= whole; time += step) {
-      pen.fillRect(Math.round(x(time)), top, 1, 4);
-      if (x(time) < width - 40) pen.fillText(time === 0 ? '0' : short(time), x(time) + (time === 0 ? 3 : -8), top + 11);
-    }
   }
 
   selection(pen, height, width, x, colors) {
@@ -227,10 +215,4 @@ export class Timeline {
     }
     return true;
   }
-}
-
-/** A time of the axis, which is round. */
-function short(us) {
-  const [number, unit] = us >= 1e6 ? [us / 1e6, 's'] : us >= 1e3 ? [us / 1e3, 'ms'] : [us, 'µs'];
-  return `${Number(number.toPrecision(6))} ${unit}`;
 }
