@@ -43,6 +43,7 @@ struct ThreadHead<'a> {
     start: i64,
     end: i64,
     interval: u32,
+    grain: i64,
     dropped: u64,
     merged_calls: usize,
     nodes: usize,
@@ -52,15 +53,24 @@ struct ThreadHead<'a> {
     spans: usize,
 }
 
-/// The bytes of reports, in which calls that have less than `least` samples are merged.
-pub fn of(reports: &[&Report<'_>], least: u32) -> Vec<u8> {
+/// What is left out of a page that would be too large.
+#[derive(Clone, Copy)]
+pub struct Detail {
+    /// Calls that have fewer samples are merged.
+    pub least: u32,
+    /// Whether times are rounded, to a 64th of a sampling interval.
+    pub rounded: bool,
+}
+
+/// The bytes of reports.
+pub fn of(reports: &[&Report<'_>], detail: Detail) -> Vec<u8> {
     let mut tables = Tables::default();
     let mut columns = Columns::default();
     let heads = reports.iter().map(|report| {
         let places = Places::of(report.processes.iter().flat_map(|p| &p.threads).flat_map(|t| t.profile.frames()));
         let processes = report.processes.iter().map(|process| {
             let threads =
-                process.threads.iter().map(|thread| put_thread(thread, least, &places, &mut tables, &mut columns));
+                process.threads.iter().map(|thread| put_thread(thread, detail, &places, &mut tables, &mut columns));
             ProcessHead { name: &process.name, threads: threads.collect() }
         });
         ReportHead {
@@ -166,13 +176,13 @@ fn package_of(origin: Origin, shown: &str, in_packages: bool) -> &str {
 
 fn put_thread<'a>(
     thread: &'a Thread<'_>,
-    least: u32,
+    detail: Detail,
     places: &Places<'_>,
     tables: &mut Tables,
     columns: &mut Columns,
 ) -> ThreadHead<'a> {
     let profile = thread.profile;
-    let tree = Tree::new(profile, least);
+    let tree = Tree::new(profile, detail.least);
     let frames: Vec<u32> = tree
         .nodes
         .iter()
@@ -191,7 +201,8 @@ fn put_thread<'a>(
 
     let start = profile.start().us();
     let samples = profile.samples();
-    columns.put_steps(start, samples.iter().map(|sample| sample.time.us()));
+    let grain = if detail.rounded { i64::from(profile.interval_us() / 64).max(1) } else { 1 };
+    columns.put_steps(0, samples.iter().map(|sample| (sample.time.us() - start + grain / 2).div_euclid(grain)));
     columns.put_steps(
         0,
         samples.iter().map(|sample| {
@@ -220,6 +231,7 @@ fn put_thread<'a>(
         start,
         end: profile.end().us(),
         interval: profile.interval_us(),
+        grain,
         dropped: profile.dropped_samples(),
         merged_calls: tree.merged,
         nodes: tree.nodes.len(),

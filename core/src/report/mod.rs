@@ -110,8 +110,9 @@ impl<'a> Thread<'a> {
 
 /// The page of a report.
 ///
-/// It is below 300 kB where the samples alone take no more than half of that: calls that took the least time are merged
-/// into their callers' `(smaller calls)`, and the page says so. Any thread; takes as long as the profiles are large.
+/// It is below 300 kB where the samples alone take no more than half of that: times are rounded, calls that took the
+/// least time are merged into their callers' `(smaller calls)`, and the page says so. Any thread; takes as long as the
+/// profiles are large.
 pub fn html(report: &Report<'_>) -> Vec<u8> {
     page::of(&[report])
 }

@@ -13,7 +13,8 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use sha2::{Digest, Sha256};
 
-use super::{Report, data};
+use super::Report;
+use super::data::{self, Detail};
 
 /// How large a page may be before the smallest calls are merged.
 const LIMIT: usize = 300_000;
@@ -25,20 +26,22 @@ pub fn of(reports: &[&Report<'_>]) -> Vec<u8> {
     within(reports, LIMIT)
 }
 
-/// A page that is not larger than the limit, where merging calls can achieve that. Where samples alone take more than
-/// half of it, calls may take as much as these.
+/// A page that is not larger than the limit, where leaving out detail can achieve that: first times are rounded, then
+/// calls are merged. Where samples alone take more than half of it, calls may take as much as these.
 pub(super) fn within(reports: &[&Report<'_>], limit: usize) -> Vec<u8> {
-    let page = |least| around(&data::of(reports, least));
-    let whole = page(1);
-    if whole.len() <= limit {
-        return whole;
+    let page = |least, rounded| around(&data::of(reports, Detail { least, rounded }));
+    for rounded in [false, true] {
+        let whole = page(1, rounded);
+        if whole.len() <= limit {
+            return whole;
+        }
     }
-    let limit = limit.max(2 * page(COARSEST).len());
+    let limit = limit.max(2 * page(COARSEST, true).len());
     let steps: Vec<u32> = std::iter::successors(Some(2_u32), |least| Some(least + least.div_ceil(3)))
         .take_while(|&least| least < COARSEST)
         .collect();
-    let enough = steps.partition_point(|&least| page(least).len() > limit);
-    page(steps.get(enough).copied().unwrap_or(COARSEST))
+    let enough = steps.partition_point(|&least| page(least, true).len() > limit);
+    page(steps.get(enough).copied().unwrap_or(COARSEST), true)
 }
 
 struct Viewer {

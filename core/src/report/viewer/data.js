@@ -53,7 +53,7 @@ function readThread(columns, head, origin, strings) {
   }
   const frame = new Int32Array(nodes + 1).fill(-1);
   frame.set(columns.steps(nodes, 0), 1);
-  const time = columns.steps(samples, start);
+  const time = columns.steps(samples, 0).map(steps => start + steps * head.grain);
   const node = Int32Array.from(columns.steps(samples, 0));
   const cpu = {
     time: columns.steps(head.cpuReadings, start),

@@ -36,6 +36,7 @@ function warnings(report, thread) {
   return [
     ...report.unrecorded,
     thread.dropped > 0 && `${count(thread.dropped, 'sample was', 'samples were')} dropped: the maximum was reached.`,
+    thread.grain > 1 && `Times are rounded to ${duration(thread.grain)}, to keep this file small.`,
     thread.mergedCalls > 0 &&
       `${count(thread.mergedCalls, 'small call is', 'small calls are')} merged, to keep this file small.`,
   ].filter(Boolean);
