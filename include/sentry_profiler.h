@@ -248,7 +248,7 @@ typedef enum {
      */
     SENTRY_PROFILER_FORMAT_FLAMEGRAPH = 6,
     /**
-     * A page that any browser shows: when what ran, as a flame graph and in tables. It asks for nothing from anywhere.
+     * A page that any browser shows: what ran when, as a flame graph and in tables. It makes no requests.
      */
     SENTRY_PROFILER_FORMAT_HTML = 7,
 } sentry_profiler_format_t;

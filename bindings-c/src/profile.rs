@@ -38,7 +38,7 @@ pub enum sentry_profiler_format_t {
     SENTRY_PROFILER_FORMAT_FOLDED = 5,
     /// A flame graph as SVG, with callers above what they call. Browsers can zoom into it and search it.
     SENTRY_PROFILER_FORMAT_FLAMEGRAPH = 6,
-    /// A page that any browser shows: when what ran, as a flame graph and in tables. It asks for nothing from anywhere.
+    /// A page that any browser shows: what ran when, as a flame graph and in tables. It makes no requests.
     SENTRY_PROFILER_FORMAT_HTML = 7,
 }
 

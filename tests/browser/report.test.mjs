@@ -1,5 +1,4 @@
-// Reports in a real browser: what they look like, and what mouse and keys do. What it showed stays next to the pages, to
-// be looked at.
+// Reports in a real browser: what they look like, and what mouse and keys do. Its pictures stay next to the pages.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,16 +1,16 @@
-// Times below what is drawn.
+// The time axis.
 
-/** How high an axis is. */
+/** Its height in pixels. */
 export const AXIS = 18;
 
-/** A time that is round. */
+/** A round time as text. */
 function short(us) {
   const [number, unit] = us >= 1e6 ? [us / 1e6, 's'] : us >= 1e3 ? [us / 1e3, 'ms'] : [us, 'µs'];
   return us === 0 ? '0' : `${Number(number.toPrecision(6))} ${unit}`;
 }
 
 export function drawAxis(pen, top, width, [from, to], colors) {
-  // A step of 1, 2 or 5 that leaves room for its label.
+  // A step of 1, 2 or 5 that leaves room for the labels.
   const least = ((to - from) * 90) / width;
   const power = 10 ** Math.floor(Math.log10(Math.max(1, least)));
   const step = [1, 2, 5, 10].map(factor => factor * power).find(step => step >= least);

@@ -1,15 +1,15 @@
-// Draws boxes on a canvas that is as large as what is seen of them.
+// Draws boxes on a canvas. The canvas has the size of the visible part.
 
 import { OWN } from './dom.js';
 import { describe } from './tree.js';
 
 export const ROW = 20;
 const PADDING = 5;
-/** How much of the text's colour a place has. */
+/** The opacity of places. */
 const PLACE = 0.8;
 
 const FONT = '12px system-ui, sans-serif';
-/** What texts measure, plain and strong. */
+/** Widths of texts, plain and bold. */
 const LENGTHS = [new Map(), new Map()];
 
 function lengthOf(pen, text, strong) {
@@ -22,20 +22,20 @@ function lengthOf(pen, text, strong) {
   return length;
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are meant.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced.
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
-/** As much of a text as has room, without what would change lines or directions. */
+/** A text cut to the room, without characters that break lines or change the writing direction. */
 function cut(pen, whole, room, strong) {
   const text = whole.replace(UNPRINTABLE, '\ufffd');
   const length = lengthOf(pen, text, strong);
   if (length <= room) return text;
   const letters = Math.floor(((room - 9) / length) * text.length);
-  // Not between the halves of a character.
+  // Do not cut a surrogate pair.
   return letters > 0 ? `${text.slice(0, letters).replace(/[\ud800-\udbff]$/, '')}…` : '';
 }
 
-/** The colour of a change: red for more, blue for less, as strong as it is large. */
+/** The colour of a change: red for more, blue for less; the larger the change, the stronger. */
 function changeColor(colors, [before, after]) {
   const change = before + after > 0 ? (after - before) / Math.max(before, after) : 0;
   if (Math.abs(change) < 0.02) return colors.same;
@@ -44,8 +44,8 @@ function changeColor(colors, [before, after]) {
 }
 
 /**
- * `boxes` in units that `[from, to]` shows in the whole width; `isHit(row)` says what a search found, or is null;
- * `scaled(row)` are the times of a row's sides that can be compared.
+ * `from` and `to` are the visible range, in the units of the boxes. `isHit(row)` says whether a search found a row, and
+ * is null without a search. `scaled(row)` returns the comparable times of a row's sides.
  */
 export function drawBoxes(pen, { data, sides, boxes, from, to, width, height, top, colors, isHit, picked, scaled }) {
   pen.clearRect(0, 0, width, height);
@@ -93,7 +93,7 @@ export function boxAt(boxes, x, depth) {
   return boxes.find(box => box.depth === depth && x >= box.left && x < box.right) ?? null;
 }
 
-/** The box next to another: in its row, or where its caller and what it calls are. */
+/** The box next to another one, in the direction of an arrow key. */
 export function neighbour(boxes, box, key) {
   const middle = (box.left + box.right) / 2;
   const row = boxes.filter(other => other.depth === box.depth + { ArrowUp: -1, ArrowDown: 1 }[key] || 0);

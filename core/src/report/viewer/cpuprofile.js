@@ -41,7 +41,7 @@ export function cpuprofile(data, report, thread) {
   return { nodes, startTime, endTime: origin + Math.max(thread.end, before), samples, timeDeltas };
 }
 
-/** Saves text as a file. */
+/** Downloads a text as a file. */
 export function save(name, text) {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(new Blob([text], { type: 'application/json' }));

@@ -1,4 +1,4 @@
-// What core/src/report/data.rs writes: a JSON document, then columns of numbers.
+// Reads what core/src/report/data.rs writes: a JSON document, then columns of numbers.
 
 /** Reports, and the tables of functions and files that they share. Times are microseconds from a report's origin. */
 export function read(packed) {
@@ -16,7 +16,7 @@ export function read(packed) {
     kind: columns.numbers(head.frames),
   };
   files.shown = files.path.map((path, file) => path.slice(files.hidden[file]));
-  // The same function of two versions of a program, where lines have moved.
+  // The same function in two versions of a program, in which its line may differ.
   const alike = new Map();
   frames.alike = frames.name.map((name, frame) => {
     const key = `${name}\n${files.shown[frames.file[frame]]}`;
@@ -42,7 +42,7 @@ function readThread(columns, head, origin, strings) {
   const { nodes, samples } = head;
   const start = head.start - origin;
   const [parent, depth] = [new Int32Array(nodes + 1), new Int32Array(nodes + 1)];
-  // The nodes from the root to the last one.
+  // The nodes from the root to the previous node.
   const path = [0];
   const up = columns.numbers(nodes);
   for (let node = 1; node <= nodes; node++) {
@@ -86,7 +86,7 @@ function readThread(columns, head, origin, strings) {
   };
 }
 
-/** Numbers with seven bits a byte. */
+/** Reads numbers of seven bits per byte. */
 class Columns {
   constructor(bytes, at) {
     this.bytes = bytes;
@@ -109,7 +109,7 @@ class Columns {
     return column;
   }
 
-  /** Each is written as its difference from the one before it. */
+  /** A column in which each number is written as the difference from the previous one. */
   steps(count, before) {
     const column = new Float64Array(count);
     for (let at = 0; at < count; at++) {
@@ -121,7 +121,7 @@ class Columns {
   }
 }
 
-/** Where a function is, as short as can be. */
+/** The short path and the line of a function. */
 export function place(data, frame) {
   const { files, frames } = data;
   const shown = files.shown[frames.file[frame]];

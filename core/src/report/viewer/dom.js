@@ -1,6 +1,6 @@
-// Elements, and numbers as people read them.
+// Helpers to create elements and to format numbers.
 
-/** An element: its tag and classes, its properties, and what is in it. Strings become text, never markup. */
+/** Creates an element from `tag.class`, its properties and its children. Strings become text, never markup. */
 export function make(what, properties = {}, ...children) {
   const [tag, ...classes] = what.split('.');
   const element = document.createElement(tag);
@@ -17,16 +17,16 @@ export function make(what, properties = {}, ...children) {
 export const KINDS = ['own code', 'dependency', 'Node', 'native', 'GC'];
 export const [OWN, DEPENDENCY, NODE, NATIVE, COLLECTOR] = KINDS.keys();
 
-/** A mark in the colour of a kind; the text next to it says the kind. */
+/** A mark in the colour and shape of a kind. */
 export const swatch = kind => make(`i.swatch.k${kind}`, { 'aria-hidden': 'true' });
 
-// Making one takes longer than using it a hundred times.
+// Creating one takes much longer than using it.
 const FORMATS = [0, 1, 2].map(count => {
   return new Intl.NumberFormat('en', { maximumFractionDigits: count, minimumFractionDigits: count });
 });
 const digits = (number, count) => FORMATS[count].format(number);
 
-/** Microseconds in a unit that leaves three or four digits. */
+/** Microseconds as text with three or four digits and a unit. */
 export function duration(us) {
   if (us < 0) return `−${duration(-us)}`;
   if (us >= 100e6) return `${digits(us / 1e6, 0)} s`;
@@ -51,7 +51,7 @@ export const count = (number, one, many = `${one}s`) => `${digits(number, 0)} ${
 
 export const clamp = (number, least, most) => Math.max(least, Math.min(most, number));
 
-/** A canvas as large as its box, and its pen in CSS pixels. */
+/** Sizes a canvas for the screen's resolution. Returns its context, which draws in CSS pixels. */
 export function fit(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1;
   canvas.width = Math.round(width * ratio);
@@ -63,7 +63,7 @@ export function fit(canvas, width, height) {
   return pen;
 }
 
-/** The colours of the style sheet, for what is drawn. */
+/** The colours of the style sheet, for canvases. */
 export function palette() {
   const style = getComputedStyle(document.documentElement);
   const color = name => style.getPropertyValue(`--${name}`).trim();
@@ -75,7 +75,7 @@ export function palette() {
 }
 
 let tip;
-/** Shows lines next to a point, in the window, and hides them again. */
+/** Shows a tooltip next to a point, within the window. */
 export function showTip(x, y, ...children) {
   tip ??= document.body.appendChild(make('div.tip', { role: 'tooltip' }));
   tip.replaceChildren(...children);

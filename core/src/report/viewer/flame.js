@@ -1,4 +1,4 @@
-// The flame graph: what is under the pointer, what has the focus, and zooming.
+// The flame graph: pointer, keyboard focus and zoom.
 
 import { AXIS, drawAxis } from './axis.js';
 import { boxAt, drawBoxes, neighbour, ROW } from './chart.js';
@@ -41,7 +41,7 @@ export class Flame {
     return this.app.tree.root.width;
   }
 
-  /** What is seen, in units of width. */
+  /** The visible range, in units of the boxes. */
   get range() {
     return this.view.map(part => part * this.whole);
   }
@@ -64,7 +64,7 @@ export class Flame {
     this.frame = requestAnimationFrame(step);
   }
 
-  /** All is new: other rows, or other times. */
+  /** Starts again after rows or times have changed. */
   reset() {
     [this.hovered, this.focused] = [null, null];
     hideTip();
@@ -122,16 +122,16 @@ export class Flame {
     }
   }
 
-  /** The time that is seen, below the boxes. */
+  /** The axis of the visible range, below the boxes. */
   drawTimes(pen, width, height, colors) {
-    const { from } = this.app.stretch;
+    const { from } = this.app.selection;
     pen.fillStyle = colors.ground;
     pen.fillRect(0, height - AXIS, width, AXIS);
     const seen = this.range.map(time => from + time);
     drawAxis(pen, height - AXIS, width, seen, colors);
   }
 
-  /** The boxes of what is seen, unless they are known. */
+  /** Lays out the boxes of the visible range, unless that was done. */
   layOut(from, to, width) {
     const [tree, key] = [this.app.tree, `${from} ${to} ${width}`];
     if (this.laidOut?.tree === tree && this.laidOut.key === key) return;
@@ -165,7 +165,7 @@ export class Flame {
     this.draw();
   }
 
-  /** What is known of a box, for people who point at it. */
+  /** The tooltip of a box. */
   about({ row }) {
     const { app } = this;
     const { name, place, kind } = describe(app.data, app.sides, row);
@@ -206,14 +206,14 @@ export class Flame {
     else this.zoomTo(box);
   }
 
-  /** A box as wide as there is room; the whole graph when it is that already. */
+  /** Zooms into a box, or out if the box has the full width already. */
   zoomTo(box) {
     const zoom = [box.left / this.whole, Math.min(1, box.right / this.whole)];
     const isThere = zoom.every((part, at) => Math.abs(part - this.view[at]) < 1e-9);
     this.app.set({ zoom: isThere ? [0, 1] : zoom, picked: box.row.run ? this.app.state.picked : box.row.frame });
   }
 
-  /** Zooms around a point between 0 and 1, and moves by a part of the width. */
+  /** Zooms around a point and moves; both are fractions of the width. */
   move(factor, around, by = 0) {
     const [left, right] = this.view;
     const width = clamp((right - left) * factor, 1e-6, 1);
@@ -232,7 +232,7 @@ export class Flame {
     }
   }
 
-  /** A drag moves what is seen. */
+  /** A drag moves the visible range. */
   press(event) {
     this.panned = false;
     if (event.button !== 0 || event.pointerType === 'touch') return;
@@ -276,7 +276,7 @@ export class Flame {
     this.spoken.textContent = `${name}, ${place}, ${KINDS[kind]}, ${time.join(' and ')}`;
   }
 
-  /** Keys that move between boxes; whether it was one. */
+  /** Handles the keys of boxes. Returns whether it was one. */
   key(key) {
     const { focused, boxes } = this;
     if (key.startsWith('Arrow')) {
@@ -300,7 +300,7 @@ export class Flame {
     return this.boxes.find(other => other.depth === box.depth && other.left === box.left) ?? null;
   }
 
-  /** Goes from match to match. */
+  /** Moves the focus to the next or the previous match. */
   nextMatch(step) {
     const { sides, matches } = this.app;
     const found = matches ? this.boxes.filter(({ row }) => framesOf(sides, row).some(frame => matches[frame])) : [];

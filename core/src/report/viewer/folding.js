@@ -1,11 +1,11 @@
-// Runs of library functions as one row, so that own code stands out.
+// Folds runs of library functions into one row each, so that own code stands out.
 
 import { DEPENDENCY, NATIVE, NODE, OWN } from './dom.js';
 import { sums } from './times.js';
 
 export const FOLDS = { libraries: 'Fold libraries', node: 'Fold Node', nothing: 'Fold nothing' };
 
-/** What is folded at first: libraries, unless what ran is a library that a line or two of own code called. */
+/** The default: fold libraries, unless the program itself is a library that a few lines of own code call. */
 export function usualFold(data, times) {
   const { total } = sums(times, data.frames.name.length, frame => frame);
   const own = data.frames.kind.reduce((count, kind, frame) => count + (kind === OWN && total[frame] > 0 ? 1 : 0), 0);
@@ -13,9 +13,9 @@ export function usualFold(data, times) {
 }
 
 /**
- * The rows of a thread: `top[node]` is the node that a node is shown as, `parent` and the lists of children are those
- * of such nodes. A run begins with a function of Node or of a package and goes on with all that are called from there,
- * native ones too, up to own code. Runs in `open` are not folded.
+ * The rows of a thread: `top[node]` is the node in whose row a node is shown; `parent`, `child` and `sibling` link
+ * such nodes. A run starts with a function of Node or of a package. It continues with the functions that are called from
+ * there, native ones included, until own code is called. Runs in `open` are not folded.
  */
 export function fold(data, thread, level, open) {
   const { kind } = data.frames;
@@ -31,7 +31,7 @@ export function fold(data, thread, level, open) {
     isOpen[node] = inRun && (isOpen[caller] || (!isRun[top[caller]] && open.has(node))) ? 1 : 0;
     if (inRun && isRun[top[caller]]) {
       top[node] = top[caller];
-      // The nodes of a run are a list.
+      // The nodes of a run form a list.
       next[last[top[node]]] = node;
       last[top[node]] = node;
       continue;
@@ -41,7 +41,7 @@ export function fold(data, thread, level, open) {
     parent[node] = top[caller];
     depth[node] = depth[top[caller]] + 1;
   }
-  // From the end, so that lists are in the order of nodes.
+  // From the end, so that each list is in the order of nodes.
   for (let node = count - 1; node > 0; node--) {
     if (top[node] !== node) continue;
     sibling[node] = child[parent[node]];
@@ -50,14 +50,14 @@ export function fold(data, thread, level, open) {
   return { thread, top, parent, child, sibling, depth, isRun, next };
 }
 
-/** The time of rows themselves: that of a whole run. */
+/** The self time of rows: the sum of a run's functions. */
 export function rowTimes(folding, times) {
   const self = new Float64Array(times.self.length);
   for (let node = 1; node < self.length; node++) self[folding.top[node]] += times.self[node];
   return self;
 }
 
-/** The functions in a run, each once. */
+/** The distinct functions of a run. */
 export function framesOfRun(folding, first) {
   const { thread, next } = folding;
   const frames = new Set();

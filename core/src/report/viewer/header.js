@@ -1,4 +1,4 @@
-// What was run, how it ended, and the threads to choose from.
+// The header: the command, its end, its threads.
 
 import { cpuprofile, save } from './cpuprofile.js';
 import { COLLECTOR, count, duration, make, share } from './dom.js';
@@ -6,7 +6,7 @@ import { timesIn } from './times.js';
 
 const DATE = { dateStyle: 'medium', timeStyle: 'medium' };
 
-/** The time of a thread: what it took of a CPU, or else how long something ran. */
+/** The CPU time of a thread if it was measured, otherwise its sampled time. */
 function taken(app, thread) {
   thread.ran ??= timesIn(app.data, thread, 0, Number.POSITIVE_INFINITY);
   return thread.cpuTime ?? thread.ran.whole;
@@ -42,7 +42,7 @@ function warnings(report, thread) {
   ].filter(Boolean);
 }
 
-/** A name that every system takes for a file's. */
+/** A file name that is valid on every system. */
 const fileName = (report, thread) =>
   `${
     `${report.title}-${thread.name}`
@@ -79,7 +79,7 @@ export function header(app, openHelp) {
   return { element, draw };
 }
 
-/** The buttons of all threads, below the names of their processes. */
+/** Adds a button for each thread, grouped by process. Returns the buttons. */
 function fillThreads(app, element) {
   const { threads, processes } = app.report;
   const most = Math.max(...threads.map(thread => taken(app, thread)), 1);

@@ -1,4 +1,4 @@
-// The keyboard, and the help that lists it.
+// Keyboard commands, and the help that lists them.
 
 import { make } from './dom.js';
 import { FOLDS } from './folding.js';
@@ -7,7 +7,7 @@ const KEYS = [
   ['?', 'this help'],
   ['/', 'search: words that names, files, packages and kinds have'],
   ['n N', 'next and previous match'],
-  ['Esc', 'back: ends the search, the zoom, what is unfolded, the stretch'],
+  ['Esc', 'one step back: search, zoom, unfolding, selection'],
   ['1 2 3', 'flame graph merged, in time order, by callers'],
   ['f', 'what is folded: libraries, only Node, nothing'],
   ['← → ↑ ↓', 'from box to box'],
@@ -40,11 +40,7 @@ export function help() {
       'A row is a call, as wide as the time it took with all that it called; what it calls is below it. ',
       'Own code stands out; runs of library functions are one row each, marked ▸.',
     ),
-    make(
-      'p',
-      {},
-      'A drag in the time line, or a click on a span, selects a stretch: all else is about that stretch then.',
-    ),
+    make('p', {}, 'A drag in the time line, or a click on a span, selects a range of time for all views.'),
     make('p', {}, 'In the flame graph, a click zooms, a drag moves, Ctrl with the wheel zooms.'),
     make('table', {}, rows),
     make('button', { onclick: () => dialog.close() }, 'Close'),

@@ -1,4 +1,4 @@
-// Unpacks the viewer and its data. The page's policy knows the hash of the style and script that are added here.
+// Unpacks the viewer and the data. The page's policy allows the style and the script by their hashes.
 (async () => {
   const unpack = async id => {
     const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), char => char.charCodeAt(0));

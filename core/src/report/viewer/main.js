@@ -1,4 +1,4 @@
-// The page: what it shows follows from the data and the state.
+// The page. All of it is drawn from the data and the state.
 
 import { read } from './data.js';
 import { duration, KINDS, make, share, swatch } from './dom.js';
@@ -31,17 +31,17 @@ class App {
     return this.report.threads[this.state.thread];
   }
 
-  /** The stretch that is looked at. */
-  get stretch() {
+  /** The selected range of time, or all of it. */
+  get selection() {
     const { from, to } = this.state;
-    return this.isStretch ? { from, to } : { from: 0, to: this.report.duration };
+    return this.isSelected ? { from, to } : { from: 0, to: this.report.duration };
   }
 
-  get isStretch() {
+  get isSelected() {
     return !this.isDiff && this.state.to > this.state.from;
   }
 
-  /** Changes what is shown. `still` leaves all as it is but what the flame graph shows of itself. */
+  /** Changes the state and draws. With `still` only the visible range of the flame graph changes. */
   set(changes, still = false) {
     Object.assign(this.state, changes);
     this.keep();
@@ -49,7 +49,7 @@ class App {
     else this.update();
   }
 
-  /** Puts the state into the address, not too often for browsers. */
+  /** Writes the state into the address, at a rate that browsers accept. */
   keep() {
     this.keeping ??= setTimeout(() => {
       this.keeping = null;
@@ -57,7 +57,7 @@ class App {
     }, 100);
   }
 
-  /** Numbers of the address that this report does not have are as usual. */
+  /** Resets values of the address that do not fit this report. */
   check() {
     const { state, data, report } = this;
     if (!report.threads[Math.trunc(state.thread)]) state.thread = 0;
@@ -70,7 +70,7 @@ class App {
   update() {
     this.check();
     const { data, state } = this;
-    const { from, to } = this.stretch;
+    const { from, to } = this.selection;
     const threads = data.reports.map(report => report.threads[state.thread]);
     const times = once(`${state.thread} ${from} ${to}`, this, 'times', () =>
       data.reports.map((report, side) => {
@@ -103,7 +103,7 @@ class App {
     else this.flame.show(state.zoom, false);
   }
 
-  /** What a microsecond counts in a diff: a part of all that ran, or of the time that passed. */
+  /** The factor that makes times of two reports comparable: per sampled time, or per second of the run. */
   scaleOf(times, report) {
     const whole = this.state.unit === 'percent' ? times.whole : report.duration;
     return whole > 0 ? 1 / whole : 0;
@@ -142,17 +142,17 @@ class App {
     this.set({ thread: (this.state.thread + step + length) % length, zoom: [0, 1] });
   }
 
-  /** Leaves what was entered last. */
+  /** Undoes one step: search, zoom, unfolding, selection, picked function. */
   back() {
     const { state } = this;
     if (state.query) this.set({ query: '' });
     else if (state.zoom[0] > 0 || state.zoom[1] < 1) this.set({ zoom: [0, 1] });
     else if (this.isUnfolded) this.refold(state.fold);
-    else if (this.isStretch) this.set({ from: 0, to: 0 });
+    else if (this.isSelected) this.set({ from: 0, to: 0 });
     else if (state.picked >= 0) this.set({ picked: -1 });
   }
 
-  /** What the search found. */
+  /** The share of time that the search matches, as text. */
   found() {
     if (!this.matches) return '';
     const { times } = this.sides[this.sides.length - 1];
@@ -162,12 +162,12 @@ class App {
 
   whyEmpty() {
     if (this.thread?.time.length > 0)
-      return this.isStretch ? 'Nothing ran in this stretch.' : 'Nothing ran: the thread was idle.';
+      return this.isSelected ? 'Nothing ran in this range.' : 'Nothing ran: the thread was idle.';
     return 'No samples: the recording was shorter than a sampling interval, or the thread never ran.';
   }
 }
 
-/** A thread that only one of two reports has. */
+/** Stands for a thread that the other report does not have. */
 const EMPTY = {
   parent: new Int32Array(1),
   depth: new Int32Array(1),
@@ -176,7 +176,7 @@ const EMPTY = {
   node: new Int32Array(0),
 };
 
-/** What was made for a key before, or what `compute` makes. */
+/** Caches the last result by its key. */
 function once(key, owner, name, compute) {
   owner.kept ??= {};
   if (owner.kept[name]?.key !== key) owner.kept[name] = { key, value: compute() };
@@ -205,7 +205,7 @@ function toolbar(app) {
   const search = make('input', { type: 'search', placeholder: 'Search  /', 'aria-label': 'Search', spellcheck: false });
   search.addEventListener('input', () => app.set({ query: search.value }));
   const legend = make('ul.legend', { 'aria-label': 'Kinds of code' });
-  const stretch = make('button.chip', {
+  const selected = make('button.chip', {
     title: 'Show all of the time (Esc)',
     onclick: () => app.set({ from: 0, to: 0, zoom: [0, 1] }),
   });
@@ -230,13 +230,13 @@ function toolbar(app) {
       return make('li', { title: duration(times.kinds[kind]) }, swatch(kind), name, make('small', {}, text));
     });
     legend.replaceChildren(...items);
-    stretch.hidden = !app.isStretch;
-    const { from, to } = app.stretch;
-    stretch.textContent = `${duration(from)} – ${duration(to)}: ${duration(times.whole)} ran ×`;
+    selected.hidden = !app.isSelected;
+    const { from, to } = app.selection;
+    selected.textContent = `${duration(from)} – ${duration(to)}: ${duration(times.whole)} ran ×`;
     zoomed.hidden = state.zoom[0] === 0 && state.zoom[1] === 1;
     unfolded.hidden = !app.isUnfolded;
   };
-  const chips = make('div.chips', {}, stretch, unfolded, zoomed);
+  const chips = make('div.chips', {}, selected, unfolded, zoomed);
   const element = make(
     'div.toolbar',
     {},
@@ -278,7 +278,7 @@ function start(data) {
   document.documentElement.dataset.ready = 'true';
 }
 
-/** Rows are as wide as the mean of both. */
+/** The colours of a diff. */
 function diffLegend() {
   const items = [
     ['less', 'less than before'],

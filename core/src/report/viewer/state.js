@@ -1,4 +1,4 @@
-// What is seen, which the address keeps: a link, or a reload, shows the same.
+// The state of the view, which is kept in the address: a link, or a reload, shows the same.
 
 export const usual = {
   thread: 0,
@@ -23,7 +23,7 @@ const ALLOWED = {
 
 const number = text => (Number.isFinite(Number(text)) ? Number(text) : 0);
 
-/** The state that an address says; what it says wrong is as usual. */
+/** Reads the state from an address. Invalid values are replaced by the defaults. */
 export function parse(hash) {
   const state = { ...usual };
   for (const [name, value] of new URLSearchParams(hash.replace(/^#/, ''))) {

@@ -1,10 +1,10 @@
-// Functions, packages and files with their times, and who calls whom.
+// The tables of functions, packages and files; callers and callees of one function.
 
 import { place } from './data.js';
 import { count, duration, KINDS, make, share, swatch } from './dom.js';
 import { neighbours, sums } from './times.js';
 
-/** Less than a 2,000th is no change. */
+/** The class of a change. Less than 0.05 % is none. */
 const changeOf = value => (Math.abs(value) < 0.0005 ? 'none' : value > 0 ? 'more' : 'less');
 
 const PAGE = 100;
@@ -36,12 +36,12 @@ export class Tables {
     this.draw();
   }
 
-  /** What a row is: a function, a package or a file, by its number. */
+  /** How frames are grouped into rows. */
   groups() {
     const { data, state, isDiff } = this.app;
     const { frames, files, packages } = data;
     const kindsOf = { packages: frames.package, files: frames.file }[state.tab];
-    // What has no package or file is there by its kind, after those that have one.
+    // Frames without a package or a file are grouped by kind, after the others.
     const names = { packages, files: files.shown }[state.tab];
     const others = kindsOf ? names.length : frames.name.length;
     const groupOf = frame => {
@@ -51,7 +51,7 @@ export class Tables {
     return { groups: others + KINDS.length, groupOf, others, names };
   }
 
-  /** The rows with their times, for each side: those that have any, and that the search finds. */
+  /** The rows with their times per side, without those that did not run or do not match the search. */
   rows() {
     const { data, sides, matches } = this.app;
     const { frames } = data;
@@ -90,7 +90,7 @@ export class Tables {
     ];
   }
 
-  /** Draws all of it; what had the focus has it again. */
+  /** Draws the tables and keeps the focus. */
   draw() {
     const { key } = document.activeElement?.dataset ?? {};
     const isRow = this.table.contains(document.activeElement) && !key;
@@ -178,7 +178,7 @@ export class Tables {
     return element;
   }
 
-  /** The picked function: who calls it, and whom it calls. */
+  /** Callers and callees of the picked function. */
   drawDetail() {
     const { app, detail } = this;
     const { picked } = app.state;

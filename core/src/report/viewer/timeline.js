@@ -1,4 +1,4 @@
-// What ran when: kinds of code, spans, CPU and heap; and the stretch that all else is about.
+// The time line: kinds of code, spans, CPU and heap over time. A range that is selected in it applies to all views.
 
 import { AXIS, drawAxis } from './axis.js';
 import { bytes, clamp, duration, fit, hideTip, KINDS, make, palette, share, showTip, swatch } from './dom.js';
@@ -14,7 +14,7 @@ export class Timeline {
     this.canvas = make('canvas', { tabIndex: 0, role: 'application' });
     this.canvas.setAttribute(
       'aria-label',
-      'Time line. Drag to select a stretch; left and right move it, with shift its end, Escape clears it.',
+      'Time line. Drag to select a range; left and right move it, with shift they move its end, Escape clears it.',
     );
     this.element = make('section.timeline', { 'aria-label': 'Time line' }, this.canvas);
     this.canvas.addEventListener('pointerdown', event => this.press(event));
@@ -24,7 +24,7 @@ export class Timeline {
     new ResizeObserver(() => this.draw()).observe(this.element);
   }
 
-  /** Which parts of the lanes are whose, once for a thread and a width. */
+  /** Sums the kinds per column and places the spans, once per thread and width. */
   measure(thread, duration, width) {
     const columns = Math.max(1, Math.floor(width / BAR));
     const kinds = KINDS.map(() => new Float64Array(columns));
@@ -37,7 +37,7 @@ export class Timeline {
         lane[at] += Math.min(last, at + 1) - Math.max(first, at);
       }
     });
-    // Spans that do not fit next to others are below them.
+    // Spans that overlap go into rows below each other.
     const ends = [];
     const spans = thread.spans.map(span => {
       let row = ends.findIndex(end => end <= span.start);
@@ -48,7 +48,7 @@ export class Timeline {
     return { columns, kinds, spans, spanRows: Math.min(MOST_SPANS, ends.length) };
   }
 
-  /** The lanes from the top: where each begins, and how high it is. */
+  /** The top and the height of each lane. */
   lanes(thread) {
     const lanes = { kinds: [0, LANES.kinds] };
     let y = LANES.kinds;
@@ -112,7 +112,7 @@ export class Timeline {
     if (lanes.heap)
       this.curve(pen, lanes.heap, thread.heap, 0, x, colors.heap, colors, most => `Heap: at most ${bytes(most)}`);
     drawAxis(pen, lanes.axis[0], width, [0, report.duration], colors);
-    this.selection(pen, height, width, x, colors);
+    this.drawSelection(pen, height, width, x, colors);
   }
 
   curve(pen, [top, height], { time, value }, least, x, color, colors, text) {
@@ -132,9 +132,9 @@ export class Timeline {
     pen.fillText(text(most), 0, top + 6);
   }
 
-  selection(pen, height, width, x, colors) {
-    const { from, to } = this.app.stretch;
-    if (!this.app.isStretch) return;
+  drawSelection(pen, height, width, x, colors) {
+    const { from, to } = this.app.selection;
+    if (!this.app.isSelected) return;
     pen.fillStyle = colors.ground;
     pen.globalAlpha = 0.66;
     pen.fillRect(0, 0, x(from), height);
@@ -174,7 +174,7 @@ export class Timeline {
     return this.measured.spans.find(span => span.row === row && span.start <= time && span.end > time);
   }
 
-  /** What ran where the pointer is, and what was measured there. */
+  /** Shows what ran and what was measured at the pointer. */
   hover(event) {
     const { thread, data } = this.app;
     if (event.buttons || !this.measured) return;
@@ -201,13 +201,13 @@ export class Timeline {
     showTip(event.clientX, event.clientY, ...lines);
   }
 
-  /** Keys that move the stretch; whether it was one. */
+  /** Handles the keys that move the selection. Returns whether it was one. */
   key(key, shift) {
     const direction = { ArrowLeft: -1, ArrowRight: 1 }[key];
     if (!direction) return false;
     const { duration } = this.app.report;
-    const [{ from, to }, step] = [this.app.stretch, (direction * duration) / 50];
-    if (!this.app.isStretch) this.app.set({ from: 0, to: duration / 10, zoom: [0, 1] });
+    const [{ from, to }, step] = [this.app.selection, (direction * duration) / 50];
+    if (!this.app.isSelected) this.app.set({ from: 0, to: duration / 10, zoom: [0, 1] });
     else if (shift) this.app.set({ from, to: clamp(to + step, from + duration / 1000, duration), zoom: [0, 1] });
     else {
       const start = clamp(from + step, 0, duration - (to - from));

@@ -1,8 +1,8 @@
-// How much time is whose, within a stretch.
+// Sums of time within a range.
 
 import { KINDS } from './dom.js';
 
-/** The first of a column that is greater than a number. */
+/** The index of the first value that is greater than a number, in a sorted column. */
 export function after(column, number) {
   let [least, most] = [0, column.length];
   while (least < most) {
@@ -13,7 +13,7 @@ export function after(column, number) {
   return least;
 }
 
-/** Calls back with each sample in a stretch: its node, when it begins and when it ends. It lasts until the next. */
+/** Calls back with node, start and end of each sample in a range. A sample lasts until the next one. */
 export function eachSample(thread, from, to, each) {
   const { time, node } = thread;
   for (let at = Math.max(0, after(time, from) - 1); at + 1 < time.length && time[at] < to; at++) {
@@ -22,7 +22,7 @@ export function eachSample(thread, from, to, each) {
   }
 }
 
-/** The time of each node itself and with all it called, and of each kind of code. */
+/** Self and total times of the nodes, and the time of each kind of code. */
 export function timesIn(data, thread, from, to) {
   const { parent, frame } = thread;
   const self = new Float64Array(parent.length);
@@ -41,7 +41,7 @@ export function timesIn(data, thread, from, to) {
   return { thread, self, total, whole: total[0], kinds, samples, span: to - from };
 }
 
-/** Walks through all nodes in which something ran; `enter` and `leave` get the node. */
+/** Visits all nodes that ran, depth first. */
 function walk(times, enter, leave) {
   const { parent } = times.thread;
   const path = [];
@@ -54,7 +54,7 @@ function walk(times, enter, leave) {
   while (path.length > 0) leave(path.pop());
 }
 
-/** Sums by what `groupOf` makes of a frame: a number below `groups`, or -1. Recursion counts once. */
+/** Self and total times by group: `groupOf` maps a frame to a group, or to -1. Recursion counts once. */
 export function sums(times, groups, groupOf) {
   const { frame } = times.thread;
   const [self, total] = [new Float64Array(groups), new Float64Array(groups)];
@@ -75,10 +75,10 @@ export function sums(times, groups, groupOf) {
   return { self, total };
 }
 
-/** The time that all matching frames take together, with what they call. */
+/** The total time of all matching frames together. */
 export const timeOf = (times, matches) => sums(times, 1, frame => (matches[frame] ? 0 : -1)).total[0];
 
-/** Who calls a function, and whom it calls, with the time of those calls. Recursion counts once. */
+/** Callers and callees of a function, with the times of the calls. Recursion counts once. */
 export function neighbours(times, picked) {
   const { frame, parent } = times.thread;
   const callers = new Map();

@@ -1,11 +1,11 @@
-// Rows of the flame graph: calls of the same function from the same place are one. They are made when they are seen.
+// Rows of the flame graph: merged calls of one function from one caller. They are created when they become visible.
 
 import { count, DEPENDENCY, KINDS } from './dom.js';
 import { eachSample } from './times.js';
 import { framesOfRun } from './folding.js';
 import { place } from './data.js';
 
-/** A row: `nodes` and `times` have a list for each side, a diff has two. */
+/** A row. Its nodes and times are lists per side: a diff has two sides. */
 class Row {
   constructor(key, frame, run, sides) {
     Object.assign(this, { key, frame, run, width: 0, children: null });
@@ -23,7 +23,7 @@ class Row {
   }
 }
 
-/** The key of a row among its siblings: the function, or the package that a run begins in. */
+/** Identifies a row among its siblings: by its function, or by the package in which a run starts. */
 function keyOf(data, folding, node, isDiff) {
   const frame = folding.thread.frame[node];
   if (folding.isRun[node]) return -1 - data.frames.package[frame];
@@ -31,8 +31,8 @@ function keyOf(data, folding, node, isDiff) {
 }
 
 /**
- * `sides` have `times`, `folding`, the `self` time of rows and a `scale`: a row is as wide as its time times the scale,
- * in a diff as the mean of both. With `callers` each row has those below it that called it.
+ * A side has `times`, `folding`, the `self` times of rows and a `scale`. The width of a row is its time multiplied by
+ * the scale, in a diff the mean of both sides. With `callers` the children of a row are its callers.
  */
 export class Tree {
   constructor(data, sides, callers) {
@@ -84,7 +84,7 @@ export class Tree {
     return row.children;
   }
 
-  /** Boxes that are seen: their left and right ends in units of width, their depth and row. */
+  /** The boxes of a range that are at least as wide as `least`. */
   boxes(from, to, least) {
     const boxes = [];
     const put = (row, left, depth) => {
@@ -103,12 +103,12 @@ export class Tree {
   }
 }
 
-/** The rows in the order in which they ran. `start` is where the first box may begin. */
+/** The rows in the order in which they ran, from `start` to `end`. */
 export class Ordered {
   constructor(data, side, start, end) {
     Object.assign(this, { data, sides: [side], start });
     this.root = { width: end - start };
-    // What rows of a node have in common.
+    // Descriptions by node.
     this.known = new Map();
   }
 
@@ -138,7 +138,7 @@ export class Ordered {
       if (open.length > 0) open[open.length - 1].self += end - begin;
       last = end;
     };
-    // Where many samples share a pixel, the longest stands for all.
+    // Where several samples share a pixel, the longest one is drawn.
     let longest = null;
     eachSample(folding.thread, this.start + from, this.start + to, (node, begin, end) => {
       if (longest && end - longest.begin <= 2 * least) {
@@ -155,7 +155,7 @@ export class Ordered {
   }
 }
 
-/** All functions that a row stands for. */
+/** The functions of a row. */
 export function framesOf(sides, row) {
   if (!row.run) return [row.frame];
   row.frames ??= [
@@ -164,7 +164,7 @@ export function framesOf(sides, row) {
   return row.frames;
 }
 
-/** What a row is called, where it is, and whose it is. */
+/** Name, place and kind of a row. */
 export function describe(data, sides, row) {
   row.described ??= describeNew(data, sides, row);
   return row.described;
