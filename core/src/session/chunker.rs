@@ -24,7 +24,7 @@ pub(super) struct Chunker {
     marks: VecDeque<Mark>,
     state: State,
     last_tick_us: Option<Monotonic>,
-    /// Where the last tick of the chunk before ends.
+    /// Where the last tick of the chunk before ends, or the last tick of this one is: the next one comes later.
     ended_us: Option<Monotonic>,
 }
 
@@ -86,7 +86,7 @@ impl Chunker {
     fn close(&mut self, to_us: Monotonic, clock: &Clock) {
         if let State::Recording(mut window) | State::Quiet { mut window, .. } = std::mem::take(&mut self.state) {
             window.end_tick(None, clock);
-            self.ended_us = window.ended_us();
+            self.ended_us = self.ended_us.max(window.ended_us());
             self.delivery.put(window.finish(to_us, clock));
         }
     }
@@ -239,8 +239,9 @@ impl Consumer for Chunker {
                     merge = Merge::new(input.slice);
                 }
                 if is_new || window.takes(stack, &mut merge, MAX_CHUNK_BYTES) {
-                    // A tick may be late and the next one not. Chunks do not overlap for that.
+                    // A tick may be late and the next ones not. Chunks do not overlap for that.
                     let from_us = self.ended_us.map_or(time_us, |ended_us| time_us.max(ended_us + 1));
+                    self.ended_us = Some(from_us);
                     window.tick(from_us, stack, &mut merge, clock);
                     break;
                 }
@@ -399,14 +400,14 @@ mod tests {
         fixture.chunker.mark(Mark::Active(at(0)));
         fixture.feed(990_000);
         fixture.feed_samples(vec![998_000], 1_000_000, false);
-        fixture.feed_samples(vec![1_003_000, 1_010_000], 1_500_000, false);
+        fixture.feed_samples(vec![1_003_000, 1_006_000, 1_010_000], 1_500_000, false);
         fixture.chunker.mark(Mark::Flush(at(1_500_000)));
         fixture.feed_samples(vec![1_512_000, 1_520_000], 1_530_000, false);
         fixture.chunker.mark(Mark::End(at(1_540_000)));
         fixture.feed_samples(vec![], 1_600_000, true);
         let delivered = fixture.delivered();
         assert_eq!(delivered[0][98..], [(980, true), (998, true), (1_008, false)]);
-        assert_eq!(delivered[1], [(1_008, true), (1_010, true), (1_020, false)]);
+        assert_eq!(delivered[1], [(1_008, true), (1_008, true), (1_010, true), (1_020, false)]);
         assert_eq!(delivered[2], [(1_512, true), (1_520, true), (1_530, false)]);
         let times: Vec<f64> = fixture.json().iter().flat_map(times).collect();
         assert!(times.is_sorted_by(|one, two| one < two), "{times:?}");
