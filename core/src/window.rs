@@ -97,6 +97,8 @@ impl Window {
             let next_us = next_us.filter(|&next_us| next_us - last_us <= self.longest_tick_us());
             // Another profile may begin with that tick.
             let end_us = next_us.map_or(last_us + i64::from(self.interval_us), |next_us| next_us - 1);
+            // The last tick may have been moved past the next one: see `Chunker::after_us`.
+            let end_us = end_us.max(last_us + 1);
             self.builder.idle(self.wall(end_us, clock));
             self.ended_us = Some(end_us);
         }

@@ -25,7 +25,7 @@ pub(super) struct Chunker {
     state: State,
     last_tick_us: Option<Monotonic>,
     /// Where the last tick of the chunk before ends, or the last tick of this one is: the next one comes later.
-    ended_us: Option<Monotonic>,
+    after_us: Option<Monotonic>,
 }
 
 #[derive(Default)]
@@ -74,7 +74,7 @@ impl Chunker {
             marks: VecDeque::new(),
             state: State::Closed,
             last_tick_us: None,
-            ended_us: None,
+            after_us: None,
         }
     }
 
@@ -86,7 +86,7 @@ impl Chunker {
     fn close(&mut self, to_us: Monotonic, clock: &Clock) {
         if let State::Recording(mut window) | State::Quiet { mut window, .. } = std::mem::take(&mut self.state) {
             window.end_tick(None, clock);
-            self.ended_us = self.ended_us.max(window.ended_us());
+            self.after_us = self.after_us.max(window.ended_us());
             self.delivery.put(window.finish(to_us, clock));
         }
     }
@@ -240,8 +240,8 @@ impl Consumer for Chunker {
                 }
                 if is_new || window.takes(stack, &mut merge, MAX_CHUNK_BYTES) {
                     // A tick may be late and the next ones not. Chunks do not overlap for that.
-                    let from_us = self.ended_us.map_or(time_us, |ended_us| time_us.max(ended_us + 1));
-                    self.ended_us = Some(from_us);
+                    let from_us = self.after_us.map_or(time_us, |after_us| time_us.max(after_us + 1));
+                    self.after_us = Some(from_us);
                     window.tick(from_us, stack, &mut merge, clock);
                     break;
                 }
@@ -411,6 +411,17 @@ mod tests {
         assert_eq!(delivered[2], [(1_512, true), (1_520, true), (1_530, false)]);
         let times: Vec<f64> = fixture.json().iter().flat_map(times).collect();
         assert!(times.is_sorted_by(|one, two| one < two), "{times:?}");
+    }
+
+    #[test]
+    fn a_tick_that_was_moved_past_the_next_one_ends_after_it_began() {
+        let mut fixture = Fixture::new();
+        fixture.chunker.mark(Mark::Active(at(0)));
+        fixture.feed(990_000);
+        fixture.feed_samples(vec![998_000], 1_000_000, false);
+        fixture.chunker.mark(Mark::Idle(at(1_004_000)));
+        fixture.feed_samples(vec![1_002_000, 1_003_000, 1_006_000], 1_100_000, true);
+        assert_eq!(fixture.delivered()[1], [(1_008, true), (1_008, true), (1_008, false)]);
     }
 
     #[test]
