@@ -6,6 +6,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::panics::contain;
+use crate::platform::wait_for;
 use crate::supply::{Supply, lock};
 
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
@@ -62,8 +63,7 @@ impl Encoder {
         };
         self.changed.notify_all();
         if let Some(thread) = thread {
-            // The thread catches its jobs' panics, so it never fails.
-            let _ = thread.join();
+            wait_for(thread);
         }
         let dropped = {
             let mut state = lock(&self.state);

@@ -10,6 +10,7 @@ mod ingest;
 mod js_lint;
 mod libclang;
 mod linkage;
+mod node_exports;
 mod node_releases;
 mod npm;
 mod npm_package;
@@ -52,7 +53,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Build the C library and install it: headers, both libraries, pkg-config and CMake files
     Install(c::Arguments),
-    /// Compare the core's table of V8 functions with the headers of every Node with long-term support
+    /// Compare the core's table of V8 functions with the headers of every Node with long-term support, and with what
+    /// its programs for Windows and macOS export
     V8Abi,
     /// Run the core's tests of threads under ThreadSanitizer; the first run builds a standard library
     Tsan,

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{libclang, node_releases, process, workspace};
+use crate::{libclang, node_exports, node_releases, process, workspace};
 
 pub fn run() -> Result<()> {
     let libclang = libclang::libclang()?;
@@ -16,5 +16,6 @@ pub fn run() -> Result<()> {
     // Not `cargo run`, which would rebuild bindgen whenever LIBCLANG_PATH changes.
     let mut command = Command::new(workspace::target()?.join("debug/sentry-profiler-v8-abi"));
     command.args(nodes.iter().map(|node| format!("{}={}", node.version, node.include().display())));
-    process::run(command.env("LIBCLANG_PATH", libclang))
+    process::run(command.env("LIBCLANG_PATH", libclang))?;
+    node_exports::compare()
 }

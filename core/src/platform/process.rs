@@ -69,12 +69,11 @@ fn wiped_at_fork() -> Option<*mut AtomicU64> {
     None
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(unix)]
     fn a_child_is_another_process() {
         let parent = id();
         assert_eq!(id(), parent);

@@ -77,7 +77,7 @@ mod tests {
         for (time, text) in [
             (SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123), "2023-11-14T22:13:20.123Z"),
             (SystemTime::UNIX_EPOCH - Duration::from_secs(1), "1970-01-01T00:00:00.000Z"),
-            (SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40), "9999-12-31T23:59:59.000Z"),
+            (SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 39), "9999-12-31T23:59:59.000Z"),
         ] {
             assert_eq!(rfc3339(time), text);
         }
