@@ -93,6 +93,13 @@ impl<'a> Given<'a> {
             .ok_or_else(|| self.mismatch(&format!("a number from {least} to {most}")))
     }
 
+    pub fn boolean(&self) -> Thrown<bool> {
+        if !is(&self.value, ValueType::Boolean) {
+            return Err(self.mismatch("true or false"));
+        }
+        Ok(is_true(&self.value))
+    }
+
     pub fn milliseconds(&self) -> Thrown<Duration> {
         number(&self.value)
             .and_then(|ms| Duration::try_from_secs_f64(ms / 1e3).ok())

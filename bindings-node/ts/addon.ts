@@ -143,6 +143,22 @@ export interface IsolateTime {
   deletingMs: number;
 }
 
+/** @internal */
+export interface EncodingOptions {
+  format: string;
+  threadId: number;
+  threadName: string;
+  collectResources: boolean;
+}
+
+/** @internal A profile in one format, or why there is none. */
+export interface Encoded {
+  text?: string;
+  /** In formats that are no text. */
+  bytes?: Uint8Array;
+  error?: string;
+}
+
 /** @internal The exports of the native file. A test checks that they match exactly. */
 export interface Addon {
   startProfiling(title: string): void;
@@ -152,6 +168,15 @@ export interface Addon {
     threadId: number,
     collectResources?: boolean,
   ): ThreadProfile | ChunkProfile | null;
+  startRecording(title: string, options: { intervalUs?: number | undefined; maxSamples?: number | undefined }): void;
+  stopRecording(title: string, options: EncodingOptions): Encoded | null;
+  /** As `stopRecording`; the encoder does not run on this thread. */
+  stopRecordingAsync(title: string, options: EncodingOptions): Promise<Encoded> | null;
+  /** Records this thread into a file. `head` is JSON. */
+  startJournal(file: string, head: string, options: { intervalUs?: number | undefined }): void;
+  finishJournal(end: string): void;
+  /** Makes files of recordings. The request is JSON, and so is the text that the promise resolves to. */
+  makeReports(request: string): Promise<Encoded>;
   getFrameModule(path: string): string;
   support(): ProfilerSupport;
   /** Leaves the functions of a script out of all profiles. */

@@ -74,6 +74,11 @@ test('names do not break out', async t => {
   for (const name of ["<img src=x onerror='window.broken = 2'>", '__proto__', 'constructor', '&lt;<b>"\'']) {
     assert.ok(names.includes(name), `${name} is not in ${names}`);
   }
+  await rows(page).filter({ hasText: '<anonymous>' }).click();
+  const code = `document.write('</script><img src=x onerror="window.broken = 3">');`;
+  assert.ok((await page.locator('.lines code').allTextContents()).includes(code));
+  assert.equal(await page.locator('img').count(), 0);
+  assert.equal(await page.evaluate(() => window.broken), undefined);
   await page.keyboard.press('/');
   await page.keyboard.type('<img');
   assert.equal(await rows(page).count(), 1);

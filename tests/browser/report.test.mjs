@@ -110,6 +110,10 @@ test('a click zooms and picks, Escape goes back', async t => {
   assert.match(await said(page.locator('.detail h2')), /calculatePrice/);
   assert.match(await said(page.locator('.detail')), /self 250 ms \(31\.6 %\), total 250 ms/);
   assert.deepEqual(await texts(page.locator('.sides button')), ['250 ms serve']);
+  assert.deepEqual(await texts(page.locator('.lines tr')), [
+    '190 ms 5 for (const item of cart) sum += item.price * rates.get(item.currency);',
+    '60.0 ms 7 return Math.round(sum * 100) / 100;',
+  ]);
   await show(page, 'shop-picked');
   await page.locator('.sides button').click();
   assert.match(await said(page.locator('.detail h2')), /serve/);

@@ -20,6 +20,7 @@ constexpr std::pair<const char *, sentry_profiler::Format> kFormats[] = {
     {"cpuprofile", SENTRY_PROFILER_FORMAT_CPUPROFILE}, {"pprof", SENTRY_PROFILER_FORMAT_PPROF},
     {"folded", SENTRY_PROFILER_FORMAT_FOLDED},         {"flamegraph", SENTRY_PROFILER_FORMAT_FLAMEGRAPH},
     {"html", SENTRY_PROFILER_FORMAT_HTML},
+    {"markdown", SENTRY_PROFILER_FORMAT_MARKDOWN},
 };
 
 void Need(bool right, const char *what) {

@@ -10,7 +10,7 @@ mod sample;
 pub mod sample_v1;
 pub mod sample_v2;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use sample::RawOptions;
 
@@ -40,6 +40,9 @@ pub enum Format {
     /// A page for any browser that shows the profile: see [`report`](crate::report).
     #[cfg(feature = "report")]
     Html = 7,
+    /// The most important of a profile as a page of Markdown: see [`report`](crate::report).
+    #[cfg(feature = "report")]
+    Markdown = 8,
 }
 
 impl Format {
@@ -55,6 +58,8 @@ impl Format {
         Self::Flamegraph,
         #[cfg(feature = "report")]
         Self::Html,
+        #[cfg(feature = "report")]
+        Self::Markdown,
     ];
 
     /// The format with this number.
@@ -82,6 +87,8 @@ pub fn encode(profile: &Profile, format: Format, metadata: &Metadata) -> Vec<u8>
         Format::Flamegraph => flamegraph::encode(profile),
         #[cfg(feature = "report")]
         Format::Html => crate::report::html(&crate::report::Report::of(profile)),
+        #[cfg(feature = "report")]
+        Format::Markdown => crate::report::markdown(&crate::report::Report::of(profile)).into_bytes(),
     }
 }
 

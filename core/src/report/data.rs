@@ -6,10 +6,10 @@
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use super::columns::Columns;
-use super::{Exit, Report, Thread};
+use super::{Report, Sources, Thread};
+use crate::columns::{Columns, zigzag};
 use crate::profile::origin::{Origin, Places};
-use crate::{Frame, Profile, StackId};
+use crate::{Frame, Profile, Sample, StackId};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -26,6 +26,7 @@ struct ReportHead<'a> {
     end: i64,
     exit: Option<String>,
     unrecorded: &'a [String],
+    sources: &'a Sources,
     processes: Vec<ProcessHead<'a>>,
 }
 
@@ -77,11 +78,9 @@ pub fn of(reports: &[&Report<'_>], detail: Detail) -> Vec<u8> {
             title: &report.title,
             start: report.start.us(),
             end: report.end.us(),
-            exit: report.exit.as_ref().map(|exit| match exit {
-                Exit::Code(code) => format!("exit code {code}"),
-                Exit::Signal(name) => format!("ended by {name}"),
-            }),
+            exit: report.exit.as_ref().map(ToString::to_string),
             unrecorded: &report.unrecorded,
+            sources: &report.sources,
             processes: processes.collect(),
         }
     });
@@ -161,7 +160,7 @@ impl Tables {
 }
 
 /// The package that a file belongs to, empty where there is none.
-fn package_of(origin: Origin, shown: &str, in_packages: bool) -> &str {
+pub fn package_of(origin: Origin, shown: &str, in_packages: bool) -> &str {
     match origin {
         Origin::Node => "node",
         Origin::Dependency if in_packages => {
@@ -212,6 +211,9 @@ fn put_thread<'a>(
                 .map_or(0, |stack| i64::from(tree.node_of[stack.index()]))
         }),
     );
+    for sample in samples {
+        columns.put(line_of(profile, sample, &tree));
+    }
     let readings = profile.measurements();
     columns.put_steps(start, readings.cpu_usage.iter().map(|point| point.time.us()));
     // Hundredths of a percent.
@@ -240,6 +242,17 @@ fn put_thread<'a>(
         heap_readings: readings.memory_footprint.len(),
         spans: spans.len(),
     }
+}
+
+/// The line of a sample, 0 when unknown, else one more than how far it is from its function's first, of either sign.
+fn line_of(profile: &Profile, sample: &Sample, tree: &Tree) -> u64 {
+    let Some(stack) = sample.stack.filter(|_| sample.line > 0) else { return 0 };
+    let node = tree.node_of[stack.index()] as usize;
+    if !matches!(node.checked_sub(1).map(|at| &tree.nodes[at].frame), Some(NodeFrame::Of(_))) {
+        return 0;
+    }
+    let first = profile.frames()[profile.stacks()[stack.index()].frame.index()].line;
+    1 + zigzag(i64::from(sample.line) - i64::from(first))
 }
 
 /// The sampled stacks in the order of a walk through them.

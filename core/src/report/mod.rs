@@ -1,4 +1,5 @@
 //! [`Report`]: what a run did, and [`html`]: one page that shows it, in any browser, without a server or a network.
+//! [`markdown`] says the most important of it as text.
 //!
 //! ```no_run
 //! use sentry_profiler::report::{Process, Report, Thread, html};
@@ -11,15 +12,21 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-mod columns;
 mod data;
+mod markdown;
 mod page;
+mod sources;
+mod sums;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::time::Duration;
 
-use crate::{Profile, Unix};
+pub use self::sources::Sources;
+use self::sums::Sums;
+use crate::profile::origin::{Origin, Places};
+use crate::{Frame, Profile, Unix};
 
 /// What was recorded of one run of a program.
 #[derive(Clone, Debug)]
@@ -36,6 +43,8 @@ pub struct Report<'a> {
     pub unrecorded: Vec<String>,
     /// Those that ran, in the order in which they are shown.
     pub processes: Vec<Process<'a>>,
+    /// Lines of source, by file and number (from 1), that are shown next to the time that they took.
+    pub sources: Sources,
 }
 
 /// How a process ended.
@@ -45,6 +54,15 @@ pub enum Exit {
     Code(i32),
     /// A signal of this name ended it.
     Signal(String),
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(name) => write!(f, "ended by {name}"),
+        }
+    }
 }
 
 /// A process of a run.
@@ -83,7 +101,7 @@ pub struct Span {
 impl<'a> Report<'a> {
     /// A report without processes.
     pub fn new(title: impl Into<String>, start: Unix, end: Unix) -> Self {
-        Self { title: title.into(), start, end, exit: None, unrecorded: vec![], processes: vec![] }
+        Self { title: title.into(), start, end, exit: None, unrecorded: vec![], processes: vec![], sources: Sources::new() }
     }
 
     /// The report of one profile.
@@ -91,6 +109,52 @@ impl<'a> Report<'a> {
         let thread = Thread::new("main", profile);
         let processes = vec![Process::new("process", vec![thread])];
         Self { processes, ..Self::new("Profile", profile.start(), profile.end()) }
+    }
+
+    /// Adds the hottest lines of the hottest functions, as far as their files can be read on this machine.
+    pub fn read_sources(&mut self) {
+        self.sources = sources::read(self);
+    }
+}
+
+/// What a report's threads ran, added up.
+#[derive(Clone, Debug)]
+pub struct Totals {
+    /// How long something ran, microseconds.
+    pub ran_us: u64,
+    /// How much of it each kind of code took, by the kind's name, the largest part first.
+    pub kinds: Vec<(&'static str, u64)>,
+    /// The functions that ran themselves, hottest first.
+    pub hottest: Vec<HotFunction>,
+}
+
+/// A function of [`Totals`].
+#[derive(Clone, Debug)]
+pub struct HotFunction {
+    /// Its name.
+    pub function: String,
+    /// Its short path and line, or what kind of code it is.
+    pub place: String,
+    /// How long it ran itself, microseconds.
+    pub self_us: u64,
+}
+
+impl Report<'_> {
+    /// What its threads ran, added up.
+    pub fn totals(&self) -> Totals {
+        let threads: Vec<_> = self.processes.iter().flat_map(|process| &process.threads).collect();
+        let places = Places::of(threads.iter().flat_map(|thread| thread.profile.frames()));
+        let sums = Sums::of(&threads, &places);
+        let mut kinds: Vec<_> = Origin::ALL.into_iter().map(Origin::name).zip(sums.kinds).collect();
+        kinds.retain(|(_, us)| *us > 0);
+        kinds.sort_by_key(|(_, us)| std::cmp::Reverse(*us));
+        let hot = |(frame, times): (&Frame, sums::Times)| HotFunction {
+            function: frame.function.to_string(),
+            place: sums::place(&places, frame),
+            self_us: times.self_us,
+        };
+        let hottest = sums.hottest().into_iter().map(hot).collect();
+        Totals { ran_us: sums.ran_us, kinds, hottest }
     }
 }
 
@@ -115,6 +179,13 @@ impl<'a> Thread<'a> {
 /// profiles are large.
 pub fn html(report: &Report<'_>) -> Vec<u8> {
     page::of(&[report])
+}
+
+/// The report as Markdown: one page of at most some kilobytes, for people in a terminal and for agents. It has the
+/// shares of all kinds of code and packages, the hottest functions with their hot lines, the hottest paths, and what
+/// blocked a thread the longest.
+pub fn markdown(report: &Report<'_>) -> String {
+    markdown::of(report)
 }
 
 /// The page that compares two reports, thread by thread, in their order.

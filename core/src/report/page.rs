@@ -5,13 +5,11 @@
 //! nothing else: no request either.
 
 use std::io::Write;
-use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use sha2::{Digest, Sha256};
 
 use super::Report;
 use super::data::{self, Detail};
@@ -44,83 +42,13 @@ pub(super) fn within(reports: &[&Report<'_>], limit: usize) -> Vec<u8> {
     page(steps.get(enough).copied().unwrap_or(COARSEST), true)
 }
 
-struct Viewer {
-    /// Up to where the data belongs.
-    before: String,
-    after: String,
-}
-
-static VIEWER: LazyLock<Viewer> = LazyLock::new(Viewer::new);
-
-impl Viewer {
-    fn new() -> Self {
-        let (style, loader, script) = (STYLE, joined(&[LOADER]), joined(SCRIPTS));
-        let policy = format!(
-            "default-src 'none'; style-src '{}'; script-src '{}' '{}'; base-uri 'none'; form-action 'none'",
-            hash(style),
-            hash(&loader),
-            hash(&script)
-        );
-        let page = PAGE
-            .replace("{policy}", &policy)
-            .replace("{style}", &packed(style.as_bytes()))
-            .replace("{loader}", &loader)
-            .replace("{viewer}", &packed(script.as_bytes()));
-        let (before, after) = page.split_once("{data}").expect("the page has a place for the data");
-        Self { before: before.to_owned(), after: after.to_owned() }
-    }
-}
-
 pub(super) fn around(data: &[u8]) -> Vec<u8> {
-    let Viewer { before, after } = &*VIEWER;
-    [&**before, &*packed(data), after].concat().into_bytes()
-}
-
-const PAGE: &str = include_str!("viewer/page.html");
-const STYLE: &str = include_str!("viewer/style.css");
-const LOADER: &str = include_str!("viewer/loader.js");
-
-/// Modules, those first that others import.
-const SCRIPTS: &[&str] = &[
-    include_str!("viewer/dom.js"),
-    include_str!("viewer/data.js"),
-    include_str!("viewer/times.js"),
-    include_str!("viewer/folding.js"),
-    include_str!("viewer/tree.js"),
-    include_str!("viewer/cpuprofile.js"),
-    include_str!("viewer/state.js"),
-    include_str!("viewer/header.js"),
-    include_str!("viewer/axis.js"),
-    include_str!("viewer/timeline.js"),
-    include_str!("viewer/chart.js"),
-    include_str!("viewer/flame.js"),
-    include_str!("viewer/tables.js"),
-    include_str!("viewer/keys.js"),
-    include_str!("viewer/main.js"),
-];
-
-/// Modules as one script, without imports, indentation and comments that fill lines: they share one scope, so names
-/// are unique in all of them.
-fn joined(modules: &[&str]) -> String {
-    let mut script = String::from("'use strict';");
-    for module in modules {
-        let (mut in_import, mut in_comment) = (false, false);
-        for line in module.lines().map(str::trim) {
-            in_import |= line.starts_with("import ");
-            in_comment |= line.starts_with("/**");
-            if !in_import && !in_comment && !line.is_empty() && !line.starts_with("//") {
-                script.push('\n');
-                script.push_str(line.strip_prefix("export ").unwrap_or(line));
-            }
-            in_import &= !line.ends_with("';");
-            in_comment &= !line.ends_with("*/");
-        }
-    }
-    script
-}
-
-fn hash(text: &str) -> String {
-    format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(text)))
+    // Made when this crate is compiled.
+    let [before, after] = [
+        include_str!(concat!(env!("OUT_DIR"), "/viewer-before.html")),
+        include_str!(concat!(env!("OUT_DIR"), "/viewer-after.html")),
+    ];
+    [before, &packed(data), after].concat().into_bytes()
 }
 
 fn packed(bytes: &[u8]) -> String {

@@ -52,8 +52,14 @@ pub fn profile(ran: &[Ran]) -> Profile {
             let frame = builder.frame(&frame(call));
             stack = Some(builder.stack(stack, frame));
         }
-        for _ in 0..ms * 1_000 / TICK_US {
-            builder.sample(time, stack);
+        let first = calls.last().filter(|(_, file, _)| file.starts_with('/')).map(|&(_, _, line)| line);
+        for tick in 0..ms * 1_000 / TICK_US {
+            // Three of four samples are at a function's second line.
+            let line = first.map_or(0, |first| first + if tick % 4 < 3 { 1 } else { 3 });
+            match stack {
+                Some(stack) => builder.sample_in_line(time, stack, line),
+                None => builder.sample(time, None),
+            }
             time = time + TICK_US;
         }
     }

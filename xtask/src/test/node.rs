@@ -64,6 +64,7 @@ const SUFFIX: &str = ".test.mjs";
 /// two cores with Node 24.
 const COSTLY: &[Costly] = &[
     costly("accuracy", 195, Between::Skipped),
+    costly("record-ends", 60, Between::Skipped),
     costly("worker-crowd", 23, Between::Skipped),
     costly("chunks", 19, Between::Runs),
     costly("no-thread", 14, Between::Runs),

@@ -31,14 +31,16 @@ export function read(packed) {
     const origin = Math.min(report.start, ...all.map(thread => thread.start));
     const end = Math.max(report.end, ...all.map(thread => thread.end));
     const threads = report.processes.flatMap((process, at) =>
-      process.threads.map(thread => readThread(columns, { ...thread, process: process.name, of: at }, origin, strings)),
+      process.threads.map(thread =>
+        readThread(columns, { ...thread, process: process.name, of: at }, origin, strings, frames),
+      ),
     );
     return { ...report, threads, origin, duration: end - origin };
   });
   return { reports, frames, files, packages };
 }
 
-function readThread(columns, head, origin, strings) {
+function readThread(columns, head, origin, strings, frames) {
   const { nodes, samples } = head;
   const start = head.start - origin;
   const [parent, depth] = [new Int32Array(nodes + 1), new Int32Array(nodes + 1)];
@@ -55,6 +57,9 @@ function readThread(columns, head, origin, strings) {
   frame.set(columns.steps(nodes, 0), 1);
   const time = columns.steps(samples, 0).map(steps => start + steps * head.grain);
   const node = Int32Array.from(columns.steps(samples, 0));
+  const line = Array.from(columns.numbers(samples), (number, at) =>
+    number === 0 ? 0 : frames.line[frame[node[at]]] + signed(number - 1),
+  );
   const cpu = {
     time: columns.steps(head.cpuReadings, start),
     value: columns.steps(head.cpuReadings, 0).map(v => v / 100),
@@ -83,8 +88,12 @@ function readThread(columns, head, origin, strings) {
     frame,
     time,
     node,
+    line,
   };
 }
+
+/** A number of either sign that was written as one without. */
+const signed = number => (number % 2 ? -(number + 1) / 2 : number / 2);
 
 /** Reads numbers of seven bits per byte. */
 class Columns {
@@ -114,7 +123,7 @@ class Columns {
     const column = new Float64Array(count);
     for (let at = 0; at < count; at++) {
       const number = this.number();
-      before += number % 2 ? -(number + 1) / 2 : number / 2;
+      before += signed(number);
       column[at] = before;
     }
     return column;

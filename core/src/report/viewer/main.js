@@ -174,6 +174,7 @@ const EMPTY = {
   frame: new Int32Array([-1]),
   time: new Float64Array(0),
   node: new Int32Array(0),
+  line: [],
 };
 
 /** Caches the last result by its key. */

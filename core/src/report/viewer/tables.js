@@ -2,12 +2,14 @@
 
 import { place } from './data.js';
 import { count, duration, KINDS, make, share, swatch } from './dom.js';
-import { neighbours, sums } from './times.js';
+import { linesOf, neighbours, sums } from './times.js';
 
 /** The class of a change. Less than 0.05 % is none. */
 const changeOf = value => (Math.abs(value) < 0.0005 ? 'none' : value > 0 ? 'more' : 'less');
 
 const PAGE = 100;
+/** The hottest lines of a function that are shown. */
+const LINES = 12;
 const TABS = { functions: 'Functions', packages: 'Packages', files: 'Files' };
 
 export class Tables {
@@ -20,7 +22,7 @@ export class Tables {
     this.found = make('span.found', { 'aria-live': 'polite' });
     this.table = make('table');
     this.more = make('button.further', { onclick: () => this.showMore() }, 'Show more');
-    this.detail = make('section.detail', { 'aria-label': 'Callers and callees' });
+    this.detail = make('section.detail', { 'aria-label': 'Hot lines, callers and callees' });
     this.body = make('div.rows', {}, this.table, this.more);
     const tabs = make('div.tabs', { role: 'tablist', 'aria-label': 'Tables' }, this.tabs, this.found);
     this.element = make('section.tables', { 'aria-label': 'Tables' }, tabs, this.body, this.detail);
@@ -178,7 +180,25 @@ export class Tables {
     return element;
   }
 
-  /** Callers and callees of the picked function. */
+  /** The hottest lines of a function in their order, with the source where the report has it. */
+  hotLines(times, picked) {
+    const { files, frames } = this.app.data;
+    const all = linesOf(times, picked);
+    const most = Math.max(...all.map(([, time]) => time));
+    const least = all.map(([, time]) => time).sort((a, b) => b - a)[LINES - 1] ?? 0;
+    const source = this.app.report.sources[files.path[frames.file[picked]]] ?? {};
+    const rows = all
+      .filter(([, time]) => time >= least)
+      .map(([line, time]) => {
+        const row = make('tr', {}, make('td.time', {}, duration(time)), make('th', { scope: 'row' }, String(line)));
+        row.append(make('td', {}, make('code', {}, source[line] ?? '')));
+        row.style.setProperty('--part', time / most);
+        return row;
+      });
+    return rows.length > 0 ? [make('h3', {}, 'Hot lines'), make('table.lines', {}, make('tbody', {}, rows))] : [];
+  }
+
+  /** The lines of the picked function, its callers and callees. */
   drawDetail() {
     const { app, detail } = this;
     const { picked } = app.state;
@@ -224,6 +244,7 @@ export class Tables {
         `self ${duration(own.self[0])} (${share(own.self[0], times.whole)}), `,
         `total ${duration(own.total[0])} (${share(own.total[0], times.whole)})`,
       ),
+      ...this.hotLines(times, picked),
       make('div.sides', {}, list('Called by', callers, 'Nobody.'), list('Calls', callees, 'Nothing.')),
     );
   }

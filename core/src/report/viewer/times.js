@@ -13,12 +13,12 @@ export function after(column, number) {
   return least;
 }
 
-/** Calls back with node, start and end of each sample in a range. A sample lasts until the next one. */
+/** Calls back with node, start, end and index of each sample in a range. A sample lasts until the next one. */
 export function eachSample(thread, from, to, each) {
   const { time, node } = thread;
   for (let at = Math.max(0, after(time, from) - 1); at + 1 < time.length && time[at] < to; at++) {
     const [begin, end] = [Math.max(time[at], from), Math.min(time[at + 1], to)];
-    if (end > begin) each(node[at], begin, end);
+    if (end > begin) each(node[at], begin, end, at);
   }
 }
 
@@ -38,7 +38,7 @@ export function timesIn(data, thread, from, to) {
     total[parent[node]] += total[node];
     kinds[data.frames.kind[frame[node]]] += self[node];
   }
-  return { thread, self, total, whole: total[0], kinds, samples, span: to - from };
+  return { thread, self, total, whole: total[0], kinds, samples, from, to, span: to - from };
 }
 
 /** Visits all nodes that ran, depth first. */
@@ -77,6 +77,16 @@ export function sums(times, groups, groupOf) {
 
 /** The total time of all matching frames together. */
 export const timeOf = (times, matches) => sums(times, 1, frame => (matches[frame] ? 0 : -1)).total[0];
+
+/** The lines of a function with their own times, in order. */
+export function linesOf({ thread, from, to }, picked) {
+  const lines = new Map();
+  eachSample(thread, from, to, (node, begin, end, at) => {
+    const line = thread.line[at];
+    if (line > 0 && thread.frame[node] === picked) lines.set(line, (lines.get(line) ?? 0) + end - begin);
+  });
+  return [...lines].sort((a, b) => a[0] - b[0]);
+}
 
 /** Callers and callees of a function, with the times of the calls. Recursion counts once. */
 export function neighbours(times, picked) {

@@ -1,0 +1,119 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadAddon } from '../loader';
+import { UsageError } from './usage';
+
+/** The files of each format are named like this. */
+export const EXTENSIONS = {
+  html: 'html',
+  md: 'md',
+  cpuprofile: 'cpuprofile',
+  pprof: 'pb.gz',
+  folded: 'folded',
+  svg: 'svg',
+} as const;
+
+export type FileFormat = keyof typeof EXTENSIONS;
+
+/** What `makeReports` is asked for. */
+export interface Request {
+  title: string;
+  inputs: string[];
+  before?: string[];
+  code?: number | null;
+  signal?: string | null;
+  endMs?: number;
+  pid?: number;
+  sources?: boolean;
+  outputs: Array<{ format: FileFormat; file: string }>;
+}
+
+/** What was made. Times are microseconds. */
+export interface Summary {
+  files: string[];
+  unreadable: Array<[file: string, why: string]>;
+  unrecorded: string[];
+  durationUs: number;
+  samples: number;
+  ranUs: number;
+  kinds: Array<[kind: string, share: number]>;
+  threads: Array<[process: string, thread: string, ranUs: number]>;
+  hottest: Array<{ function: string; place: string; selfUs: number; share: number }>;
+  beforeUs?: number;
+  changes: Array<{ function: string; place: string; beforeUs: number; afterUs: number }>;
+}
+
+export async function make(request: Request): Promise<Summary> {
+  const { text, error } = await loadAddon().makeReports(JSON.stringify(request));
+  if (text === undefined) {
+    throw new Error(error);
+  }
+  return JSON.parse(text) as Summary;
+}
+
+/** Formats by their names, separated by commas. */
+export function formats(list: string): FileFormat[] {
+  return list.split(',').map(name => {
+    if (!Object.hasOwn(EXTENSIONS, name)) {
+      throw new UsageError(`there is no format ${name}; the formats are ${Object.keys(EXTENSIONS).join(', ')}`);
+    }
+    return name as FileFormat;
+  });
+}
+
+/** The folder in that of a recording which has its journals. */
+export const JOURNALS = 'recording';
+
+/** The recordings in a file or a folder. */
+export function recordings(path: string): string[] {
+  if (!existsSync(path)) {
+    throw new UsageError(`there is no file or folder ${path}`);
+  }
+  if (!statSync(path).isDirectory()) {
+    return [path];
+  }
+  const dir = existsSync(join(path, JOURNALS)) ? join(path, JOURNALS) : path;
+  const found = readdirSync(dir).filter(name => name.endsWith('.journal'));
+  if (found.length === 0) {
+    throw new UsageError(`${path} has no recording; sentry-profiler-node record makes one`);
+  }
+  return found.map(name => join(dir, name));
+}
+
+export function duration(us: number): string {
+  if (us >= 1e8) return `${(us / 1e6).toFixed(0)} s`;
+  if (us >= 1e6) return `${(us / 1e6).toFixed(2)} s`;
+  return us >= 1e5 ? `${(us / 1e3).toFixed(0)} ms` : `${(us / 1e3).toFixed(1)} ms`;
+}
+
+export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+/** The summary as lines of text. */
+export function lines(summary: Summary): string[] {
+  const { samples, durationUs, ranUs, kinds, threads, hottest, unrecorded, unreadable, files } = summary;
+  const text = [`Recorded ${duration(durationUs)}, of which ${duration(ranUs)} ran: ${samples} samples.`];
+  text.push(...unrecorded, ...unreadable.map(([file, why]) => `${file} cannot be read: ${why}.`));
+  if (threads.length > 1) {
+    text.push('', ...table(threads.map(([process, thread, us]) => [duration(us), `${process}, ${thread}`])));
+  }
+  if (hottest.length > 0) {
+    text.push('', kinds.map(([kind, share]) => `${kind} ${percent(share)}`).join(', '), '', ...hot(summary));
+  }
+  if (files.length > 0) {
+    text.push('', ...files);
+  }
+  return text;
+}
+
+/** The hottest functions. */
+export function hot({ hottest }: Summary): string[] {
+  return table(hottest.map(row => [percent(row.share), duration(row.selfUs), `${row.function}  ${row.place}`]));
+}
+
+/** Lines of columns; all but the last stand on the right. */
+export function table(rows: string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => (row[column] as string).length)));
+  return rows.map(row =>
+    row.map((cell, at) => (at === row.length - 1 ? cell : cell.padStart(widths[at] as number))).join('  '),
+  );
+}

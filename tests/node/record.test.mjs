@@ -1,0 +1,189 @@
+// The command: what it records, what it makes of it, what it says.
+
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { work } from './support/profile.mjs';
+import { folder, run, start, timesOf } from './support/record.mjs';
+
+const BUSY = `${work('burn')}\nburn(400);\n`;
+const RECORD = ['record', '-o', 'out'];
+
+describe('record', { concurrency: 2 }, () => {
+  test('a script, its arguments and its output', async t => {
+    const dir = folder(t, { 'a b.cjs': `${BUSY}console.log(JSON.stringify(process.argv.slice(2)));` });
+    const args = ['--flag', '-o', 'x y', '--'];
+    const { code, stdout, stderr } = await run(t, dir, [...RECORD, 'a b.cjs', ...args]);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(JSON.parse(stdout), args);
+    assert.match(stderr, /Recorded \d+ ms, of which \d+ ms ran: \d+ samples\./);
+    assert.match(stderr, /own code \d+\.\d %/);
+    assert.match(stderr, /burn {2}a b\.cjs:1/);
+    assert.deepEqual(readdirSync(join(dir, 'out')).sort(), ['profile.cpuprofile', 'profile.md', 'recording', 'report.html']);
+    assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).burn > 300);
+    assert.match(readFileSync(join(dir, 'out/profile.md'), 'utf8'), /^# a b\.cjs --flag/);
+    if (process.platform !== 'win32') {
+      assert.equal(statSync(join(dir, 'out/recording')).mode & 0o777, 0o700);
+    }
+  });
+
+  test('workers and children, in every format', async t => {
+    const dir = folder(t, {
+      'main.mjs': `
+import { execFileSync, fork } from 'node:child_process';
+import { Worker } from 'node:worker_threads';
+${work('inMain')}
+inMain(300);
+const ends = what => new Promise(resolve => what.on('exit', resolve));
+await ends(new Worker(${JSON.stringify(`${work('inWorker')}\ninWorker(300);`)}, { eval: true }));
+await ends(fork('child.cjs'));
+execFileSync(process.execPath, ['-e', ${JSON.stringify(`${work('inEval')}\ninEval(300);`)}]);
+`,
+      'child.cjs': `${work('inChild')}\ninChild(300);`,
+    });
+    const formats = 'html,md,cpuprofile,pprof,folded,svg';
+    const { code, stderr } = await run(t, dir, [...RECORD, '-f', formats, 'main.mjs']);
+    assert.equal(code, 0, stderr);
+    const files = readdirSync(join(dir, 'out'));
+    for (const extension of ['cpuprofile', 'pb.gz', 'folded', 'svg']) {
+      assert.equal(files.filter(file => file.endsWith(`.${extension}`)).length, 4, files.join(' '));
+    }
+    const profiles = files.filter(file => file.endsWith('.cpuprofile')).map(file => timesOf(join(dir, 'out', file)));
+    for (const name of ['inMain', 'inWorker', 'inChild', 'inEval']) {
+      assert.equal(profiles.filter(times => times[name] > 150).length, 1, name);
+    }
+    for (const name of ['main.mjs (pid', 'child.cjs (pid', 'worker 1']) assert.ok(stderr.includes(name), stderr);
+  });
+
+  test('neither workers nor children where they are not wanted', async t => {
+    const dir = folder(t, {
+      'main.cjs': `
+const { Worker } = require('node:worker_threads');
+const { fork } = require('node:child_process');
+${BUSY}
+new Worker('setTimeout(() => {}, 200)', { eval: true });
+fork('child.cjs');
+`,
+      'child.cjs': BUSY,
+    });
+    const { code, stderr } = await run(t, dir, [...RECORD, '--no-workers', '--no-children', 'main.cjs']);
+    assert.equal(code, 0, stderr);
+    assert.equal(readdirSync(join(dir, 'out/recording')).length, 1);
+  });
+
+  test('a rate, a delay and a duration', async t => {
+    const dir = folder(t, { 'a.cjs': `${work('burn')}\nburn(300);\nsetTimeout(() => burn(1_000), 300);` });
+    const { stderr } = await run(t, dir, [...RECORD, '-r', '1000', '--delay', '200ms', '-d', '2', '--json', 'a.cjs']);
+    const { samples, durationUs } = JSON.parse(stderr);
+    assert.ok(samples > 500 && samples < 1_200, `${samples} samples in a second at a kilohertz`);
+    assert.ok(durationUs < 1.6e6, `${durationUs} µs`);
+  });
+
+  test('a command, and what npm runs', async t => {
+    const dir = folder(t, {
+      'package.json': JSON.stringify({ name: 'x', version: '1.0.0', scripts: { start: 'node a.cjs' } }),
+      'a.cjs': BUSY,
+    });
+    const { code, stderr } = await run(t, dir, [...RECORD, '--', 'npm', 'run', 'start']);
+    assert.equal(code, 0, stderr);
+    assert.equal(readdirSync(join(dir, 'out/recording')).length, 1, 'npm itself is not recorded');
+    assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).burn > 300);
+  });
+
+  test('a service under load', async t => {
+    const dir = folder(t, {
+      'service.cjs': `
+${work('answer')}
+require('node:http').createServer((_, response) => { answer(50); response.end('yes'); }).listen(0);
+`,
+      'load.cjs': `(async () => { for (let i = 0; i < 10; i++) await fetch('http://127.0.0.1:' + process.env.PORT); })();`,
+    });
+    const load = `"${process.execPath}" load.cjs`;
+    const { code, stderr } = await run(t, dir, [...RECORD, '--on-port', load, 'service.cjs']);
+    assert.equal(code, 0, stderr);
+    assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).answer > 350);
+  });
+
+  test('exit codes of what cannot run', async t => {
+    const dir = folder(t, { text: 'no program', 'idle.cjs': '' });
+    const ends = async (...args) => {
+      const { code, stderr } = await run(t, dir, args);
+      return [code, stderr.split('\n')[0].replace('sentry-profiler-node: ', '')];
+    };
+    assert.deepEqual(await ends('record', 'no-such-program'), [127, 'there is no no-such-program']);
+    assert.deepEqual(await ends('record'), [2, 'what is to be recorded? sentry-profiler-node record server.js']);
+    assert.deepEqual(await ends('record', '--rat', '5', 'a'), [2, 'there is no option --rat; is --rate meant?']);
+    assert.deepEqual(await ends('record', '-f', 'jpeg', 'a'), [
+      2,
+      'there is no format jpeg; the formats are html, md, cpuprofile, pprof, folded, svg',
+    ]);
+    assert.deepEqual(await ends('record', '-r', '0', 'a'), [2, '--rate must be a number from 1 to 10000, got 0']);
+    assert.deepEqual(await ends('recrod'), [2, 'there is no command recrod; sentry-profiler-node --help lists them']);
+    const [code, said] = await ends('record', '-o', 'idle', 'idle.cjs');
+    assert.deepEqual([code, said], [0, 'nothing was recorded: no Node program ran, or none long enough']);
+  });
+});
+
+describe('files', { concurrency: 2 }, () => {
+  test('a recording that goes on can be looked at, and completed', async t => {
+    const dir = folder(t, { 'loop.cjs': `${work('burn')}\nconsole.log('pid ' + process.pid + '.');\nfor (;;) burn(20);` });
+    const command = start(t, dir, [...RECORD, 'loop.cjs']);
+    const [, pid] = await command.printed(/pid (\d+)\./);
+    await new Promise(resolve => setTimeout(resolve, 1_500));
+    const top = await run(t, dir, ['top', 'out']);
+    assert.equal(top.code, 0, top.stderr);
+    assert.match(top.stdout, /\d+\.\d % +[\d.]+ m?s {2}burn {2}loop\.cjs:1/);
+    // Both are killed: nobody has made a report.
+    process.kill(command.pid, 'SIGKILL');
+    process.kill(Number(pid), 'SIGKILL');
+    await command.ended;
+    assert.equal(existsSync(join(dir, 'out/report.html')), false);
+    const report = await run(t, dir, ['report', 'out']);
+    assert.equal(report.code, 0, report.stderr);
+    assert.match(report.stderr, /The end of loop\.cjs, main, is not recorded: it was killed, or still runs\./);
+    assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).burn > 800);
+  });
+
+  test('convert and diff', async t => {
+    const dir = folder(t, {
+      'a.cjs': `${work('same')}${work('more')}\nsame(400);\nmore(Number(process.argv[2]));`,
+      'broken.cpuprofile': '{"nodes": [',
+    });
+    await run(t, dir, ['record', '-o', 'before', 'a.cjs', '100']);
+    await run(t, dir, ['record', '-o', 'after', 'a.cjs', '600']);
+    const convert = await run(t, dir, ['convert', 'after/profile.cpuprofile', '-f', 'folded']);
+    assert.equal(convert.code, 0, convert.stderr);
+    const folded = readFileSync(join(dir, 'after/profile.folded'), 'utf8');
+    const us = Number(/more[^;]* (\d+)\n/.exec(folded)[1]);
+    assert.ok(Math.abs(us / 1e3 - timesOf(join(dir, 'after/profile.cpuprofile')).more) < 15, folded);
+    const diff = await run(t, dir, ['diff', 'before', 'after', '--fail-above', '20%']);
+    assert.equal(diff.code, 1, diff.stderr);
+    assert.match(diff.stderr, /Ran \d+ ms before and \d+\.?\d* m?s after: \+\d+\.\d %\./);
+    assert.match(diff.stderr, /\+\d+ ms .* more {2}a\.cjs/);
+    assert.ok(existsSync(join(dir, 'diff.html')));
+    assert.equal((await run(t, dir, ['diff', 'after', 'before', '--fail-above', '20%'])).code, 0);
+    for (const [args, code, said] of [
+      [['convert', 'broken.cpuprofile', '-f', 'md'], 125, /broken\.cpuprofile cannot be read: it is no such file: EOF/],
+      [['convert', 'none', '-f', 'md'], 2, /there is no file or folder none/],
+      [['diff', 'before'], 2, /diff needs two recordings/],
+      [['report', '.'], 2, /\. has no recording; sentry-profiler-node record makes one/],
+    ]) {
+      const ended = await run(t, dir, args);
+      assert.deepEqual([ended.code, said.test(ended.stderr)], [code, true], ended.stderr);
+    }
+    writeFileSync(join(dir, 'none.cpuprofile'), '{"nodes": []}');
+    assert.match((await run(t, dir, ['convert', 'none.cpuprofile', '-f', 'md'])).stderr, /has no samples/);
+  });
+
+  test('help', async t => {
+    const dir = folder(t, {});
+    for (const args of [['--help'], ['record', '--help'], ['report', '-h'], ['top', '-h'], ['diff', '-h'], ['convert', '-h']]) {
+      const { code, stdout } = await run(t, dir, args);
+      assert.equal(code, 0);
+      assert.ok(stdout.split('\n').every(line => line.length <= 110), stdout);
+      assert.match(stdout, /Usage: sentry-profiler-node/);
+    }
+    assert.match((await run(t, dir, ['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
+  });
+});
