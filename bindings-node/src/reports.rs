@@ -10,6 +10,7 @@ use sentry_profiler::decode::cpuprofile as read_cpuprofile;
 use sentry_profiler::encode::{cpuprofile, flamegraph, folded, pprof};
 use sentry_profiler::journal::{self, Recorded};
 use sentry_profiler::report::{self, Exit, Process, Report, Thread};
+use sentry_profiler::source_maps::SourceMaps;
 use sentry_profiler::{Profile, Unix};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,11 @@ pub struct Request {
     /// Whether hot lines are shown with their source.
     #[serde(default)]
     sources: bool,
+    /// Whether functions and lines are shown where they were written, and the folder of maps that are not where their
+    /// files say.
+    #[serde(default)]
+    source_maps: bool,
+    source_map_folder: Option<PathBuf>,
     /// Formats and the files to write them to, without the thread's name where there are several.
     outputs: Vec<Output>,
 }
@@ -128,10 +134,17 @@ pub fn make(request: &Request) -> Result<String, String> {
         inputs.sort_by_key(|input| (input.head.pid, input.head.thread_id, input.profile.start()));
         inputs
     };
-    let (before, inputs) = (read_all(&request.before), read_all(&request.inputs));
+    let (mut before, mut inputs) = (read_all(&request.before), read_all(&request.inputs));
+    let mut maps = request.source_map_folder.clone().map_or_else(SourceMaps::new, SourceMaps::in_folder);
+    if request.source_maps {
+        for input in before.iter_mut().chain(&mut inputs) {
+            input.profile = maps.apply(&input.profile);
+        }
+    }
     let mut report = report(request, &inputs);
+    report.unrecorded.extend_from_slice(maps.skipped());
     if request.sources {
-        report.read_sources();
+        report.read_sources_with(&maps.contents());
     }
     let mut summary = if request.before.is_empty() {
         summary(&report, write(request, &report, &inputs)?)

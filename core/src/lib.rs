@@ -56,6 +56,8 @@ pub mod sentry;
 mod session;
 mod slice;
 mod source;
+#[cfg(feature = "source-maps")]
+pub mod source_maps;
 mod stream;
 mod supply;
 mod ticker;

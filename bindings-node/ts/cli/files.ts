@@ -1,5 +1,5 @@
 import { basename, dirname, extname, join } from 'node:path';
-import { EXTENSIONS, formats, lines, make, percent, recordings, duration, table } from './reports';
+import { duration, EXTENSIONS, formats, lines, make, maps, percent, recordings, SOURCE_MAPS, table } from './reports';
 import type { FileFormat } from './reports';
 import { say, UsageError } from './usage';
 import type { Given, Specs } from './usage';
@@ -12,6 +12,7 @@ const NO_SOURCE = { help: 'show no source next to hot lines' };
 export const REPORT: Specs = {
   output: { short: 'o', value: 'DIR', help: 'where the files go (default: where the recording is)' },
   format: { ...FORMAT, help: `${FORMAT.help} (default: html,cpuprofile,md)` },
+  'source-maps': SOURCE_MAPS,
   'no-source': NO_SOURCE,
   quiet: QUIET,
   json: JSON_TEXT,
@@ -20,12 +21,14 @@ export const REPORT: Specs = {
 export const CONVERT: Specs = {
   output: { short: 'o', value: 'FILE', help: 'the file to write (default: next to the input)' },
   format: { ...FORMAT, value: 'FORMAT', help: FORMAT.help.replace('any', 'one') },
+  'source-maps': SOURCE_MAPS,
   'no-source': NO_SOURCE,
   quiet: QUIET,
 };
 
 export const DIFF: Specs = {
   output: { short: 'o', value: 'FILE', help: 'the page to write (default: diff.html)' },
+  'source-maps': SOURCE_MAPS,
   'fail-above': { value: 'PERCENT', help: 'exit with 1 if what ran grew by more than this, such as 5%' },
   quiet: QUIET,
   json: JSON_TEXT,
@@ -51,6 +54,7 @@ export async function report(given: Given, words: string[]): Promise<number> {
     title: basename(first),
     inputs,
     sources: !given['no-source'],
+    ...maps(text(given, 'source-maps', 'auto')),
     outputs: outputs(formats(text(given, 'format', USUAL_FORMATS)), dir),
   });
   if (!given.quiet) {
@@ -73,6 +77,7 @@ export async function convert(given: Given, words: string[]): Promise<number> {
     title: basename(input),
     inputs: recordings(input),
     sources: !given['no-source'],
+    ...maps(text(given, 'source-maps', 'auto')),
     outputs: [{ format, file }],
   });
   for (const [unread, why] of unreadable) {
@@ -100,6 +105,7 @@ export async function diff(given: Given, words: string[]): Promise<number> {
     title: basename(after),
     before: recordings(before),
     inputs: recordings(after),
+    ...maps(text(given, 'source-maps', 'auto')),
     outputs: [{ format: 'html', file: text(given, 'output', 'diff.html') }],
   });
   const { beforeUs = 0, ranUs, changes, files } = summary;

@@ -5,7 +5,7 @@ import { basename, delimiter, join, resolve } from 'node:path';
 import { loadRecorder } from '../loader';
 import { messageOf } from '../sentry';
 import { outputs, USUAL_FORMATS } from './files';
-import { formats, JOURNALS, lines, make } from './reports';
+import { formats, JOURNALS, lines, make, maps, SOURCE_MAPS } from './reports';
 import type { Summary } from './reports';
 import { SETTINGS } from './settings';
 import type { RecordSettings } from './settings';
@@ -25,6 +25,7 @@ export const RECORD: Specs = {
   'on-port': { value: 'CMD', help: 'when the program listens, run CMD with $PORT; when that ends, end the program' },
   'no-children': { help: 'do not record the processes that the program starts' },
   'no-workers': { help: 'do not record its workers' },
+  'source-maps': SOURCE_MAPS,
   'no-source': { help: 'show no source next to hot lines' },
   open: { help: 'open the report in a browser' },
   quiet: { short: 'q', help: 'print nothing but errors' },
@@ -86,6 +87,7 @@ export async function record(given: Given, words: string[]): Promise<number> {
     endMs,
     ...(child.pid !== undefined && { pid: child.pid }),
     sources: !given['no-source'],
+    ...maps(String(given['source-maps'] ?? 'auto')),
     outputs: outputs(list, dir),
   });
   if (made === undefined) {

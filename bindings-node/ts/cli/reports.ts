@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { loadAddon } from '../loader';
 import { UsageError } from './usage';
 
@@ -25,6 +25,8 @@ export interface Request {
   endMs?: number;
   pid?: number;
   sources?: boolean;
+  sourceMaps?: boolean;
+  sourceMapFolder?: string;
   outputs: Array<{ format: FileFormat; file: string }>;
 }
 
@@ -42,6 +44,19 @@ export interface Summary {
   beforeUs?: number;
   changes: Array<{ function: string; place: string; beforeUs: number; afterUs: number }>;
 }
+
+/** What `--source-maps auto|off|DIR` asks for. */
+export function maps(given: string): Pick<Request, 'sourceMaps' | 'sourceMapFolder'> {
+  if (given === 'off') {
+    return { sourceMaps: false };
+  }
+  return given === 'auto' ? { sourceMaps: true } : { sourceMaps: true, sourceMapFolder: resolve(given) };
+}
+
+export const SOURCE_MAPS = {
+  value: 'auto|off|DIR',
+  help: 'show code where it was written (default: auto); DIR has maps that are not where their files say',
+};
 
 export async function make(request: Request): Promise<Summary> {
   const { text, error } = await loadAddon().makeReports(JSON.stringify(request));

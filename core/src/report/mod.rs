@@ -20,6 +20,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -113,7 +114,12 @@ impl<'a> Report<'a> {
 
     /// Adds the hottest lines of the hottest functions, as far as their files can be read on this machine.
     pub fn read_sources(&mut self) {
-        self.sources = sources::read(self);
+        self.read_sources_with(&BTreeMap::new());
+    }
+
+    /// As [`Report::read_sources`]; of these files the lines are known.
+    pub fn read_sources_with(&mut self, known: &BTreeMap<String, Vec<&str>>) {
+        self.sources = sources::read(self, known);
     }
 }
 

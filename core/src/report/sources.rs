@@ -40,17 +40,21 @@ fn wanted<'a>(report: &Report<'a>) -> BTreeMap<&'a str, Vec<u32>> {
 }
 
 /// The hottest lines of a report, as far as their files can be read on this machine.
-pub fn read(report: &Report<'_>) -> Sources {
+pub fn read(report: &Report<'_>, known: &BTreeMap<String, Vec<&str>>) -> Sources {
     let read = |(file, lines): (&str, Vec<u32>)| {
+        if let Some(known) = known.get(file) {
+            return Some((file.to_owned(), chosen(known.iter().copied(), &lines)));
+        }
         fs::metadata(file).ok().filter(|file| file.is_file() && file.len() <= MAX_FILE_BYTES)?;
         let text = fs::read_to_string(file).ok()?;
-        let mut lines_of_file = BTreeMap::new();
-        for (number, text) in (1..).zip(text.lines()).filter(|(number, _)| lines.contains(number)) {
-            lines_of_file.insert(number, shortened(text));
-        }
-        Some((file.to_owned(), lines_of_file))
+        Some((file.to_owned(), chosen(text.lines(), &lines)))
     };
     wanted(report).into_iter().filter_map(read).collect()
+}
+
+fn chosen<'t>(text: impl Iterator<Item = &'t str>, lines: &[u32]) -> BTreeMap<u32, String> {
+    let numbered = (1..).zip(text).filter(|(number, _)| lines.contains(number));
+    numbered.map(|(number, text)| (number, shortened(text))).collect()
 }
 
 /// Without indentation, and cut where it is too long to be shown.

@@ -1,0 +1,348 @@
+//! Source maps: a profile's functions and lines where they were written, as far as the maps of its files say.
+//!
+//! For what stays on this machine. Sentry's server maps what it gets itself.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use rustc_hash::FxHashMap;
+use sourcemap::{DecodedMap, SourceMap, decode_slice};
+
+use crate::profile::{Frame, FrameKind, Profile, ProfileBuilder, in_app, plain_path};
+
+/// What is larger is passed over.
+const MAX_BYTES: u64 = 64 << 20;
+/// Where a line was written over more lines than this, it is not known which of them ran: the code is minified.
+const MAX_SPREAD: u32 = 8;
+/// What says, in a line of its own near a file's end, where its map is.
+const REFERENCE: &str = "//# sourceMappingURL=";
+
+/// The maps of files, each read when it is needed first.
+#[derive(Default)]
+pub struct SourceMaps {
+    /// Where maps are that are not where their files say: by the file's name with `.map` at its end.
+    folder: Option<PathBuf>,
+    files: FxHashMap<Arc<str>, Option<Mapped>>,
+    skipped: Vec<String>,
+}
+
+/// A file that has a map.
+struct Mapped {
+    map: SourceMap,
+    /// The folder that the map's sources are relative to.
+    folder: PathBuf,
+    /// By line of the file, from 0: the source and the lines of it that it was written in.
+    lines: FxHashMap<u32, Written>,
+}
+
+#[derive(Clone, Copy)]
+struct Written {
+    source: u32,
+    first: u32,
+    last: u32,
+}
+
+impl SourceMaps {
+    /// Maps where files say that they are.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Also looks for `<file's name>.map` in a folder, first.
+    pub fn in_folder(folder: PathBuf) -> Self {
+        Self { folder: Some(folder), ..Self::default() }
+    }
+
+    /// Why maps that are there were not used, a sentence each.
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
+    /// The text of sources that maps have in them, by path and line (from 1).
+    pub fn contents(&self) -> BTreeMap<String, Vec<&str>> {
+        let mut contents = BTreeMap::new();
+        for mapped in self.files.values().flatten() {
+            for (id, source) in (0..).zip(mapped.map.sources()) {
+                if let Some(text) = mapped.map.get_source_contents(id) {
+                    contents.entry(path_of(&mapped.folder, source)).or_insert_with(|| text.lines().collect());
+                }
+            }
+        }
+        contents
+    }
+
+    /// The profile with functions and lines where they were written. What has no map stays as it is.
+    pub fn apply(&mut self, profile: &Profile) -> Profile {
+        let mut builder = ProfileBuilder::new();
+        let frames: Vec<_> = profile.frames().iter().map(|frame| builder.frame(&self.frame(frame))).collect();
+        let mut stacks = Vec::with_capacity(profile.stacks().len());
+        for stack in profile.stacks() {
+            let parent = stack.parent.map(|parent| stacks[parent.index()]);
+            stacks.push(builder.stack(parent, frames[stack.frame.index()]));
+        }
+        for sample in profile.samples() {
+            match sample.stack {
+                Some(stack) => {
+                    let leaf = &profile.frames()[profile.stacks()[stack.index()].frame.index()];
+                    let line = self.line(&leaf.file, sample.line);
+                    builder.sample_in_line(sample.time, stacks[stack.index()], line);
+                }
+                None => builder.idle(sample.time),
+            }
+        }
+        *builder.measurements_mut() = profile.measurements().clone();
+        (0..profile.dropped_samples()).for_each(|_| builder.drop_sample());
+        builder.finish(profile.start(), profile.end(), profile.interval_us())
+    }
+
+    fn frame<'f>(&mut self, frame: &'f Frame) -> Cow<'f, Frame> {
+        let (Some(line), Some(column)) = (frame.line.checked_sub(1), frame.column.checked_sub(1)) else {
+            return Cow::Borrowed(frame);
+        };
+        let Some(mapped) = self.of(&frame.file).filter(|_| frame.kind == FrameKind::Script) else {
+            return Cow::Borrowed(frame);
+        };
+        let Some(token) = mapped.map.lookup_token(line, column).filter(|token| token.get_dst_line() == line) else {
+            return Cow::Borrowed(frame);
+        };
+        let Some(source) = token.get_source() else { return Cow::Borrowed(frame) };
+        let file = path_of(&mapped.folder, source);
+        // V8 has a function begin behind its name.
+        let length = frame.function.encode_utf16().count() as u32;
+        let named = column.checked_sub(length).and_then(|column| mapped.map.lookup_token(line, column));
+        let name = named.filter(|token| token.get_dst() == (line, column - length)).and_then(|token| token.get_name());
+        let function = name.map_or_else(|| frame.function.clone(), Arc::from);
+        let in_app = in_app(frame.kind, &function, &file, Some(frame.in_app));
+        let (line, column) = (token.get_src_line() + 1, token.get_src_col() + 1);
+        Cow::Owned(Frame { function, file: file.into(), line, column, kind: frame.kind, in_app })
+    }
+
+    /// The line in which a line of a file was written; 0 when unknown.
+    fn line(&mut self, file: &Arc<str>, line: u32) -> u32 {
+        let Some(at) = line.checked_sub(1) else { return 0 };
+        let Some(mapped) = self.of(file) else { return line };
+        let written = mapped.lines.get(&at).filter(|written| written.last - written.first <= MAX_SPREAD);
+        written.map_or(0, |written| written.first + 1)
+    }
+
+    fn of(&mut self, file: &Arc<str>) -> Option<&Mapped> {
+        if !self.files.contains_key(file) {
+            let read = read(file, self.folder.as_deref()).unwrap_or_else(|why| {
+                self.skipped.push(format!("The source map of {file} is not used: {why}."));
+                None
+            });
+            self.files.insert(file.clone(), read);
+        }
+        self.files[file].as_ref()
+    }
+}
+
+/// The map of a file, `None` if it has none.
+fn read(file: &str, folder: Option<&Path>) -> Result<Option<Mapped>, String> {
+    let path = Path::new(file);
+    let Some(home) = path.parent().filter(|_| path.is_absolute()) else { return Ok(None) };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let other = folder.map(|folder| folder.join(format!("{name}.map"))).filter(|file| file.is_file());
+    let (bytes, folder) = match other {
+        Some(other) => (bytes_of(&other)?, home.to_owned()),
+        None => {
+            // What cannot be read was compiled from something else than a file.
+            let Ok(script) = bytes_of(path) else { return Ok(None) };
+            let Some(reference) = reference(&script) else { return Ok(None) };
+            match reference.strip_prefix("data:") {
+                Some(data) => (inline(data)?, home.to_owned()),
+                None => {
+                    let map = home.join(&*plain_path(&reference));
+                    (bytes_of(&map)?, map.parent().unwrap_or(home).to_owned())
+                }
+            }
+        }
+    };
+    let map = match decode_slice(&bytes).map_err(|error| error.to_string())? {
+        DecodedMap::Regular(map) => map,
+        DecodedMap::Index(index) => index.flatten().map_err(|error| error.to_string())?,
+        DecodedMap::Hermes(_) => return Err("it is for another engine".to_owned()),
+    };
+    let mut lines: FxHashMap<u32, Written> = FxHashMap::default();
+    for token in map.tokens().filter(|token| token.has_source()) {
+        let (source, line) = (token.get_src_id(), token.get_src_line());
+        let written = lines.entry(token.get_dst_line()).or_insert(Written { source, first: line, last: line });
+        if written.source == source {
+            (written.first, written.last) = (written.first.min(line), written.last.max(line));
+        }
+    }
+    Ok(Some(Mapped { map, folder, lines }))
+}
+
+fn bytes_of(file: &Path) -> Result<Vec<u8>, String> {
+    let failed = |error: std::io::Error| format!("{} cannot be read, {error}", file.display());
+    let length = fs::metadata(file).map_err(failed)?.len();
+    if length > MAX_BYTES {
+        return Err(format!("{} has {} MB", file.display(), length >> 20));
+    }
+    fs::read(file).map_err(failed)
+}
+
+/// What the last line of that kind says.
+fn reference(script: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(script).ok()?;
+    let (_, reference) = text.rsplit_once(REFERENCE)?;
+    let reference = reference.lines().next()?.trim();
+    (!reference.is_empty()).then(|| reference.to_owned())
+}
+
+/// The content of a `data:` URL.
+fn inline(data: &str) -> Result<Vec<u8>, String> {
+    let (kind, content) = data.split_once(',').ok_or("its data: URL has no comma")?;
+    if !kind.ends_with(";base64") {
+        return Err("its data: URL is not in base64".to_owned());
+    }
+    BASE64_STANDARD.decode(content).map_err(|error| format!("its data: URL is broken, {error}"))
+}
+
+/// The path of a source, relative to the map's folder unless it says where it is.
+fn path_of(folder: &Path, source: &str) -> String {
+    let source = plain_path(source);
+    if source.contains("://") || source.starts_with("node:") {
+        return source.into_owned();
+    }
+    let mut path = PathBuf::new();
+    for part in folder.join(&*source).components() {
+        match part {
+            Component::ParentDir => drop(path.pop()),
+            Component::CurDir => {}
+            part => path.push(part),
+        }
+    }
+    path.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use sourcemap::SourceMapBuilder;
+
+    use super::*;
+    use crate::time::Unix;
+
+    /// A folder with files, removed at the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(files: &[(&str, &str)]) -> Self {
+            static COUNT: AtomicUsize = AtomicUsize::new(0);
+            let name = format!("sentry-profiler-maps-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+            let folder = Self(std::env::temp_dir().join(name));
+            for (name, text) in files {
+                let file = folder.0.join(name);
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(file, text).unwrap();
+            }
+            folder
+        }
+
+        fn file(&self, name: &str) -> String {
+            self.0.join(name).to_str().unwrap().to_owned()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// Of a file whose line 2 is `function a(`, written at line 11 as `function add(`; its line 3 at line 12.
+    fn map() -> String {
+        let mut builder = SourceMapBuilder::new(None);
+        builder.add(1, 9, 10, 9, Some("../src/add.ts"), Some("add"), false);
+        builder.add(1, 10, 10, 12, Some("../src/add.ts"), None, false);
+        builder.add(2, 2, 11, 2, Some("../src/add.ts"), None, false);
+        // Of a minified line it is not known where it was written.
+        builder.add(3, 0, 20, 0, Some("../src/add.ts"), None, false);
+        builder.add(3, 9, 90, 0, Some("../src/add.ts"), None, false);
+        let mut bytes = vec![];
+        builder.into_sourcemap().to_writer(&mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    const SCRIPT: &str = "// made\nfunction a(b) {\n  return b;\n}; more();\n";
+
+    /// The function and the lines of a profile that ran in `a`.
+    fn mapped(maps: &mut SourceMaps, file: &str) -> (String, String, u32, u32, Vec<u32>) {
+        let mut builder = ProfileBuilder::new();
+        let frame = builder.frame(&Frame {
+            function: "a".into(),
+            file: file.into(),
+            line: 2,
+            column: 11,
+            kind: FrameKind::Script,
+            in_app: true,
+        });
+        let stack = builder.stack(None, frame);
+        for line in 0..=4 {
+            builder.sample_in_line(Unix::from_us(line.into()), stack, line);
+        }
+        let profile = maps.apply(&builder.finish(Unix::from_us(0), Unix::from_us(9), 1));
+        let Frame { function, file, line, column, .. } = &profile.frames()[0];
+        let lines = profile.samples().iter().map(|sample| sample.line).collect();
+        (function.to_string(), file.to_string(), *line, *column, lines)
+    }
+
+    #[test]
+    fn functions_and_lines_are_where_they_were_written() {
+        let inline = format!("{SCRIPT}{REFERENCE}data:application/json;base64,{}\n", BASE64_STANDARD.encode(map()));
+        let folder = Folder::new(&[
+            ("dist/inline.js", &inline),
+            ("dist/external.js", &format!("{SCRIPT}{REFERENCE}external.js.map")),
+            ("dist/external.js.map", &map()),
+            ("dist/elsewhere.js", SCRIPT),
+            ("maps/elsewhere.js.map", &map()),
+        ]);
+        let expected = ("add".to_owned(), folder.file("src/add.ts"), 11, 13, vec![0, 0, 11, 12, 0]);
+        for name in ["dist/inline.js", "dist/external.js"] {
+            let mut maps = SourceMaps::new();
+            assert_eq!(mapped(&mut maps, &folder.file(name)), expected, "{name}");
+            assert_eq!(maps.skipped(), [""; 0]);
+        }
+        let mut maps = SourceMaps::in_folder(folder.0.join("maps"));
+        assert_eq!(mapped(&mut maps, &folder.file("dist/elsewhere.js")), expected);
+    }
+
+    #[test]
+    fn what_has_no_map_or_a_wrong_one_stays_as_it_is() {
+        let folder = Folder::new(&[
+            ("none.js", SCRIPT),
+            ("gone.js", &format!("{SCRIPT}{REFERENCE}gone.js.map")),
+            ("broken.js", &format!("{SCRIPT}{REFERENCE}broken.js.map")),
+            ("broken.js.map", "{\"version\": 3"),
+            ("text.js", &format!("{SCRIPT}{REFERENCE}data:application/json,x")),
+        ]);
+        let mut maps = SourceMaps::new();
+        for (name, skipped) in [("none.js", 0), ("gone.js", 1), ("broken.js", 2), ("text.js", 3), ("broken.js", 3)] {
+            let file = folder.file(name);
+            let expected = ("a".to_owned(), file.clone(), 2, 11, vec![0, 1, 2, 3, 4]);
+            assert_eq!(mapped(&mut maps, &file), expected, "{name}");
+            assert_eq!(maps.skipped().len(), skipped, "{:?}", maps.skipped());
+        }
+        assert!(maps.skipped()[0].contains("gone.js.map cannot be read"), "{}", maps.skipped()[0]);
+        assert_eq!(mapped(&mut maps, "node:fs").1, "node:fs");
+        assert_eq!(mapped(&mut maps, "/no/such/file.js").1, "/no/such/file.js");
+        assert_eq!(maps.skipped().len(), 3);
+    }
+
+    #[test]
+    fn paths_of_sources() {
+        let path = |source| path_of(Path::new("/srv/dist"), source);
+        assert_eq!(path("../src/./a.ts"), "/srv/src/a.ts");
+        assert_eq!(path("/abs/a.ts"), "/abs/a.ts");
+        assert_eq!(path("file:///abs/a%20b.ts"), "/abs/a b.ts");
+        assert_eq!(path("webpack://shop/./src/a.ts"), "webpack://shop/./src/a.ts");
+    }
+}
