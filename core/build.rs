@@ -20,8 +20,21 @@ mod viewer {
 
     /// Those first that others import.
     const MODULES: [&str; 15] = [
-        "dom", "data", "times", "folding", "tree", "cpuprofile", "state", "header", "axis", "timeline", "chart", "flame",
-        "tables", "keys", "main",
+        "dom",
+        "data",
+        "times",
+        "folding",
+        "tree",
+        "cpuprofile",
+        "state",
+        "header",
+        "axis",
+        "timeline",
+        "chart",
+        "flame",
+        "tables",
+        "keys",
+        "main",
     ];
 
     pub fn make() {

@@ -4,8 +4,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use napi::bindgen_prelude::*;
-use sentry_profiler::encode::{RawOptions, sample_v1, sample_v2};
 use sentry_profiler::RecordingOptions;
+use sentry_profiler::encode::{RawOptions, sample_v1, sample_v2};
 use sentry_profiler::profile::module_of;
 
 use crate::arguments::{is_true, number, string};

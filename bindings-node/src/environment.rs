@@ -113,7 +113,9 @@ impl Environment {
         let interval_us = interval_us.unwrap_or(DEFAULT_SAMPLING_INTERVAL_US);
         let other = match interval_us {
             DEFAULT_SAMPLING_INTERVAL_US => None,
-            _ => Some(self.other(|other_us, _| other_us == interval_us).map_or_else(|| self.add(env, interval_us), Ok)?),
+            _ => {
+                Some(self.other(|other_us, _| other_us == interval_us).map_or_else(|| self.add(env, interval_us), Ok)?)
+            }
         };
         let profiler = other.as_deref().unwrap_or(usual);
         let started = profiler.start_profiling_with(title, options).map_err(error);

@@ -14,12 +14,7 @@ use crate::reports;
 
 /// Records this thread into a file until `finishJournal`, or its end. `head` is JSON that says what is recorded.
 #[napi(catch_unwind)]
-pub fn start_journal(
-    env: Env,
-    file: Unknown<'_>,
-    head: Unknown<'_>,
-    options: Unknown<'_>,
-) -> Result<(), &'static str> {
+pub fn start_journal(env: Env, file: Unknown<'_>, head: Unknown<'_>, options: Unknown<'_>) -> Result<(), &'static str> {
     let (file, head) = (Given::new("file", file).text()?, Given::new("head", head).text()?);
     let interval = Given::new("options", options).optional("intervalUs")?;
     let (least, most) = (*SAMPLING_INTERVAL_RANGE_US.start(), *SAMPLING_INTERVAL_RANGE_US.end());

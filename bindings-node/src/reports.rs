@@ -206,7 +206,9 @@ fn report<'a>(request: &Request, inputs: &'a [Input]) -> Report<'a> {
         let end = request.end_ms.filter(|_| request.pid == Some(*pid)).map(|ms| Unix::from_us((ms * 1e3) as i64));
         let lost = end.map(|end| (end - input.profile.end()).max(0));
         report.unrecorded.push(match lost {
-            Some(us) => format!("The last {:.1} s of {name}, {thread}, are not recorded: it was killed.", us as f64 / 1e6),
+            Some(us) => {
+                format!("The last {:.1} s of {name}, {thread}, are not recorded: it was killed.", us as f64 / 1e6)
+            }
             None => format!("The end of {name}, {thread}, is not recorded: it was killed, or still runs."),
         });
     }

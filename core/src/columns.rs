@@ -76,7 +76,8 @@ impl<'a> Reader<'a> {
     }
 
     pub fn text(&mut self) -> Option<&'a str> {
-        let (text, rest) = self.0.split_at_checked(self.number()?.try_into().ok()?)?;
+        let length = self.number()?;
+        let (text, rest) = self.0.split_at_checked(length.try_into().ok()?)?;
         self.0 = rest;
         std::str::from_utf8(text).ok()
     }

@@ -70,8 +70,8 @@ pub use host::{LogLevel, Logger, Waker};
 pub use isolate_time::IsolateTime;
 pub use platform::process;
 pub use profile::{
-    Frame, FrameId, FrameKind, Hotspot, LineTotal, Measurements, Point, Profile, ProfileBuilder, Sample, Stack, StackId,
-    StackTotal,
+    Frame, FrameId, FrameKind, Hotspot, LineTotal, Measurements, Point, Profile, ProfileBuilder, Sample, Stack,
+    StackId, StackTotal,
 };
 pub use profiler::{
     DEFAULT_MAX_SAMPLES, DEFAULT_SAMPLING_INTERVAL_US, Profiler, ProfilerOptions, RecordingOptions,

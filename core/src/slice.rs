@@ -45,7 +45,8 @@ impl Slice {
 #[doc(hidden)]
 impl Slice {
     pub fn new(frames: Vec<Frame>, stacks: Vec<Stack>, ticks: Vec<(i64, StackId)>) -> Self {
-        let ticks = ticks.into_iter().map(|(us, stack)| Tick { time_us: Monotonic::from_us(us), stack, line: 0 }).collect();
+        let ticks =
+            ticks.into_iter().map(|(us, stack)| Tick { time_us: Monotonic::from_us(us), stack, line: 0 }).collect();
         Self { frames, stacks, ticks, ..Self::default() }
     }
 

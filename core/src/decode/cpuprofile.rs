@@ -76,7 +76,8 @@ pub fn decode(json: &[u8]) -> Result<Profile, DecodeError> {
         return Err(DecodeError::Senseless(format!("{} samples and {} times", samples.len(), time_deltas.len())));
     }
     let by_id: FxHashMap<u64, usize> = nodes.iter().enumerate().map(|(at, node)| (node.id, at)).collect();
-    let index = |id: u64| by_id.get(&id).copied().ok_or_else(|| DecodeError::Senseless(format!("there is no node {id}")));
+    let index =
+        |id: u64| by_id.get(&id).copied().ok_or_else(|| DecodeError::Senseless(format!("there is no node {id}")));
     let mut parents = vec![None; nodes.len()];
     for (at, node) in nodes.iter().enumerate() {
         for &child in &node.children {
@@ -200,9 +201,7 @@ mod tests {
 
     #[test]
     fn a_file_of_devtools() {
-        let call_frame = |name: &str, url: &str, line: i64| {
-            json!({"functionName": name, "scriptId": "7", "url": url, "lineNumber": line, "columnNumber": 3})
-        };
+        let call_frame = |name: &str, url: &str, line: i64| json!({"functionName": name, "scriptId": "7", "url": url, "lineNumber": line, "columnNumber": 3});
         let profile = read(&json!({
             "nodes": [
                 {"id": 1, "callFrame": call_frame("(root)", "", -1), "hitCount": 0, "children": [2, 3, 5]},
@@ -230,7 +229,8 @@ mod tests {
                 ("<anonymous>".into(), "/app/ma in.js".into(), 0, 40_000),
             ]
         );
-        let in_app: Vec<_> = profile.frames().iter().map(|frame| (&*frame.function, frame.in_app, frame.line)).collect();
+        let in_app: Vec<_> =
+            profile.frames().iter().map(|frame| (&*frame.function, frame.in_app, frame.line)).collect();
         assert_eq!(in_app, [("<anonymous>", true, 1), ("work", false, 9), ("open", false, 0)]);
         assert_eq!(profile.samples().iter().filter(|sample| sample.line == 10).count(), 3);
         assert_eq!((profile.start().us(), profile.end().us(), profile.interval_us()), (1_000, 61_000, 10_000));
@@ -238,7 +238,8 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_said() {
-        let node = |id: u64, children: &[u64]| json!({"id": id, "callFrame": {"functionName": "f"}, "children": children});
+        let node =
+            |id: u64, children: &[u64]| json!({"id": id, "callFrame": {"functionName": "f"}, "children": children});
         let told = |document| read(&document).unwrap_err().to_string();
         assert!(told(json!({"nodes": 5})).contains("invalid type"), "{}", told(json!({"nodes": 5})));
         assert!(told(json!({"nodes": [node(1, &[9])]})).contains("no node 9"));

@@ -289,8 +289,10 @@ pub(crate) fn any_profile() -> impl Strategy<Value = Profile> {
     let frames = prop::collection::vec(any_frame(), 1..12);
     let stacks =
         prop::collection::vec((any::<prop::sample::Index>(), prop::option::of(any::<prop::sample::Index>())), 1..40);
-    let samples =
-        prop::collection::vec((0..1_000_000_i64, prop::option::weighted(0.8, any::<prop::sample::Index>()), 0..4_u32), 0..60);
+    let samples = prop::collection::vec(
+        (0..1_000_000_i64, prop::option::weighted(0.8, any::<prop::sample::Index>()), 0..4_u32),
+        0..60,
+    );
     let value = || prop_oneof![8 => 0.0..=100.0, 1 => Just(f64::NAN), 1 => Just(f64::INFINITY), 1 => Just(0.0)];
     let readings = prop::collection::vec((any::<prop::sample::Index>(), value(), value()), 0..8);
     (frames, stacks, samples, readings).prop_map(|(mut frames, stacks, samples, readings)| {

@@ -63,10 +63,8 @@ impl Journal {
     /// Creates the file, readable by its owner only, and records into it. `head` is JSON that its reader gets back.
     pub(crate) fn start(recorder: &Rc<Recorder>, file: &Path, head: &str) -> Result<Self, Error> {
         recorder.check()?;
-        let out = Out::create(file, recorder.stream.logger()).map_err(|error| Error::Journal {
-            file: file.to_owned(),
-            error,
-        })?;
+        let out = Out::create(file, recorder.stream.logger())
+            .map_err(|error| Error::Journal { file: file.to_owned(), error })?;
         let out = Arc::new(Mutex::new(out));
         let from_us = recorder.hold()?;
         let interval_us = recorder.stream.interval_us;

@@ -102,7 +102,15 @@ pub struct Span {
 impl<'a> Report<'a> {
     /// A report without processes.
     pub fn new(title: impl Into<String>, start: Unix, end: Unix) -> Self {
-        Self { title: title.into(), start, end, exit: None, unrecorded: vec![], processes: vec![], sources: Sources::new() }
+        Self {
+            title: title.into(),
+            start,
+            end,
+            exit: None,
+            unrecorded: vec![],
+            processes: vec![],
+            sources: Sources::new(),
+        }
     }
 
     /// The report of one profile.

@@ -29,7 +29,8 @@ fn wanted<'a>(report: &Report<'a>) -> BTreeMap<&'a str, Vec<u32>> {
         }
     }
     let mut functions: Vec<_> = functions.into_iter().filter(|(frame, _)| !frame.file.is_empty()).collect();
-    functions.sort_by_key(|(frame, lines)| (Reverse(lines.values().sum::<u64>()), *frame.file, frame.line));
+    functions
+        .sort_by_cached_key(|(frame, lines)| (Reverse(lines.values().sum::<u64>()), frame.file.clone(), frame.line));
     let mut files: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     for (frame, lines) in functions.into_iter().take(FUNCTIONS) {
         let mut lines: Vec<_> = lines.into_iter().collect();

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
-use super::data::package_of;
 use super::Thread;
+use super::data::package_of;
 use crate::profile::origin::{Origin, Places};
 use crate::{Frame, Profile, StackId};
 
