@@ -2,14 +2,14 @@
 //! `@sentry/node-cpu-profiler`.
 
 mod arguments;
-mod background;
+pub mod background;
 mod compatible;
 mod environment;
 mod error;
-mod local;
+pub mod local;
 mod ready;
-mod recordings;
-mod reports;
+pub mod recordings;
+pub mod reports;
 mod session;
 
 use napi::bindgen_prelude::*;

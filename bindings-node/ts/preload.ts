@@ -58,7 +58,7 @@ function record(settings: RecordSettings): void {
     const finish = (code: number | undefined) => addon.finishJournal(JSON.stringify({ code }));
     process.on('exit', finish);
     if (settings.durationMs > 0) {
-      setTimeout(finish, settings.durationMs).unref();
+      setTimeout(() => finish(undefined), settings.durationMs).unref();
     }
   } catch (error) {
     // The program runs anyway. Its output is its own, so only the command says what went wrong.
