@@ -217,7 +217,9 @@ fn report<'a>(request: &Request, inputs: &'a [Input]) -> Report<'a> {
 
 fn write(request: &Request, report: &Report<'_>, inputs: &[Input]) -> Result<Vec<PathBuf>, String> {
     let mut files = vec![];
-    for Output { format, file } in &request.outputs {
+    // Of nothing there is no report.
+    let outputs = if inputs.is_empty() { &[][..] } else { &request.outputs };
+    for Output { format, file } in outputs {
         let whole = match format {
             Format::Html => Some(report::html(report)),
             Format::Md => Some(report::markdown(report).into_bytes()),

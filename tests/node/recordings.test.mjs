@@ -35,7 +35,7 @@ const READ = {
   pprof: bytes => gunzipSync(bytes).includes('burn'),
   folded: text => /burn[^;]* \\d+\\n/.test(text),
   flamegraph: text => text.startsWith('<?xml') && text.includes('burn'),
-  markdown: text => /^# title\\n/.test(text) && /\\| .burn. \\| program.mjs:4 \\|/.test(text) && /line \\d+, .* for \\(let i/.test(text),
+  markdown: text => /^# title\\n/.test(text) && /\\| .burn. \\| program.mjs:\\d+ \\|/.test(text) && /line \\d+, .*.for \\(let i/.test(text),
   html: text => text.startsWith('<!doctype html>'),
 };
 for (const [format, read] of Object.entries(READ)) {

@@ -55,7 +55,7 @@ export function maps(given: string): Pick<Request, 'sourceMaps' | 'sourceMapFold
 
 export const SOURCE_MAPS = {
   value: 'auto|off|DIR',
-  help: 'show code where it was written (default: auto); DIR has maps that are not where their files say',
+  help: 'show code where it was written; DIR has further maps (default: auto)',
 };
 
 export async function make(request: Request): Promise<Summary> {

@@ -125,10 +125,11 @@ impl Page<'_> {
     }
 
     fn packages(&mut self, sums: &Sums<'_>) {
-        if sums.packages.is_empty() {
+        let packages = ranked(&sums.packages, |us| *us);
+        if packages.is_empty() {
             return;
         }
-        let rows: Vec<_> = ranked(&sums.packages, |us| *us)
+        let rows: Vec<_> = packages
             .into_iter()
             .take(PACKAGES)
             .map(|(package, us)| vec![self.share(us), duration(us), code(package)])
