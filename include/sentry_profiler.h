@@ -251,6 +251,10 @@ typedef enum {
      * A page that any browser shows: what ran when, as a flame graph and in tables. It makes no requests.
      */
     SENTRY_PROFILER_FORMAT_HTML = 7,
+    /**
+     * The most important of it as a page of Markdown: shares, the hottest functions, lines and paths.
+     */
+    SENTRY_PROFILER_FORMAT_MARKDOWN = 8,
 } sentry_profiler_format_t;
 
 /**

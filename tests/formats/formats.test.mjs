@@ -278,7 +278,9 @@ const LINES = {
   pprof: ({ pprof }) => {
     const profile = Pprof.decode(gunzipSync(pprof));
     const named = id => profile.stringTable.strings[Number(profile.function.find(known => known.id === id).name)];
-    const lines = new Map(profile.location.map(({ id, line: [{ functionId, line }] }) => [id, [named(functionId), line]]));
+    const lines = new Map(
+      profile.location.map(({ id, line: [{ functionId, line }] }) => [id, [named(functionId), line]]),
+    );
     const leaves = profile.sample.map(({ locationId, value }) => [...lines.get(locationId[0]), value[0]]);
     return leaves.filter(([name]) => name === 'lines').map(([, line, ticks]) => [Number(line), Number(ticks)]);
   },

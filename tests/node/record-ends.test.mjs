@@ -11,6 +11,7 @@ const PROGRAM = `
 ${work('burn')}
 const [, , end] = process.argv;
 burn(700);
+if (end === 'handles') process.on('SIGTERM', () => { burn(100); process.exit(5); });
 console.log('pid ' + process.pid + '.');
 const ends = {
   return() {},
@@ -22,7 +23,7 @@ const ends = {
   memory() { const kept = []; for (;;) kept.push(new Array(1e5).fill(kept.length)); },
   loop() { for (;;) burn(10); },
   wait() { setInterval(() => {}, 1e3); },
-  handles() { process.on('SIGTERM', () => { burn(100); process.exit(5); }); setInterval(() => {}, 1e3); },
+  handles() { setInterval(() => {}, 1e3); },
 };
 ends[end]();
 `;
@@ -52,7 +53,16 @@ describe('ends', { concurrency: 2 }, () => {
   for (const { end, sent, to, code = null, signal = null, node = [] } of [...OWN, ...SIGNALS, ...OTHERS]) {
     test([end, sent, to && `to the ${to}`].filter(Boolean).join(' '), { timeout: 60_000 }, async t => {
       const dir = folder(t, { 'program.cjs': PROGRAM });
-      const command = start(t, dir, ['record', '-o', 'out', '-f', 'html,cpuprofile', ...withNode(node), 'program.cjs', end]);
+      const command = start(t, dir, [
+        'record',
+        '-o',
+        'out',
+        '-f',
+        'html,cpuprofile',
+        ...withNode(node),
+        'program.cjs',
+        end,
+      ]);
       const [, pid] = await command.printed(/pid (\d+)\./);
       if (sent !== undefined) {
         process.kill({ child: Number(pid), parent: command.pid, group: -command.pid }[to], sent);

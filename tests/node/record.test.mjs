@@ -20,7 +20,12 @@ describe('record', { concurrency: 2 }, () => {
     assert.match(stderr, /Recorded \d+ ms, of which \d+ ms ran: \d+ samples\./);
     assert.match(stderr, /own code \d+\.\d %/);
     assert.match(stderr, /burn {2}a b\.cjs:1/);
-    assert.deepEqual(readdirSync(join(dir, 'out')).sort(), ['profile.cpuprofile', 'profile.md', 'recording', 'report.html']);
+    assert.deepEqual(readdirSync(join(dir, 'out')).sort(), [
+      'profile.cpuprofile',
+      'profile.md',
+      'recording',
+      'report.html',
+    ]);
     assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).burn > 300);
     assert.match(readFileSync(join(dir, 'out/profile.md'), 'utf8'), /^# a b\.cjs --flag/);
     if (process.platform !== 'win32') {
@@ -127,7 +132,9 @@ require('node:http').createServer((_, response) => { answer(50); response.end('y
 
 describe('files', { concurrency: 2 }, () => {
   test('a recording that goes on can be looked at, and completed', async t => {
-    const dir = folder(t, { 'loop.cjs': `${work('burn')}\nconsole.log('pid ' + process.pid + '.');\nfor (;;) burn(20);` });
+    const dir = folder(t, {
+      'loop.cjs': `${work('burn')}\nconsole.log('pid ' + process.pid + '.');\nfor (;;) burn(20);`,
+    });
     const command = start(t, dir, [...RECORD, 'loop.cjs']);
     const [, pid] = await command.printed(/pid (\d+)\./);
     await new Promise(resolve => setTimeout(resolve, 1_500));
@@ -178,10 +185,20 @@ describe('files', { concurrency: 2 }, () => {
 
   test('help', async t => {
     const dir = folder(t, {});
-    for (const args of [['--help'], ['record', '--help'], ['report', '-h'], ['top', '-h'], ['diff', '-h'], ['convert', '-h']]) {
+    for (const args of [
+      ['--help'],
+      ['record', '--help'],
+      ['report', '-h'],
+      ['top', '-h'],
+      ['diff', '-h'],
+      ['convert', '-h'],
+    ]) {
       const { code, stdout } = await run(t, dir, args);
       assert.equal(code, 0);
-      assert.ok(stdout.split('\n').every(line => line.length <= 120), stdout);
+      assert.ok(
+        stdout.split('\n').every(line => line.length <= 120),
+        stdout,
+      );
       assert.match(stdout, /Usage: sentry-profiler-node/);
     }
     assert.match((await run(t, dir, ['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);

@@ -38,7 +38,10 @@ export const USUAL_FORMATS = 'html,cpuprofile,md';
 
 /** The outputs of these formats in a folder. */
 export function outputs(list: FileFormat[], dir: string) {
-  return list.map(format => ({ format, file: join(dir, `${format === 'html' ? 'report' : 'profile'}.${EXTENSIONS[format]}`) }));
+  return list.map(format => ({
+    format,
+    file: join(dir, `${format === 'html' ? 'report' : 'profile'}.${EXTENSIONS[format]}`),
+  }));
 }
 
 const text = (given: Given, name: string, otherwise: string): string => String(given[name] ?? otherwise);
@@ -97,7 +100,8 @@ export async function diff(given: Given, words: string[]): Promise<number> {
   if (before === undefined || after === undefined || words.length > 2) {
     throw new UsageError('diff needs two recordings: before and after');
   }
-  const limit = given['fail-above'] === undefined ? undefined : Number(String(given['fail-above']).replace(/\s*%$/, ''));
+  const limit =
+    given['fail-above'] === undefined ? undefined : Number(String(given['fail-above']).replace(/\s*%$/, ''));
   if (limit !== undefined && !(limit >= 0)) {
     throw new UsageError(`--fail-above must be a percentage such as 5%, got ${String(given['fail-above'])}`);
   }

@@ -68,8 +68,9 @@ function similar(name: string, names: string[]): string {
 
 /** The lines of a help text about options. */
 export function listed(specs: Specs): string {
-  const left = Object.entries(specs).map(([name, { short, value }]) =>
-    `${short === undefined ? '    ' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`,
+  const left = Object.entries(specs).map(
+    ([name, { short, value }]) =>
+      `${short === undefined ? '    ' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`,
   );
   const width = Math.max(...left.map(text => text.length));
   return Object.values(specs)
