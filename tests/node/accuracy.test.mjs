@@ -34,7 +34,8 @@ const lengthsIn = ({ spent }) =>
 function judge(t, results) {
   const wrong = [];
   const sumOf = (of, key, name) => results.reduce((sum, result) => sum + of(result)[key][name], 0);
-  const all = key => Object.keys(results[0][key]).reduce((total, name) => total + sumOf(result => result, key, name), 0);
+  const all = key =>
+    Object.keys(results[0][key]).reduce((total, name) => total + sumOf(result => result, key, name), 0);
   // A busy machine affects an inspector session as much as it affects us.
   const seen = (all('inspected') * INTERVAL_MS) / all('watched');
   const off = Math.abs(seen - 1);
