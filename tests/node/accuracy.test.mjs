@@ -94,9 +94,11 @@ const skip = process.versions.node.startsWith('18.') && 'takes minutes, and V8 s
 test('spans with long pauses', { skip }, t => measure(t, 'crowd', { workers: 48 }));
 
 describe('accuracy', { skip }, () => {
-  for (const flush of [false, true]) {
-    test(`spans with short pauses${flush ? ', a flush after each' : ''}`, t =>
-      measure(t, 'spans', { lifecycles: ['trace', 'manual'], flush }));
+  test('spans with short pauses', t => measure(t, 'spans', { lifecycles: ['trace', 'manual'], flush: false }));
+  // One at a time: after a flush V8 records only if a session holds it, and another one would.
+  for (const lifecycle of ['trace', 'manual']) {
+    test(`spans with short pauses, ${lifecycle}, a flush after each`, t =>
+      measure(t, 'spans', { lifecycles: [lifecycle], flush: true }));
   }
   test('recordings of 30 ms', t => measure(t, 'recordings', {}));
 });
