@@ -64,7 +64,6 @@ const SUFFIX: &str = ".test.mjs";
 /// two cores with Node 24.
 const COSTLY: &[Costly] = &[
     costly("accuracy", 140, Between::Skipped),
-    costly("worker-crowd", 23, Between::Skipped),
     costly("chunks", 19, Between::Runs),
     costly("no-thread", 14, Between::Runs),
     costly("measurements", 13, Between::Skipped),
@@ -84,7 +83,7 @@ const COSTLY: &[Costly] = &[
 /// The files of [`Suite::Main`] that compare times, or count what a busy machine takes away: no other file runs at the
 /// same time.
 const ALONE: &[&str] =
-    &["accuracy", "clock", "exits", "freeze", "measurements", "same-data", "spans", "worker-crowd", "workers"];
+    &["accuracy", "clock", "exits", "freeze", "measurements", "same-data", "spans", "worker-ends", "workers"];
 
 /// What `cargo xtask test --quick` leaves out.
 #[derive(Debug, PartialEq)]
