@@ -1,5 +1,7 @@
 //! Scripts' files: whose they are, what Sentry calls their module, and which path a URL stands for.
 
+use std::path::MAIN_SEPARATOR;
+
 use super::FrameKind;
 
 /// Whether a function is the user's own code: a script in a file of the user's, or one that such code compiled.
@@ -38,27 +40,37 @@ fn url_scheme(file: &str) -> Option<&str> {
 ///
 /// `/app/lib/db.js` is `app.lib:db`, `/app/node_modules/@sentry/core/x.mjs` is `@sentry.core:x`, `/app/db.ts` is
 /// `app:db.ts`, `node:fs` stays. A `file://` URL is taken as the path it stands for; any other URL gives no module.
+/// On Windows, backslashes separate too, and a drive is left out.
 pub fn module_of(file: &str) -> String {
+    module_where(file, MAIN_SEPARATOR)
+}
+
+/// The module name on a system with that separator. Elsewhere a backslash is a letter like any other.
+fn module_where(file: &str, separator: char) -> String {
     // What the SDK names an error's frames by. Another extension is part of the name.
     const EXTENSIONS: [&str; 3] = [".js", ".mjs", ".cjs"];
-    // A backslash is a letter like any other where it separates nothing.
-    let (separator, modules) = if cfg!(windows) { ('\\', "node_modules\\") } else { ('/', "node_modules/") };
+    const MODULES: &str = "node_modules/";
     let path = plain_path(file);
     if is_url(&path) {
         return String::new();
     }
+    let path = if separator == '\\' { without_drive(&path).replace('\\', "/").into() } else { path };
     let stem = EXTENSIONS.iter().find_map(|extension| path.strip_suffix(extension)).unwrap_or(&path);
-    let own = stem.rfind(modules).map_or(stem, |at| &stem[at + modules.len()..]);
-    let own = match own.as_bytes() {
-        // A drive letter is not part of a module's name.
-        [_, b':', ..] if cfg!(windows) => &own[2..],
-        _ => own,
-    };
-    let module = match own.rsplit_once(separator) {
-        Some((dir, name)) => format!("{}:{name}", dir.replace(separator, ".")),
+    let own = stem.rfind(MODULES).map_or(stem, |at| &stem[at + MODULES.len()..]);
+    let module = match own.rsplit_once('/') {
+        Some((dir, name)) => format!("{}:{name}", dir.replace('/', ".")),
         None => own.to_owned(),
     };
     module.strip_prefix('.').map(str::to_owned).unwrap_or(module)
+}
+
+/// A path of Windows without its drive, or the second slash of a network path.
+fn without_drive(path: &str) -> &str {
+    match path.as_bytes() {
+        [drive, b':', ..] if drive.is_ascii_alphabetic() => &path[2..],
+        [b'\\', b'\\', ..] => &path[1..],
+        _ => path,
+    }
 }
 
 /// Whether a script's name is a URL rather than a path: `wasm://…`, `https://…`, `data:…`, `blob:…`. `node:fs` is
@@ -149,8 +161,31 @@ mod tests {
             ("vm:module(0)", "vm:module(0)"),
             ("data/lib/db.js", "data.lib:db"),
         ] {
-            assert_eq!(module_of(file), module, "{file}");
+            assert_eq!(module_where(file, '/'), module, "{file}");
         }
+    }
+
+    #[test]
+    fn modules_of_windows_are_named_without_their_drive() {
+        for (file, module) in [
+            ("C:\\app\\lib\\db.js", "app.lib:db"),
+            ("c:\\app\\src\\db.ts", "app.src:db.ts"),
+            ("C:\\db.js", ":db"),
+            ("db.js", "db"),
+            ("lib\\db.js", "lib:db"),
+            ("C:\\app\\node_modules\\a\\node_modules\\@b\\c\\index.js", "@b.c:index"),
+            ("\\\\server\\share\\lib\\db.js", "server.share.lib:db"),
+            // ES modules.
+            ("file:///C:/app/my%20lib/db.mjs", "app.my lib:db"),
+            ("file:///C:/app/node_modules/@sentry/core/x.mjs", "@sentry.core:x"),
+            ("node:fs", "node:fs"),
+            ("node:internal/timers", "node:internal:timers"),
+            ("evalmachine.<anonymous>", "evalmachine.<anonymous>"),
+            ("https://example.com/lib/db.js", ""),
+        ] {
+            assert_eq!(module_where(file, '\\'), module, "{file}");
+        }
+        assert_eq!(module_where("C:\\app\\db.js", '/'), "C:\\app\\db", "a name like any other");
     }
 
     #[test]
@@ -169,6 +204,10 @@ mod tests {
         for (file, right) in [
             ("/app/a.js", true),
             ("C:\\app\\a.js", true),
+            ("C:/app/a.mjs", true),
+            ("\\\\server\\share\\a.js", true),
+            ("C:\\app\\node_modules\\a\\a.js", false),
+            ("C:/app/node_modules/a/a.mjs", false),
             ("views/page.ejs", true),
             ("[eval]", true),
             ("webpack-internal:///(rsc)/./app/page.js", true),
