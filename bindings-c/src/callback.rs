@@ -43,8 +43,8 @@ pub type sentry_profiler_log_callback_t = Option<
 pub type sentry_profiler_wake_callback_t = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// Returns the address of the V8 function with this mangled name, or NULL. Called only for functions that neither the
-/// linker nor the loader has found, for example those of a V8 that was loaded with `RTLD_LOCAL`. A wrong address is
-/// undefined behaviour.
+/// linker nor the loader has found, for example those of a V8 that was loaded with `RTLD_LOCAL`. On Windows the name is
+/// as Microsoft's compilers mangle it. A wrong address is undefined behaviour.
 ///
 /// Called on the calling thread, inside `sentry_profiler_new` and `sentry_profiler_support`. It must not throw. Inside
 /// it, calls on profilers and sessions return `SENTRY_PROFILER_IN_CALLBACK`.

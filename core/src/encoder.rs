@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::panics::contain;
+use crate::platform::wait_for;
 use crate::supply::{Supply, lock};
 
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
@@ -61,8 +62,7 @@ impl Encoder {
         };
         self.changed.notify_all();
         if let Some(thread) = thread {
-            // Its jobs catch their panics, so there is nothing to hear.
-            let _ = thread.join();
+            wait_for(thread);
         }
         let dropped = {
             let mut state = lock(&self.state);

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::encoder::Encoder;
-use crate::platform::process;
+use crate::platform::{process, stay_loaded};
 use crate::supply::{Supply, lock};
 use crate::ticker::Ticker;
 
@@ -36,6 +36,7 @@ impl Threads {
         if let Some(threads) = unsafe { current.as_ref() }.filter(|threads| !threads.are_foreign()) {
             return threads;
         }
+        stay_loaded();
         let made = Self::new(Supply::system());
         // Whoever is second leaves some words behind, once in the life of a process.
         match CURRENT.compare_exchange(current, ptr::from_ref(made).cast_mut(), Ordering::AcqRel, Ordering::Acquire) {

@@ -1,6 +1,6 @@
 //! CPU and memory while something records.
 
-use crate::platform::clocks::process_cpu_us;
+use crate::platform::process_cpu_us;
 use crate::time::Monotonic;
 
 /// One reading of both, on the monotonic clock.

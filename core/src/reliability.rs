@@ -115,6 +115,18 @@ fn a_start_just_after_another_costs_no_thread() {
     assert_eq!(fixture.refusal.asked(), 0);
 }
 
+#[test]
+fn v8_may_have_another_clock() {
+    for ahead_us in [3_600_000_000, -3_600_000_000] {
+        let fixture = Fixture::new();
+        fixture.isolate.ahead_us.store(ahead_us, SeqCst);
+        fixture.profiler.start_profiling("a").unwrap();
+        fixture.isolate.run_for_ms(50);
+        let profile = fixture.profiler.stop_profiling("a").unwrap().unwrap();
+        assert!(profile.active_samples() > 5, "{} samples, {ahead_us} µs ahead", profile.active_samples());
+    }
+}
+
 /// For the first tick V8's thread is started anew while it records.
 #[test]
 fn what_records_goes_on_when_no_other_thread_can_be_had() {

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::platform::threads::{block_signals, probe};
+use crate::platform::{block_signals, probe_thread};
 use crate::time::Monotonic;
 
 /// The stack of both threads, on which the host's callbacks run: what Rust gives a thread. Memory that is not used is
@@ -30,7 +30,7 @@ pub(crate) struct Supply {
 impl Supply {
     /// The operating system's threads.
     pub(crate) fn system() -> Self {
-        Self::new(Box::new(spawn), Box::new(probe))
+        Self::new(Box::new(spawn), Box::new(probe_thread))
     }
 
     fn new(spawn: Box<Spawn>, probe: Box<Probe>) -> Self {
@@ -124,6 +124,6 @@ pub(crate) mod testing {
         let refusal = Refusal::default();
         let (spawns, probes) = (refusal.clone(), refusal.clone());
         let spawn: Box<Spawn> = Box::new(move |name, run| spawns.check().and_then(|()| spawn(name, run)));
-        (Supply::new(spawn, Box::new(move || probes.check().and_then(|()| probe()))), refusal)
+        (Supply::new(spawn, Box::new(move || probes.check().and_then(|()| probe_thread()))), refusal)
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::encoder::Encoder;
 use crate::measurements::CpuUsage;
 use crate::panics::contain;
+use crate::platform::wait_for;
 use crate::supply::{Supply, lock};
 use crate::time::Monotonic;
 
@@ -105,8 +106,7 @@ impl Ticker {
         };
         self.changed.notify_all();
         if let Some(thread) = thread {
-            // It catches the panics of what it calls, so there is nothing to hear.
-            let _ = thread.join();
+            wait_for(thread);
         }
         lock(&self.state).quit = false;
     }

@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Sub};
 
-use crate::platform::clocks;
+use crate::platform;
 
 /// A moment on the clock that V8 stamps samples with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,12 +60,12 @@ moment!(Unix, pub);
 
 impl Monotonic {
     pub(crate) fn now() -> Self {
-        Self(clocks::monotonic_us())
+        Self(platform::monotonic_us())
     }
 }
 
 impl Unix {
     pub(crate) fn now() -> Self {
-        Self(clocks::wall_us())
+        Self(platform::wall_us())
     }
 }

@@ -3,14 +3,19 @@
 //! V8 has no stable C++ ABI, but the functions that a profiler needs have had the same mangled names from V8 10.1 on,
 //! and a mangled name carries its parameter types: a changed signature is a missing symbol, never a wrong call. The
 //! names are weak references in one table of addresses, so that the same library loads where some or all of them are
-//! missing. Every reference stays in that table: one elsewhere would make the symbol strong.
+//! missing. Every reference stays in that table: one elsewhere would make the symbol strong. Windows has no weak
+//! references and Microsoft's names: there the functions are looked up.
 //!
-//! `cargo xtask v8-abi` compares [`SYMBOLS`] and [`CONSTANTS`] with the headers of every supported Node.
+//! `cargo xtask v8-abi` compares [`SYMBOLS`] and [`CONSTANTS`] with the headers of every supported Node, and with what
+//! its programs for Windows and macOS export.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::{Arc, OnceLock};
 
+use super::convention::pointer;
+pub use super::enums::*;
 use crate::error::Unsupported;
+use crate::platform::Host;
 
 /// `v8::Isolate`.
 #[repr(C)]
@@ -71,14 +76,25 @@ pub type InterruptCallback = unsafe extern "C" fn(*mut Isolate, *mut c_void);
 pub struct Symbol {
     /// The name in [`Api`].
     pub name: &'static str,
-    /// The mangled name, without a platform's leading underscore.
+    /// The mangled name of all systems but Windows, without a leading underscore.
     pub link_name: &'static str,
+    /// The mangled name of Microsoft's compilers.
+    pub microsoft_name: &'static str,
     /// The Rust type of the function.
     pub signature: &'static str,
 }
 
+impl Symbol {
+    /// The mangled name on this system.
+    pub const fn own_name(&self) -> &'static str {
+        if cfg!(windows) { self.microsoft_name } else { self.link_name }
+    }
+}
+
+/// A row is a function's name here and its type, then its two mangled names. What a `class_fn` or a `class_method`
+/// returns is a class: see [`super::convention`].
 macro_rules! symbols {
-    ($($name:ident = $link:literal: fn($($arg:ty),*) $(-> $ret:ty)?;)*) => {
+    ($($name:ident: $kind:ident $args:tt $(-> $ret:ty)?, $link:literal, $microsoft:literal;)*) => {
         #[cfg(target_os = "linux")]
         std::arch::global_asm!(
             ".section .data.rel.ro.sentry_profiler_v8,\"aw\",%progbits",
@@ -104,21 +120,26 @@ macro_rules! symbols {
         pub const SYMBOLS: &[Symbol] = &[$(Symbol {
             name: stringify!($name),
             link_name: $link,
-            signature: stringify!(fn($($arg),*) $(-> $ret)?),
+            microsoft_name: $microsoft,
+            signature: concat!("fn", stringify!($args) $(, " -> ", stringify!($ret))?),
         }),*];
 
-        const LINK_NAMES: [&CStr; SYMBOLS.len()] = [$(
-            match CStr::from_bytes_with_nul(concat!($link, "\0").as_bytes()) {
+        #[cfg(test)]
+        const KINDS: &[&str] = &[$(stringify!($kind)),*];
+
+        const OWN_NAMES: [&CStr; SYMBOLS.len()] = [$({
+            let name = if cfg!(windows) { concat!($microsoft, "\0") } else { concat!($link, "\0") };
+            match CStr::from_bytes_with_nul(name.as_bytes()) {
                 Ok(name) => name,
                 Err(_) => panic!("a mangled name has no NUL"),
             }
-        ),*];
+        }),*];
 
         /// Every function of the table, all present.
         #[allow(missing_docs)]
         #[derive(Clone, Copy, Debug)]
         pub struct Api {
-            $(pub $name: unsafe extern "C" fn($($arg),*) $(-> $ret)?,)*
+            $(pub $name: pointer!($kind $args $(-> $ret)?),)*
         }
 
         impl Api {
@@ -130,7 +151,7 @@ macro_rules! symbols {
                 Self {
                     // SAFETY: the caller vouches for the addresses; the types are compared with V8's headers.
                     $($name: unsafe {
-                        std::mem::transmute::<*const c_void, unsafe extern "C" fn($($arg),*) $(-> $ret)?>(next())
+                        std::mem::transmute::<*const c_void, pointer!($kind $args $(-> $ret)?)>(next())
                     },)*
                 }
             }
@@ -139,71 +160,90 @@ macro_rules! symbols {
 }
 
 symbols! {
-    get_version = "_ZN2v82V810GetVersionEv": fn() -> *const c_char;
-    set_flags = "_ZN2v82V818SetFlagsFromStringEPKcm": fn(*const c_char, usize);
-    isolate_try_get_current = "_ZN2v87Isolate13TryGetCurrentEv": fn() -> *mut Isolate;
-    isolate_request_interrupt = "_ZN2v87Isolate16RequestInterruptEPFvPS0_PvES2_": fn(*mut Isolate, InterruptCallback, *mut c_void);
-    isolate_get_heap_statistics = "_ZN2v87Isolate17GetHeapStatisticsEPNS_14HeapStatisticsE": fn(*mut Isolate, *mut c_void);
-    string_new_from_utf8 = "_ZN2v86String11NewFromUtf8EPNS_7IsolateEPKcNS_13NewStringTypeEi": fn(*mut Isolate, *const c_char, c_int, c_int) -> Local;
-    value_type_of = "_ZN2v85Value6TypeOfEPNS_7IsolateE": fn(*mut c_void, *mut Isolate) -> Local;
-    profiler_new = "_ZN2v811CpuProfiler3NewEPNS_7IsolateENS_22CpuProfilingNamingModeENS_23CpuProfilingLoggingModeE": fn(*mut Isolate, c_int, c_int) -> *mut CpuProfiler;
-    profiler_dispose = "_ZN2v811CpuProfiler7DisposeEv": fn(*mut CpuProfiler);
-    profiler_set_sampling_interval = "_ZN2v811CpuProfiler19SetSamplingIntervalEi": fn(*mut CpuProfiler, c_int);
-    profiler_start = "_ZN2v811CpuProfiler5StartENS_5LocalINS_6StringEEENS_16CpuProfilingModeEbj": fn(*mut CpuProfiler, Local, c_int, bool, u32) -> StartResult;
-    profiler_stop = "_ZN2v811CpuProfiler4StopEj": fn(*mut CpuProfiler, u32) -> *mut CpuProfile;
-    profile_root = "_ZNK2v810CpuProfile14GetTopDownRootEv": fn(*const CpuProfile) -> *const CpuProfileNode;
-    profile_samples_count = "_ZNK2v810CpuProfile15GetSamplesCountEv": fn(*const CpuProfile) -> c_int;
-    profile_sample = "_ZNK2v810CpuProfile9GetSampleEi": fn(*const CpuProfile, c_int) -> *const CpuProfileNode;
-    profile_sample_timestamp = "_ZNK2v810CpuProfile18GetSampleTimestampEi": fn(*const CpuProfile, c_int) -> i64;
-    profile_start_time = "_ZNK2v810CpuProfile12GetStartTimeEv": fn(*const CpuProfile) -> i64;
-    profile_end_time = "_ZNK2v810CpuProfile10GetEndTimeEv": fn(*const CpuProfile) -> i64;
-    profile_delete = "_ZN2v810CpuProfile6DeleteEv": fn(*mut CpuProfile);
-    node_function_name = "_ZNK2v814CpuProfileNode18GetFunctionNameStrEv": fn(*const CpuProfileNode) -> *const c_char;
-    node_script_name = "_ZNK2v814CpuProfileNode24GetScriptResourceNameStrEv": fn(*const CpuProfileNode) -> *const c_char;
-    node_line = "_ZNK2v814CpuProfileNode13GetLineNumberEv": fn(*const CpuProfileNode) -> c_int;
-    node_column = "_ZNK2v814CpuProfileNode15GetColumnNumberEv": fn(*const CpuProfileNode) -> c_int;
-    node_id = "_ZNK2v814CpuProfileNode9GetNodeIdEv": fn(*const CpuProfileNode) -> u32;
-    node_hit_count = "_ZNK2v814CpuProfileNode11GetHitCountEv": fn(*const CpuProfileNode) -> u32;
-    node_source_type = "_ZNK2v814CpuProfileNode13GetSourceTypeEv": fn(*const CpuProfileNode) -> c_int;
-    node_parent = "_ZNK2v814CpuProfileNode9GetParentEv": fn(*const CpuProfileNode) -> *const CpuProfileNode;
-}
-
-macro_rules! constants {
-    ($($(#[$doc:meta])* $name:ident = $value:literal, $path:literal;)*) => {
-        $($(#[$doc])* pub const $name: c_int = $value;)*
-
-        /// The enumerators of V8 that we pass or read, by C++ name, for comparison with V8's headers.
-        pub const CONSTANTS: &[(&str, i64)] = &[$(($path, $value)),*];
-    };
-}
-
-constants! {
-    /// A node is a function at its definition: line, column and file belong together.
-    LEAF_NODE_LINE_NUMBERS = 0, "v8::CpuProfilingMode::kLeafNodeLineNumbers";
-    /// Functions without a name get one from where they are assigned.
-    DEBUG_NAMING = 1, "v8::CpuProfilingNamingMode::kDebugNaming";
-    /// The program is walked at each first start.
-    LAZY_LOGGING = 0, "v8::CpuProfilingLoggingMode::kLazyLogging";
-    /// The program is walked once, when the profiler is made.
-    EAGER_LOGGING = 1, "v8::CpuProfilingLoggingMode::kEagerLogging";
-    /// A recording began.
-    STATUS_STARTED = 0, "v8::CpuProfilingStatus::kStarted";
-    /// One with this title runs already.
-    STATUS_ALREADY_STARTED = 1, "v8::CpuProfilingStatus::kAlreadyStarted";
-    /// More than 100 recordings of one profiler.
-    STATUS_TOO_MANY = 2, "v8::CpuProfilingStatus::kErrorTooManyProfilers";
-    /// A string that is not internalized.
-    STRING_NORMAL = 0, "v8::NewStringType::kNormal";
-    /// A script.
-    SOURCE_SCRIPT = 0, "v8::CpuProfileNode::SourceType::kScript";
-    /// Code of V8's own.
-    SOURCE_BUILTIN = 1, "v8::CpuProfileNode::SourceType::kBuiltin";
-    /// A native function.
-    SOURCE_CALLBACK = 2, "v8::CpuProfileNode::SourceType::kCallback";
-    /// A state of V8.
-    SOURCE_INTERNAL = 3, "v8::CpuProfileNode::SourceType::kInternal";
-    /// Unknown.
-    SOURCE_UNRESOLVED = 4, "v8::CpuProfileNode::SourceType::kUnresolved";
+    get_version: fn() -> *const c_char,
+        "_ZN2v82V810GetVersionEv",
+        "?GetVersion@V8@v8@@SAPEBDXZ";
+    set_flags: fn(*const c_char, usize),
+        "_ZN2v82V818SetFlagsFromStringEPKcm",
+        "?SetFlagsFromString@V8@v8@@SAXPEBD_K@Z";
+    isolate_try_get_current: fn() -> *mut Isolate,
+        "_ZN2v87Isolate13TryGetCurrentEv",
+        "?TryGetCurrent@Isolate@v8@@SAPEAV12@XZ";
+    isolate_request_interrupt: fn(*mut Isolate, InterruptCallback, *mut c_void),
+        "_ZN2v87Isolate16RequestInterruptEPFvPS0_PvES2_",
+        "?RequestInterrupt@Isolate@v8@@QEAAXP6AXPEAV12@PEAX@Z1@Z";
+    isolate_get_heap_statistics: fn(*mut Isolate, *mut c_void),
+        "_ZN2v87Isolate17GetHeapStatisticsEPNS_14HeapStatisticsE",
+        "?GetHeapStatistics@Isolate@v8@@QEAAXPEAVHeapStatistics@2@@Z";
+    string_new_from_utf8: class_fn(*mut Isolate, *const c_char, c_int, c_int) -> Local,
+        "_ZN2v86String11NewFromUtf8EPNS_7IsolateEPKcNS_13NewStringTypeEi",
+        "?NewFromUtf8@String@v8@@SA?AV?$MaybeLocal@VString@v8@@@2@PEAVIsolate@2@PEBDW4NewStringType@2@H@Z";
+    value_type_of: class_method(*mut c_void, *mut Isolate) -> Local,
+        "_ZN2v85Value6TypeOfEPNS_7IsolateE",
+        "?TypeOf@Value@v8@@QEAA?AV?$Local@VString@v8@@@2@PEAVIsolate@2@@Z";
+    profiler_new: fn(*mut Isolate, c_int, c_int) -> *mut CpuProfiler,
+        "_ZN2v811CpuProfiler3NewEPNS_7IsolateENS_22CpuProfilingNamingModeENS_23CpuProfilingLoggingModeE",
+        "?New@CpuProfiler@v8@@SAPEAV12@PEAVIsolate@2@W4CpuProfilingNamingMode@2@W4CpuProfilingLoggingMode@2@@Z";
+    profiler_dispose: fn(*mut CpuProfiler),
+        "_ZN2v811CpuProfiler7DisposeEv",
+        "?Dispose@CpuProfiler@v8@@QEAAXXZ";
+    profiler_set_sampling_interval: fn(*mut CpuProfiler, c_int),
+        "_ZN2v811CpuProfiler19SetSamplingIntervalEi",
+        "?SetSamplingInterval@CpuProfiler@v8@@QEAAXH@Z";
+    profiler_set_use_precise_sampling: fn(*mut CpuProfiler, bool),
+        "_ZN2v811CpuProfiler21SetUsePreciseSamplingEb",
+        "?SetUsePreciseSampling@CpuProfiler@v8@@QEAAX_N@Z";
+    profiler_start: class_method(*mut CpuProfiler, Local, c_int, bool, u32) -> StartResult,
+        "_ZN2v811CpuProfiler5StartENS_5LocalINS_6StringEEENS_16CpuProfilingModeEbj",
+        "?Start@CpuProfiler@v8@@QEAA?AUCpuProfilingResult@2@V?$Local@VString@v8@@@2@W4CpuProfilingMode@2@_NI@Z";
+    profiler_stop: fn(*mut CpuProfiler, u32) -> *mut CpuProfile,
+        "_ZN2v811CpuProfiler4StopEj",
+        "?Stop@CpuProfiler@v8@@QEAAPEAVCpuProfile@2@I@Z";
+    profile_root: fn(*const CpuProfile) -> *const CpuProfileNode,
+        "_ZNK2v810CpuProfile14GetTopDownRootEv",
+        "?GetTopDownRoot@CpuProfile@v8@@QEBAPEBVCpuProfileNode@2@XZ";
+    profile_samples_count: fn(*const CpuProfile) -> c_int,
+        "_ZNK2v810CpuProfile15GetSamplesCountEv",
+        "?GetSamplesCount@CpuProfile@v8@@QEBAHXZ";
+    profile_sample: fn(*const CpuProfile, c_int) -> *const CpuProfileNode,
+        "_ZNK2v810CpuProfile9GetSampleEi",
+        "?GetSample@CpuProfile@v8@@QEBAPEBVCpuProfileNode@2@H@Z";
+    profile_sample_timestamp: fn(*const CpuProfile, c_int) -> i64,
+        "_ZNK2v810CpuProfile18GetSampleTimestampEi",
+        "?GetSampleTimestamp@CpuProfile@v8@@QEBA_JH@Z";
+    profile_start_time: fn(*const CpuProfile) -> i64,
+        "_ZNK2v810CpuProfile12GetStartTimeEv",
+        "?GetStartTime@CpuProfile@v8@@QEBA_JXZ";
+    profile_end_time: fn(*const CpuProfile) -> i64,
+        "_ZNK2v810CpuProfile10GetEndTimeEv",
+        "?GetEndTime@CpuProfile@v8@@QEBA_JXZ";
+    profile_delete: fn(*mut CpuProfile),
+        "_ZN2v810CpuProfile6DeleteEv",
+        "?Delete@CpuProfile@v8@@QEAAXXZ";
+    node_function_name: fn(*const CpuProfileNode) -> *const c_char,
+        "_ZNK2v814CpuProfileNode18GetFunctionNameStrEv",
+        "?GetFunctionNameStr@CpuProfileNode@v8@@QEBAPEBDXZ";
+    node_script_name: fn(*const CpuProfileNode) -> *const c_char,
+        "_ZNK2v814CpuProfileNode24GetScriptResourceNameStrEv",
+        "?GetScriptResourceNameStr@CpuProfileNode@v8@@QEBAPEBDXZ";
+    node_line: fn(*const CpuProfileNode) -> c_int,
+        "_ZNK2v814CpuProfileNode13GetLineNumberEv",
+        "?GetLineNumber@CpuProfileNode@v8@@QEBAHXZ";
+    node_column: fn(*const CpuProfileNode) -> c_int,
+        "_ZNK2v814CpuProfileNode15GetColumnNumberEv",
+        "?GetColumnNumber@CpuProfileNode@v8@@QEBAHXZ";
+    node_id: fn(*const CpuProfileNode) -> u32,
+        "_ZNK2v814CpuProfileNode9GetNodeIdEv",
+        "?GetNodeId@CpuProfileNode@v8@@QEBAIXZ";
+    node_hit_count: fn(*const CpuProfileNode) -> u32,
+        "_ZNK2v814CpuProfileNode11GetHitCountEv",
+        "?GetHitCount@CpuProfileNode@v8@@QEBAIXZ";
+    node_source_type: fn(*const CpuProfileNode) -> c_int,
+        "_ZNK2v814CpuProfileNode13GetSourceTypeEv",
+        "?GetSourceType@CpuProfileNode@v8@@QEBA?AW4SourceType@12@XZ";
+    node_parent: fn(*const CpuProfileNode) -> *const CpuProfileNode,
+        "_ZNK2v814CpuProfileNode9GetParentEv",
+        "?GetParent@CpuProfileNode@v8@@QEBAPEBV12@XZ";
 }
 
 /// Finds a symbol by its mangled name; null when there is none.
@@ -220,7 +260,7 @@ impl Api {
         API.get_or_init(|| unsafe { Self::resolve(&|_| std::ptr::null()) }).clone()
     }
 
-    /// The table of this process; what neither the linker nor `dlsym` found is asked of `resolver`.
+    /// The table of this process; what neither the linker nor the loader found is asked of `resolver`.
     ///
     /// # Errors
     /// [`Unsupported`] lists what is missing.
@@ -228,17 +268,19 @@ impl Api {
     /// # Safety
     /// What `resolver` returns is V8's function of that name, or null.
     pub unsafe fn resolve(resolver: Resolver<'_>) -> Result<Arc<Self>, Unsupported> {
+        // Whatever has V8 has its version.
+        let host = Host::that_exports(OWN_NAMES[0]);
         let addresses: [*const c_void; SYMBOLS.len()] = std::array::from_fn(|at| {
-            let name = LINK_NAMES[at];
+            let name = OWN_NAMES[at];
             let found = |address: &*const c_void| !address.is_null();
             Some(linked(at))
                 .filter(found)
-                .or_else(|| Some(loaded(name)).filter(found))
+                .or_else(|| Some(host.symbol(name)).filter(found))
                 .unwrap_or_else(|| resolver(name))
         });
         let missing: Vec<_> = std::iter::zip(SYMBOLS, addresses)
             .filter(|(_, address)| address.is_null())
-            .map(|(symbol, _)| symbol.link_name)
+            .map(|(symbol, _)| symbol.own_name())
             .collect();
         if !missing.is_empty() {
             return Err(Unsupported { version: version(addresses[0]), missing, canary: None });
@@ -270,18 +312,6 @@ fn linked(_at: usize) -> *const c_void {
     std::ptr::null()
 }
 
-/// What a library that was loaded later exports.
-#[cfg(unix)]
-fn loaded(name: &CStr) -> *const c_void {
-    // SAFETY: the name ends with a NUL.
-    unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
-}
-
-#[cfg(not(unix))]
-fn loaded(_name: &CStr) -> *const c_void {
-    std::ptr::null()
-}
-
 /// `get_version` is null or the address of `v8::V8::GetVersion`.
 fn version(get_version: *const c_void) -> Option<String> {
     // SAFETY: the address is null or the function of this type; `Option` of a function pointer is null for `None`.
@@ -310,13 +340,31 @@ mod tests {
         // SAFETY: the one function answered has the type of that name.
         let error = unsafe {
             Api::resolve(&|name| match name.to_bytes() {
-                b"_ZN2v82V810GetVersionEv" => get_version as *const c_void,
+                name if name == SYMBOLS[0].own_name().as_bytes() => get_version as *const c_void,
                 _ => std::ptr::null(),
             })
         }
         .unwrap_err();
+        let stop = SYMBOLS.iter().find(|symbol| symbol.name == "profiler_stop").unwrap();
         assert_eq!(error.version.as_deref(), Some("9.9.9"));
-        assert!(error.to_string().contains("_ZN2v811CpuProfiler4StopEj"), "{error}");
+        assert!(error.to_string().contains(stop.own_name()), "{error}");
         assert!(!error.to_string().contains("GetVersion"), "{error}");
+    }
+
+    /// After the name stand `S` and the convention for a function without `this`, three letters for `this` and the
+    /// convention else; then what is returned, where `?AV` and `?AU` are classes.
+    #[test]
+    fn classes_are_returned_as_microsofts_names_say() {
+        for (symbol, kind) in std::iter::zip(SYMBOLS, KINDS) {
+            let (_, call) = symbol.microsoft_name.split_once("@@").unwrap();
+            let (this, returned) = call.split_at(if call.starts_with('S') { 2 } else { 4 });
+            let returns_class = ["?AV", "?AU"].iter().any(|class| returned.starts_with(class));
+            let right = match (returns_class, this) {
+                (false, _) => "fn",
+                (true, "SA") => "class_fn",
+                (true, _) => "class_method",
+            };
+            assert_eq!(*kind, right, "{}", symbol.name);
+        }
     }
 }

@@ -5,11 +5,12 @@ use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::SeqCst};
 
 use parking_lot::Mutex;
 
 use super::abi::{Api, InterruptCallback, Isolate, SYMBOLS, StartResult};
+use super::convention::return_class;
 use crate::time::Monotonic;
 
 /// An isolate, and its profiler. It samples the one function it runs every millisecond.
@@ -22,6 +23,8 @@ pub(crate) struct FakeIsolate {
     pub(crate) profilers: AtomicUsize,
     /// What it hands out makes no sense.
     pub(crate) senseless: AtomicBool,
+    /// How far its clock is ahead of ours.
+    pub(crate) ahead_us: AtomicI64,
     /// It hands out nothing.
     pub(crate) silent: AtomicBool,
     interrupts: Mutex<Vec<(InterruptCallback, usize)>>,
@@ -89,6 +92,11 @@ impl FakeIsolate {
         true
     }
 
+    /// On its clock.
+    fn now(&self) -> Monotonic {
+        Monotonic::now() + self.ahead_us.load(SeqCst)
+    }
+
     pub(crate) fn run_for_ms(&self, ms: i64) {
         let end_us = Monotonic::now() + ms * 1_000;
         self.run_until(|| Monotonic::now() >= end_us);
@@ -97,14 +105,15 @@ impl FakeIsolate {
 
 /// The functions of this V8.
 pub(crate) fn api() -> Arc<Api> {
-    let resolve = |link_name: &CStr| {
-        let symbol = SYMBOLS.iter().find(|symbol| symbol.link_name.as_bytes() == link_name.to_bytes());
+    let resolve = |name: &CStr| {
+        let symbol = SYMBOLS.iter().find(|symbol| symbol.own_name().as_bytes() == name.to_bytes());
         match symbol.map_or("", |symbol| symbol.name) {
             "get_version" => get_version as *const c_void,
             "isolate_try_get_current" => current as *const c_void,
             "isolate_request_interrupt" => request_interrupt as *const c_void,
             "isolate_get_heap_statistics" => heap_statistics as *const c_void,
-            "string_new_from_utf8" | "value_type_of" => a_string as *const c_void,
+            "string_new_from_utf8" => string_new_from_utf8 as *const c_void,
+            "value_type_of" => value_type_of as *const c_void,
             "profiler_new" => profiler_new as *const c_void,
             "profiler_dispose" => profiler_dispose as *const c_void,
             "profiler_start" => profiler_start as *const c_void,
@@ -156,10 +165,6 @@ extern "C" fn one() -> c_int {
     1
 }
 
-extern "C" fn a_string() -> *mut c_void {
-    ptr::dangling_mut::<u64>().cast()
-}
-
 extern "C" fn current() -> *mut c_void {
     ENTERED.get().cast_mut().cast()
 }
@@ -184,13 +189,23 @@ extern "C" fn profiler_dispose(this: *mut c_void) {
     isolate(this).profilers.fetch_sub(1, SeqCst);
 }
 
-extern "C" fn profiler_start(this: *mut c_void) -> StartResult {
-    assert!(ptr::addr_eq(this, current()), "V8 samples only an isolate that is entered");
-    let isolate = isolate(this);
-    isolate.running.fetch_add(1, SeqCst);
-    let id = isolate.starts.fetch_add(1, SeqCst) as u32 + 1;
-    isolate.started.lock().push((id, Monotonic::now()));
-    StartResult { id, status: 0 }
+return_class! {
+    fn string_new_from_utf8() -> *mut c_void {
+        ptr::dangling_mut::<u64>().cast()
+    }
+
+    fn value_type_of(_value: *mut c_void) -> *mut c_void {
+        ptr::dangling_mut::<u64>().cast()
+    }
+
+    fn profiler_start(this: *mut c_void) -> StartResult {
+        assert!(ptr::addr_eq(this, current()), "V8 samples only an isolate that is entered");
+        let isolate = isolate(this);
+        isolate.running.fetch_add(1, SeqCst);
+        let id = isolate.starts.fetch_add(1, SeqCst) as u32 + 1;
+        isolate.started.lock().push((id, isolate.now()));
+        StartResult { id, status: 0 }
+    }
 }
 
 extern "C" fn profiler_stop(this: *mut c_void, id: u32) -> *mut c_void {
@@ -200,7 +215,7 @@ extern "C" fn profiler_stop(this: *mut c_void, id: u32) -> *mut c_void {
     let (_, begin_us) = started.swap_remove(at);
     isolate.running.fetch_sub(1, SeqCst);
     isolate.profiles.fetch_add(1, SeqCst);
-    let end_us = Monotonic::now();
+    let end_us = isolate.now();
     let samples = if isolate.silent.load(SeqCst) { 0 } else { ((end_us - begin_us) / 1_000) as usize };
     let node = || FakeNode { parent: ptr::null(), profile: ptr::null(), _rest: [0; 26] };
     let senseless = isolate.senseless.load(SeqCst);

@@ -3,6 +3,8 @@
 #[doc(hidden)]
 pub mod abi;
 mod capture;
+mod convention;
+mod enums;
 #[cfg(test)]
 pub(crate) mod fake;
 mod source;
@@ -49,6 +51,13 @@ pub fn disable_code_compaction(api: &Api) {
     unsafe { (api.set_flags)(flag.as_ptr(), flag.count_bytes()) }
 }
 
+/// Whether V8's sampling thread waits for a tick on a timer where sleeps are coarse. Before V8 12 (Node 22), and with
+/// precise sampling, it runs in a loop until then, which takes a whole core.
+fn has_fine_timer(version: &str) -> bool {
+    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    major.is_none_or(|major| major >= 12)
+}
+
 /// When V8 builds its map from addresses to functions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -66,6 +75,20 @@ impl LoggingMode {
         match self {
             Self::Eager => "eager",
             Self::Lazy => "lazy",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_fine_timer;
+
+    #[test]
+    fn old_versions_wait_in_a_loop() {
+        for (version, right) in
+            [("10.2.154.26-node.39", false), ("11.3.244.8-node.35", false), ("12.4.254.21-node.33", true), ("", true)]
+        {
+            assert_eq!(has_fine_timer(version), right, "{version}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! V8's `CpuProfiler` as a [`Source`].
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use super::capture::{Shown, capture};
 use super::tree::{FinishedProfile, NodeMemory};
 use super::{Isolate, LoggingMode};
 use crate::error::Error;
+use crate::platform::{FineWaits, WAITS_ARE_COARSE};
 use crate::slice::Slice;
 use crate::source::{Circumstances, Entered, Home, Interrupts, Raw, RecordingId, Serve, Source};
 use crate::time::Monotonic;
@@ -49,6 +50,18 @@ pub(crate) struct V8 {
     /// Of the recording that began last.
     title: Cell<Title>,
     shown: Arc<Mutex<Shown>>,
+    running: RefCell<Running>,
+    /// V8's thread waits for its ticks as the system does.
+    waits_coarsely: bool,
+}
+
+/// What V8 records.
+#[derive(Default)]
+struct Running {
+    /// Each with a moment before it was started, and one after.
+    recordings: Vec<(RecordingId, [Monotonic; 2])>,
+    /// As long as it does where V8's thread waits coarsely: its ticks would be half as many again apart.
+    fine_waits: Option<FineWaits>,
 }
 
 impl V8 {
@@ -79,8 +92,22 @@ impl V8 {
         let profiler = NonNull::new(profiler).ok_or(Error::StartFailed)?;
         // SAFETY: nothing records yet.
         unsafe { (api.profiler_set_sampling_interval)(profiler.as_ptr(), interval_us as c_int) };
+        let waits_coarsely = WAITS_ARE_COARSE && !super::has_fine_timer(&api.version());
+        if waits_coarsely {
+            // SAFETY: as above.
+            unsafe { (api.profiler_set_use_precise_sampling)(profiler.as_ptr(), false) };
+        }
         let shown = Arc::new(Mutex::new(Shown::new(natives_share_name)));
-        Ok(Self { api, isolate, profiler, interrupted: interrupted::<S>, title: Cell::new(Title::TypeName), shown })
+        Ok(Self {
+            api,
+            isolate,
+            profiler,
+            interrupted: interrupted::<S>,
+            title: Cell::new(Title::TypeName),
+            shown,
+            running: RefCell::default(),
+            waits_coarsely,
+        })
     }
 }
 
@@ -94,33 +121,49 @@ impl Source for V8 {
         let api = &*self.api;
         let isolate = self.isolate.0.as_ptr();
         let title = self.title.get().other();
+        let before_us = Monotonic::now();
         // SAFETY: the isolate is entered on this, its thread. Both strings are roots of the heap, which V8 returns
         // without creating a handle: the empty string, and the name of a string's type.
         let result = unsafe {
-            let empty = (api.string_new_from_utf8)(isolate, c"".as_ptr(), abi::STRING_NORMAL, 0);
+            let empty = api.new_from_utf8(isolate, c"".as_ptr(), abi::STRING_NORMAL, 0);
             if empty.is_empty() {
                 return Err(Error::StartFailed);
             }
             let title = match title {
                 Title::Empty => empty,
-                Title::TypeName => (api.value_type_of)(empty.this(), isolate),
+                Title::TypeName => api.type_of(empty, isolate),
             };
-            (api.profiler_start)(self.profiler.as_ptr(), title, abi::LEAF_NODE_LINE_NUMBERS, true, MAX_SAMPLES)
+            api.start(self.profiler.as_ptr(), title, abi::LEAF_NODE_LINE_NUMBERS, true, MAX_SAMPLES)
         };
         match result.status {
             abi::STATUS_STARTED if result.id != 0 => {
                 self.title.set(title);
-                Ok(RecordingId(result.id))
+                let id = RecordingId(result.id);
+                let mut running = self.running.borrow_mut();
+                running.recordings.push((id, [before_us, Monotonic::now()]));
+                if self.waits_coarsely {
+                    running.fine_waits.get_or_insert_with(FineWaits::begin);
+                }
+                Ok(id)
             }
             status => Err(Error::StartRefused(status)),
         }
     }
 
     fn stop(&self, id: RecordingId) -> Option<Box<dyn Raw>> {
+        let started = {
+            let running = &mut *self.running.borrow_mut();
+            let at = running.recordings.iter().position(|(other, _)| *other == id)?;
+            let (_, started) = running.recordings.swap_remove(at);
+            if running.recordings.is_empty() {
+                running.fine_waits = None;
+            }
+            started
+        };
         // SAFETY: a source is on its isolate's thread.
         let profile = NonNull::new(unsafe { (self.api.profiler_stop)(self.profiler.as_ptr(), id.0) })?;
         // SAFETY: V8 handed it out just now.
-        let profile = unsafe { FinishedProfile::new(self.api.clone(), profile) };
+        let profile = unsafe { FinishedProfile::new(self.api.clone(), profile, started) };
         Some(Box::new(Recording { profile, memory: NodeMemory::default(), shown: self.shown.clone() }))
     }
 

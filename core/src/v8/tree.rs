@@ -10,42 +10,55 @@ use crate::profile::FrameKind;
 use crate::source::Home;
 use crate::time::Monotonic;
 
+/// V8 stamps with the clock that we read, so that a start lies between two readings of ours; one may be rounded.
+const SAME_CLOCK_US: i64 = 1_000;
+
 /// A recording that V8 has finished. Its tree is detached and may be read on any thread until it is deleted, which
 /// must happen on the isolate's thread: dropping it only forgets it.
 #[derive(Debug)]
 pub(super) struct FinishedProfile {
     api: Arc<Api>,
     raw: NonNull<abi::CpuProfile>,
+    /// How far V8's clock is behind ours.
+    behind_us: i64,
 }
 
 // SAFETY: V8 does not touch a finished profile any more; its strings live until `Delete`.
 unsafe impl Send for FinishedProfile {}
 
 impl FinishedProfile {
+    /// One that was started between these two moments.
+    ///
     /// # Safety
     /// V8 has just handed it out, and nobody else has it.
-    pub(super) unsafe fn new(api: Arc<Api>, raw: NonNull<abi::CpuProfile>) -> Self {
-        Self { api, raw }
+    pub(super) unsafe fn new(api: Arc<Api>, raw: NonNull<abi::CpuProfile>, started: [Monotonic; 2]) -> Self {
+        let mut profile = Self { api, raw, behind_us: 0 };
+        profile.behind_us = behind_us(profile.start_us(), started);
+        profile
     }
 
-    /// When it began, on V8's clock, microseconds.
+    fn moment(&self, us: i64) -> Monotonic {
+        Monotonic::from_us(us) + self.behind_us
+    }
+
+    /// When it began.
     pub(super) fn start_us(&self) -> Monotonic {
         // SAFETY: the profile was not deleted: `delete` takes it.
-        Monotonic::from_us(unsafe { (self.api.profile_start_time)(self.raw.as_ptr()) })
+        self.moment(unsafe { (self.api.profile_start_time)(self.raw.as_ptr()) })
     }
 
-    /// When it ended, on V8's clock, microseconds.
+    /// When it ended.
     pub(super) fn end_us(&self) -> Monotonic {
         // SAFETY: as above.
-        Monotonic::from_us(unsafe { (self.api.profile_end_time)(self.raw.as_ptr()) })
+        self.moment(unsafe { (self.api.profile_end_time)(self.raw.as_ptr()) })
     }
 
-    /// When V8 took the last sample before a moment, on its clock, microseconds; `None` when there is none.
+    /// When V8 took the last sample before a moment; `None` when there is none.
     pub(super) fn last_sample_us(&self, before_us: Monotonic) -> Option<Monotonic> {
         // SAFETY: as above.
         let count = unsafe { (self.api.profile_samples_count)(self.raw.as_ptr()) };
         // SAFETY: as above; the index is below the count.
-        let time = |at| Monotonic::from_us(unsafe { (self.api.profile_sample_timestamp)(self.raw.as_ptr(), at) });
+        let time = |at| self.moment(unsafe { (self.api.profile_sample_timestamp)(self.raw.as_ptr(), at) });
         (0..count).rev().map(time).find(|&time_us| time_us < before_us)
     }
 
@@ -55,7 +68,7 @@ impl FinishedProfile {
         self.node(unsafe { (self.api.profile_root)(self.raw.as_ptr()) })
     }
 
-    /// The samples, each as V8's time stamp (microseconds) and the node that ran.
+    /// The samples, each with the node that ran.
     pub(super) fn samples(&self) -> impl Iterator<Item = (Monotonic, Node<'_>)> {
         // SAFETY: as above.
         let count = unsafe { (self.api.profile_samples_count)(self.raw.as_ptr()) };
@@ -67,7 +80,7 @@ impl FinishedProfile {
                     (self.api.profile_sample)(self.raw.as_ptr(), at),
                 )
             };
-            Some((Monotonic::from_us(time), self.node(node)?))
+            Some((self.moment(time), self.node(node)?))
         })
     }
 
@@ -84,6 +97,15 @@ impl FinishedProfile {
     fn node(&self, raw: *const abi::CpuProfileNode) -> Option<Node<'_>> {
         NonNull::new(raw.cast_mut()).map(|raw| Node { api: &self.api, raw })
     }
+}
+
+/// How far V8's clock is behind ours: nothing where they are the same.
+///
+/// On Windows V8 takes the system's milliseconds instead of the performance counter where the processor does not
+/// promise that its counter never stops, as in some virtual machines.
+fn behind_us(start_us: Monotonic, [before_us, after_us]: [Monotonic; 2]) -> i64 {
+    let is_same = (before_us - SAME_CLOCK_US..=after_us + SAME_CLOCK_US).contains(&start_us);
+    if is_same { 0 } else { before_us - start_us }
 }
 
 /// Where the memory lies that deleting a finished profile touches.
@@ -212,5 +234,19 @@ impl<'a> Name<'a> {
         }
         // SAFETY: a C string of the profile, which is alive.
         unsafe { CStr::from_ptr(self.0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_clock_is_one_that_stamps_a_start_elsewhere() {
+        let at = Monotonic::from_us;
+        let behind = |start_us| behind_us(at(start_us), [at(50_000_000), at(52_000_000)]);
+        // A start may take seconds.
+        assert_eq!([49_999_958, 50_000_000, 51_000_000, 52_000_000].map(behind), [0; 4]);
+        assert_eq!([0, 60_000_000].map(behind), [50_000_000, -10_000_000]);
     }
 }
