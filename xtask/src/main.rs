@@ -2,6 +2,7 @@
 
 mod bench;
 mod c;
+mod cache;
 mod debian_packages;
 mod demo;
 mod fuzz;
@@ -12,6 +13,7 @@ mod linkage;
 mod node_releases;
 mod npm;
 mod npm_package;
+mod platforms;
 mod portable_addon;
 mod process;
 mod python;
@@ -19,6 +21,7 @@ mod received_profile;
 mod sentry_sdk;
 mod settings;
 mod setup;
+mod sysroot;
 mod test;
 mod tsan;
 mod v8_abi;
@@ -58,6 +61,8 @@ enum Command {
     /// Run the core's tests of what meets between threads under ThreadSanitizer; the first time it builds a standard
     /// library
     Tsan,
+    /// Build the add-on and the C library for every platform, check the files, and run those that can be run here
+    Platforms(platforms::Arguments),
     /// Fetch the Node releases that the tests run on into target/nodes
     Nodes(node_releases::Arguments),
 }
@@ -86,6 +91,7 @@ fn run(command: Command) -> Result<ExitCode> {
             println!("{}", tsan::run()?);
             Ok(ExitCode::SUCCESS)
         }
+        Command::Platforms(arguments) => platforms::run(&arguments),
         Command::Nodes(arguments) => node_releases::run(&arguments).map(|()| ExitCode::SUCCESS),
     }
 }

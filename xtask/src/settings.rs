@@ -1,12 +1,10 @@
 //! What the settings at the top of the repository ask for: `.clang-format` and `deny.toml`.
 
-use std::env;
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{process, python, workspace};
+use crate::{cache, process, python, workspace};
 
 /// Another version formats a little differently.
 const CLANG_FORMAT: &str = "clang-format==23.1.5";
@@ -29,7 +27,7 @@ pub fn clang_format() -> Result<String> {
 /// What we depend on has a licence that we may ship, and comes from the registry. Known vulnerabilities are not looked
 /// up: that takes more of the network than the other checks.
 pub fn cargo_deny() -> Result<()> {
-    let home = cache()?.join("cargo-deny");
+    let home = cache::folder()?.join("cargo-deny");
     // It is there at once when this version was installed before.
     process::output(
         workspace::cargo().args(["install", "--quiet", "--debug", "--locked", CARGO_DENY, "--root"]).arg(&home),
@@ -37,14 +35,4 @@ pub fn cargo_deny() -> Result<()> {
     let mut deny = Command::new(home.join("bin/cargo-deny"));
     deny.current_dir(workspace::root()).args(["--log-level", "error", "check", "licenses", "bans", "sources"]);
     process::output(&mut deny).map(drop)
-}
-
-/// Where tools stay that take long to build: the user's cache, else the target folder.
-fn cache() -> Result<PathBuf> {
-    let user = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    match user.filter(|path| path.is_absolute()).or_else(home) {
-        Some(cache) => Ok(cache.join("libsentry_profiler")),
-        None => Ok(workspace::target()?.join("tools")),
-    }
 }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use sentry_profiler::v8::abi::SYMBOLS;
 
 use super::compile::{compiler, include, must_fail, scratch, sources};
 use super::install::{ABI, build};
@@ -65,9 +64,7 @@ pub fn symbols() -> Result<String> {
     ensure!(exported == known, "the exported symbols differ from {}:\n{exported}", workspace::show(&list));
     let ours = |name: &String| name.starts_with("sentry_profiler_") || name.starts_with("sentry_profile_");
     ensure!(linkage.exported.iter().all(ours), "something else is exported");
-    let required: Vec<_> = linkage.required.iter().filter(|name| name.contains("2v8")).collect();
-    ensure!(required.is_empty(), "V8 is required: {required:?}");
-    ensure!(linkage::v8_names(&linkage.weak).count() == SYMBOLS.len(), "not every name of V8 is weak");
+    linkage::check_v8(&linkage)?;
 
     // The interface is the header's: Rust's own debug information describes its types, not C's.
     let folder = scratch("abi")?;

@@ -1,0 +1,130 @@
+//! The rules that the files of a platform follow.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use sentry_profiler::v8::abi::SYMBOLS;
+
+use super::build::Built;
+use super::targets::{GLIBC, MACOS, System, Target};
+use crate::linkage::{self, Linkage, Version};
+use crate::workspace;
+
+/// Checks them, and says what was found.
+pub fn check(target: &Target, built: &Built) -> Result<String> {
+    let of = |file: &Path| linkage::of(file).with_context(|| format!("{} for {}", file.display(), target.name));
+    let (addon, shared) = (of(&built.addon)?, of(&built.shared)?);
+    linkage::check_entry_points(&addon)?;
+    let expected = c_functions()?;
+    ensure!(
+        shared.exported == expected,
+        "the C library for {} exports other functions than bindings-c/abi/symbols.txt has: {:?}",
+        target.name,
+        shared.exported.symmetric_difference(&expected)
+    );
+    for (file, linkage) in [(&built.addon, &addon), (&built.shared, &shared)] {
+        let data = fs::read(file)?;
+        check_file(target, linkage, &data).with_context(|| format!("{} breaks a rule", file.display()))?;
+    }
+    ensure!(
+        fs::read(&built.archive)?.starts_with(b"!<arch>\n"),
+        "{} is not a static library",
+        built.archive.display()
+    );
+    Ok(match target.system {
+        System::Glibc => format!("glibc {}", addon.glibc.max(shared.glibc).unwrap_or_default()),
+        System::Musl => "musl".to_owned(),
+        System::Windows => "Windows' own DLLs".to_owned(),
+        System::MacOs => format!("macOS {}, signed ad hoc", addon.macos.unwrap_or_default()),
+    })
+}
+
+/// The functions of the C library, as they are committed.
+fn c_functions() -> Result<BTreeSet<String>> {
+    let list = workspace::root().join("bindings-c/abi/symbols.txt");
+    let list = fs::read_to_string(&list).with_context(|| format!("reading {}", list.display()))?;
+    Ok(list.lines().map(str::to_owned).collect())
+}
+
+fn check_file(target: &Target, linkage: &Linkage, data: &[u8]) -> Result<()> {
+    ensure!(linkage.processor == target.processor(), "it is for {}, not {}", linkage.processor, target.processor());
+    let foreign: Vec<_> = linkage.needed.iter().filter(|library| !is_of_system(target.system, library)).collect();
+    ensure!(foreign.is_empty(), "it needs {foreign:?}, which not every system has");
+    if let Some(id) = &linkage.id {
+        ensure!(!id.starts_with('/'), "it remembers where it was built, {id}");
+    }
+    let floor = |what: &str, found: &Option<Version>, floor: &str| {
+        let floor: Version = floor.parse()?;
+        ensure!(found.as_ref().is_some_and(|found| *found <= floor), "it asks for {what} {found:?}, not {floor}");
+        Ok(())
+    };
+    match target.system {
+        System::Glibc => floor("glibc", &linkage.glibc, GLIBC)?,
+        System::Musl => ensure!(linkage.glibc.is_none(), "it asks for glibc {:?}", linkage.glibc),
+        System::MacOs => {
+            floor("macOS", &linkage.macos, MACOS)?;
+            ensure!(linkage.signed, "it has no signature, without which arm64 loads nothing");
+        }
+        System::Windows => {}
+    }
+    if target.system == System::Windows {
+        // It asks for V8's functions by name.
+        let names = strings(data);
+        let missing = SYMBOLS.iter().map(|symbol| symbol.microsoft_name).filter(|name| !names.contains(name));
+        let missing: Vec<_> = missing.collect();
+        ensure!(missing.is_empty(), "the symbol table is not in it, or not all of it: {} are missing", missing.join(", "));
+    } else {
+        linkage::check_v8(linkage)?;
+    }
+    Ok(())
+}
+
+/// Whether every system of this kind brings a library.
+fn is_of_system(system: System, library: &str) -> bool {
+    let lower = library.to_ascii_lowercase();
+    match system {
+        System::Glibc => {
+            let name = library.split(".so").next().unwrap_or_default();
+            ["libc", "libdl", "libgcc_s", "libm", "libpthread", "librt"].contains(&name) || name.starts_with("ld-linux")
+        }
+        // Whatever begins so is musl itself.
+        System::Musl => library.starts_with("libc."),
+        System::Windows => {
+            let known = ["advapi32", "bcrypt", "bcryptprimitives", "kernel32", "msvcrt", "ntdll", "userenv", "ws2_32"];
+            let name = lower.strip_suffix(".dll").unwrap_or_default();
+            known.contains(&name) || name.starts_with("api-ms-win-")
+        }
+        System::MacOs => ["/usr/lib/libSystem.B.dylib", "/usr/lib/libiconv.2.dylib"].contains(&library),
+    }
+}
+
+/// What might be C's strings in a file.
+fn strings(data: &[u8]) -> BTreeSet<&str> {
+    data.split(|&byte| byte == 0).filter_map(|part| std::str::from_utf8(part).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn systems_bring_some_libraries() {
+        for (system, library, brought) in [
+            (System::Glibc, "libpthread.so.0", true),
+            (System::Glibc, "ld-linux-aarch64.so.1", true),
+            (System::Glibc, "libcrypto.so.3", false),
+            (System::Musl, "libc.so", true),
+            (System::Musl, "libgcc_s.so.1", false),
+            (System::Windows, "KERNEL32.dll", true),
+            (System::Windows, "api-ms-win-core-synch-l1-2-0.dll", true),
+            (System::Windows, "libgcc_s_seh-1.dll", false),
+            (System::Windows, "node.exe", false),
+            (System::MacOs, "/usr/lib/libSystem.B.dylib", true),
+            (System::MacOs, "/opt/homebrew/lib/libiconv.2.dylib", false),
+        ] {
+            assert_eq!(is_of_system(system, library), brought, "{library}");
+        }
+    }
+}
