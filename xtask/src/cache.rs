@@ -41,9 +41,8 @@ fn once_in(cache: &Path, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> 
         return Ok(made);
     }
     let (parent, last) = (made.parent().context("no folder")?, made.file_name().context("no name")?.display());
-    fs::create_dir_all(parent).with_context(|| {
-        format!("making {}: set {VARIABLE} to a folder that can be written", parent.display())
-    })?;
+    fs::create_dir_all(parent)
+        .with_context(|| format!("making {}: set {VARIABLE} to a folder that can be written", parent.display()))?;
     // Two who want it at once: the second waits for the first.
     let _lock = lock(&parent.join(format!(".{last}.lock")))?;
     if made.is_dir() {

@@ -33,7 +33,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 /// The project's commands: what they need beyond Rust, Node, npm and a C++ compiler they fetch themselves and keep in
-/// target/.
+/// target/ or in a cache.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", arg_required_else_help = true, disable_help_subcommand = true)]
 struct Arguments {

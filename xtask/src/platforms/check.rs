@@ -28,11 +28,7 @@ pub fn check(target: &Target, built: &Built) -> Result<String> {
         let data = fs::read(file)?;
         check_file(target, linkage, &data).with_context(|| format!("{} breaks a rule", file.display()))?;
     }
-    ensure!(
-        fs::read(&built.archive)?.starts_with(b"!<arch>\n"),
-        "{} is not a static library",
-        built.archive.display()
-    );
+    ensure!(fs::read(&built.archive)?.starts_with(b"!<arch>\n"), "{} is not a static library", built.archive.display());
     Ok(match target.system {
         System::Glibc => format!("glibc {}", addon.glibc.max(shared.glibc).unwrap_or_default()),
         System::Musl => "musl".to_owned(),
@@ -71,10 +67,13 @@ fn check_file(target: &Target, linkage: &Linkage, data: &[u8]) -> Result<()> {
     }
     if target.system == System::Windows {
         // It asks for V8's functions by name.
-        let names = strings(data);
-        let missing = SYMBOLS.iter().map(|symbol| symbol.microsoft_name).filter(|name| !names.contains(name));
-        let missing: Vec<_> = missing.collect();
-        ensure!(missing.is_empty(), "the symbol table is not in it, or not all of it: {} are missing", missing.join(", "));
+        let names = SYMBOLS.iter().map(|symbol| symbol.microsoft_name);
+        let missing: Vec<_> = names.filter(|name| !has_string(data, name)).collect();
+        ensure!(
+            missing.is_empty(),
+            "the symbol table is not in it, or not all of it: {} are missing",
+            missing.join(", ")
+        );
     } else {
         linkage::check_v8(linkage)?;
     }
@@ -100,9 +99,10 @@ fn is_of_system(system: System, library: &str) -> bool {
     }
 }
 
-/// What might be C's strings in a file.
-fn strings(data: &[u8]) -> BTreeSet<&str> {
-    data.split(|&byte| byte == 0).filter_map(|part| std::str::from_utf8(part).ok()).collect()
+/// Whether one of C's strings in a file is this one, or ends with it.
+fn has_string(data: &[u8], text: &str) -> bool {
+    let text = [text.as_bytes(), b"\0"].concat();
+    data.windows(text.len()).any(|window| window == text)
 }
 
 #[cfg(test)]
@@ -126,5 +126,13 @@ mod tests {
         ] {
             assert_eq!(is_of_system(system, library), brought, "{library}");
         }
+    }
+
+    #[test]
+    fn strings_are_found_whole() {
+        let data = b"before?GetVersion@V8@v8@@SAPEBDXZ\0after";
+        assert!(has_string(data, "?GetVersion@V8@v8@@SAPEBDXZ"));
+        assert!(!has_string(data, "?GetVersion@V8@v8@@"));
+        assert!(!has_string(data, "after"));
     }
 }

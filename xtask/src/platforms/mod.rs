@@ -78,7 +78,8 @@ fn all(chosen: &[&'static Target], profile: Profile) -> Vec<Result<Outcome>> {
 fn one(target: &Target, profile: Profile) -> Result<Outcome> {
     let began = Instant::now();
     eprintln!("{}: building", target.name);
-    let outcome = build(target, profile).and_then(|built| Ok(Outcome { checked: check::check(target, &built)?, built }));
+    let outcome =
+        build(target, profile).and_then(|built| Ok(Outcome { checked: check::check(target, &built)?, built }));
     match &outcome {
         Ok(outcome) => eprintln!("{}: built in {} s, {}", target.name, began.elapsed().as_secs(), outcome.checked),
         // At once: the others may take long.

@@ -48,24 +48,9 @@ const NO_MACOS: Runs = Runs::Nowhere("macOS runs on Apple's machines only");
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
-    Target {
-        name: "linux-x64-glibc",
-        triple: "x86_64-unknown-linux-gnu",
-        system: System::Glibc,
-        runs: Runs::Natively,
-    },
-    Target {
-        name: "linux-x64-musl",
-        triple: "x86_64-unknown-linux-musl",
-        system: System::Musl,
-        runs: Runs::Natively,
-    },
-    Target {
-        name: "linux-arm64-glibc",
-        triple: "aarch64-unknown-linux-gnu",
-        system: System::Glibc,
-        runs: Runs::Qemu,
-    },
+    Target { name: "linux-x64-glibc", triple: "x86_64-unknown-linux-gnu", system: System::Glibc, runs: Runs::Natively },
+    Target { name: "linux-x64-musl", triple: "x86_64-unknown-linux-musl", system: System::Musl, runs: Runs::Natively },
+    Target { name: "linux-arm64-glibc", triple: "aarch64-unknown-linux-gnu", system: System::Glibc, runs: Runs::Qemu },
     Target { name: "linux-arm64-musl", triple: "aarch64-unknown-linux-musl", system: System::Musl, runs: Runs::Qemu },
     Target { name: "win32-x64", triple: "x86_64-pc-windows-gnu", system: System::Windows, runs: Runs::Wine },
     Target { name: "darwin-x64", triple: "x86_64-apple-darwin", system: System::MacOs, runs: NO_MACOS },

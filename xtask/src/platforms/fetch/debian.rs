@@ -73,7 +73,8 @@ fn listed(packages: &[&str]) -> String {
 
 /// How many files apt would fetch, and their bytes: `'address' name bytes hash`, a line each.
 fn sizes(uris: &str) -> (usize, u64) {
-    let sizes = uris.lines().filter(|line| line.starts_with('\'')).filter_map(|line| line.split(' ').nth(2)?.parse().ok());
+    let sizes =
+        uris.lines().filter(|line| line.starts_with('\'')).filter_map(|line| line.split(' ').nth(2)?.parse().ok());
     sizes.fold((0, 0), |(files, bytes), size: u64| (files + 1, bytes + size))
 }
 
@@ -155,7 +156,8 @@ mod tests {
 
     #[test]
     fn sizes_are_read_from_what_apt_says() {
-        let uris = "Reading package lists...\n'http://a/b.deb' b_1_amd64.deb 1200 SHA256:00\n'http://a/c.deb' c.deb 34 \n";
+        let uris =
+            "Reading package lists...\n'http://a/b.deb' b_1_amd64.deb 1200 SHA256:00\n'http://a/c.deb' c.deb 34 \n";
         assert_eq!(sizes(uris), (2, 1234));
     }
 
