@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use sentry_profiler::v8::abi::SYMBOLS;
 
 use super::build::Built;
@@ -53,12 +53,13 @@ fn check_file(target: &Target, linkage: &Linkage, data: &[u8]) -> Result<()> {
     }
     let floor = |what: &str, found: &Option<Version>, floor: &str| {
         let floor: Version = floor.parse()?;
-        ensure!(found.as_ref().is_some_and(|found| *found <= floor), "it asks for {what} {found:?}, not {floor}");
+        let Some(found) = found else { bail!("it does not say which {what} it asks for") };
+        ensure!(*found <= floor, "it asks for {what} {found}, not {floor}");
         Ok(())
     };
     match target.system {
         System::Glibc => floor("glibc", &linkage.glibc, GLIBC)?,
-        System::Musl => ensure!(linkage.glibc.is_none(), "it asks for glibc {:?}", linkage.glibc),
+        System::Musl => ensure!(linkage.glibc.is_none(), "it asks for glibc, and is for musl"),
         System::MacOs => {
             floor("macOS", &linkage.macos, MACOS)?;
             ensure!(linkage.signed, "it has no signature, without which arm64 loads nothing");
@@ -126,6 +127,62 @@ mod tests {
         ] {
             assert_eq!(is_of_system(system, library), brought, "{library}");
         }
+    }
+
+    /// A file that follows the rules of a platform.
+    fn good(name: &str) -> (&'static Target, Linkage, Vec<u8>) {
+        let target = Target::named(name).unwrap();
+        let (needed, id) = match target.system {
+            System::Glibc => ("libc.so.6", Some("libsentry_profiler.so.1")),
+            System::Musl => ("libc.so", None),
+            System::Windows => ("KERNEL32.dll", None),
+            System::MacOs => ("/usr/lib/libSystem.B.dylib", Some("@rpath/libsentry_profiler.1.dylib")),
+        };
+        let names: String = SYMBOLS.iter().map(|symbol| format!("{}\0", symbol.microsoft_name)).collect();
+        let linkage = Linkage {
+            processor: target.processor().to_owned(),
+            id: id.map(str::to_owned),
+            needed: vec![needed.to_owned()],
+            weak: SYMBOLS.iter().map(|symbol| symbol.link_name.to_owned()).collect(),
+            glibc: (target.system == System::Glibc).then(|| GLIBC.parse().unwrap()),
+            macos: (target.system == System::MacOs).then(|| MACOS.parse().unwrap()),
+            signed: target.system == System::MacOs,
+            ..Linkage::default()
+        };
+        (target, linkage, names.into_bytes())
+    }
+
+    #[test]
+    fn a_file_that_breaks_no_rule_passes() {
+        for name in ["linux-x64-glibc", "linux-arm64-musl", "win32-x64", "darwin-arm64"] {
+            let (target, linkage, data) = good(name);
+            check_file(target, &linkage, &data).unwrap();
+        }
+    }
+
+    #[test]
+    fn each_broken_rule_is_caught() {
+        type Break = fn(&mut Linkage);
+        let cases: [(&str, &str, Break); 9] = [
+            ("linux-x64-glibc", "glibc 2.18, not 2.17", |file| file.glibc = Some("2.18".parse().unwrap())),
+            ("linux-x64-glibc", "is for aarch64", |file| file.processor = "aarch64".to_owned()),
+            ("linux-x64-glibc", "libssl", |file| file.needed.push("libssl.so.3".to_owned())),
+            ("linux-x64-glibc", "symbol table", |file| file.weak.clear()),
+            ("linux-arm64-musl", "asks for glibc", |file| file.glibc = Some("2.2.5".parse().unwrap())),
+            ("darwin-x64", "macOS 12.0, not 11.0", |file| file.macos = Some("12.0".parse().unwrap())),
+            ("darwin-arm64", "no signature", |file| file.signed = false),
+            ("darwin-arm64", "/home/", |file| file.id = Some("/home/me/libsentry_profiler_c.dylib".to_owned())),
+            ("darwin-arm64", "one library only", |file| file.bound = file.weak.clone()),
+        ];
+        for (name, expected, break_it) in cases {
+            let (target, mut linkage, data) = good(name);
+            break_it(&mut linkage);
+            let error = check_file(target, &linkage, &data).unwrap_err().to_string();
+            assert!(error.contains(expected), "{expected}: {error}");
+        }
+        let (target, linkage, data) = good("win32-x64");
+        let error = check_file(target, &linkage, &data[1..]).unwrap_err().to_string();
+        assert!(error.contains("symbol table"), "{error}");
     }
 
     #[test]
