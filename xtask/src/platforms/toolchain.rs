@@ -48,6 +48,8 @@ while [ "$left" -gt 0 ]; do
 done
 exec "$SENTRY_PROFILER_LLD" "$@"
 "#;
+/// Apple's own programs are for other kinds of arm64, whose libraries have the same symbols.
+const KINDS_OF_ARM64: [&str; 2] = ["arm64e.x1-", "arm64e-"];
 /// What the standard library takes of macOS besides libSystem.
 const LIBICONV: &str = "--- !tapi-tbd
 tbd-version:     4
@@ -208,14 +210,14 @@ fn lld(target: &Target) -> Result<Linker> {
 /// As much of an SDK as linking takes, and the linker.
 fn apple_sdk() -> Result<PathBuf> {
     let zig = zig()?;
-    let version = cache::hash((ZIG, APPLE_LINKER, LIBICONV));
+    let version = cache::hash((ZIG, KINDS_OF_ARM64, APPLE_LINKER, LIBICONV));
     cache::once(&format!("apple-sdk-{version}"), |folder| {
         let libraries = folder.join("usr/lib");
         fs::create_dir_all(&libraries)?;
         let source = zig.join("lib/libc/darwin/libSystem.tbd");
         let system = fs::read_to_string(&source).with_context(|| format!("reading {}", source.display()))?;
-        // Programs are arm64, Apple's own are arm64e; their symbols are the same.
-        fs::write(libraries.join("libSystem.tbd"), system.replace("arm64e-", "arm64-"))?;
+        let system = KINDS_OF_ARM64.iter().fold(system, |system, kind| system.replace(kind, "arm64-"));
+        fs::write(libraries.join("libSystem.tbd"), system)?;
         for part in ["libc.tbd", "libm.tbd"] {
             symlink("libSystem.tbd", libraries.join(part))?;
         }
