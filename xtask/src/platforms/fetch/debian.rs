@@ -40,16 +40,7 @@ fn unpacked(suite: &str, arch: &str, packages: &[&str], how: &[&str]) -> Result<
     cache::once(&name, |folder| {
         let apt = Apt::of(suite, arch)?;
         let archives = folder.join("archives");
-        // Where apt wants to find its own.
-        fs::create_dir_all(archives.join("partial"))?;
-        let arguments: Vec<&str> = how.iter().chain(packages).copied().collect();
-        let what = format!("Debian's {} of {suite} for {arch}", listed(packages));
-        let known = apt.with_fresh_lists(|| apt.get(&archives, &[&["--print-uris"], &*arguments].concat()));
-        let known = known.with_context(|| format!("{what} cannot be found"))?;
-        let (files, size) = sizes(&known);
-        let what = if files > packages.len() { format!("{what}, {files} packages") } else { what };
-        fetched(&what, &archives, Some(size), || apt.get(&archives, &arguments).map(drop))?;
-
+        let files = apt.with_fresh_lists(|| apt.fetch(&archives, packages, how))?;
         let mut unpacked = 0;
         for entry in fs::read_dir(&archives)? {
             let package = entry?.path();
@@ -58,7 +49,7 @@ fn unpacked(suite: &str, arch: &str, packages: &[&str], how: &[&str]) -> Result<
                 unpacked += 1;
             }
         }
-        ensure!(unpacked == files, "{unpacked} of {files} packages came of {what}");
+        ensure!(unpacked == files, "{unpacked} packages came for {}, not {files}", listed(packages));
         workspace::remove(&archives)
     })
 }
@@ -139,12 +130,27 @@ impl Apt {
         process::output(command.current_dir(archives).env("APT_CONFIG", self.configuration()))
     }
 
+    /// Puts packages into a folder; returns how many.
+    fn fetch(&self, archives: &Path, packages: &[&str], how: &[&str]) -> Result<usize> {
+        workspace::remove(archives)?;
+        // Where apt wants to find its own.
+        fs::create_dir_all(archives.join("partial"))?;
+        let what = format!("Debian's {} of {} for {}", listed(packages), self.suite, self.arch);
+        let arguments: Vec<&str> = how.iter().chain(packages).copied().collect();
+        let known = self.get(archives, &[&["--print-uris"], &*arguments].concat());
+        let (files, size) = sizes(&known.with_context(|| format!("{what} cannot be found"))?);
+        let what = if files > packages.len() { format!("{what}, {files} packages") } else { what };
+        fetched(&what, archives, Some(size), || self.get(archives, &arguments).map(drop))?;
+        Ok(files)
+    }
+
     /// Tries again with new lists of packages where the present ones do not do: there are none, or they are too old.
     fn with_fresh_lists<T>(&self, attempt: impl Fn() -> Result<T>) -> Result<T> {
-        attempt().or_else(|_| {
+        attempt().or_else(|error| {
             let lists = self.root.join("var/lib/apt/lists");
             let what = format!("the list of packages of Debian's {} for {}", self.suite, self.arch);
-            fetched(&what, &lists, None, || self.output("apt-get", &["update", "-q", "--error-on=any"]).map(drop))?;
+            fetched(&what, &lists, None, || self.output("apt-get", &["update", "-q", "--error-on=any"]).map(drop))
+                .with_context(|| format!("{error:#}"))?;
             attempt()
         })
     }
