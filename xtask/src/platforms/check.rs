@@ -92,7 +92,8 @@ fn is_of_system(system: System, library: &str) -> bool {
         // Whatever begins so is musl itself.
         System::Musl => library.starts_with("libc."),
         System::Windows => {
-            let known = ["advapi32", "bcrypt", "bcryptprimitives", "kernel32", "msvcrt", "ntdll", "userenv", "ws2_32"];
+            let known =
+                ["advapi32", "bcrypt", "bcryptprimitives", "kernel32", "msvcrt", "ntdll", "userenv", "winmm", "ws2_32"];
             let name = lower.strip_suffix(".dll").unwrap_or_default();
             known.contains(&name) || name.starts_with("api-ms-win-")
         }
