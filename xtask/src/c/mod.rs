@@ -18,7 +18,7 @@ mod semantics;
 use anyhow::Result;
 
 use crate::fuzz::Plan;
-pub use install::{Arguments, build, run};
+pub use install::{ABI, Arguments, build, run};
 
 /// What builds and checks the library and its examples, and what Debian's libnode needs: packages of Debian.
 pub const PACKAGES: &[&str] = &[

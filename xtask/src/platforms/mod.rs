@@ -3,6 +3,7 @@
 mod build;
 mod check;
 pub mod fetch;
+mod run;
 pub mod targets;
 pub mod toolchain;
 
@@ -15,7 +16,8 @@ use std::time::Instant;
 use anyhow::Result;
 
 pub use build::{Built, Profile, build};
-use targets::{Runs, TARGETS, Target};
+use run::Ran;
+use targets::{TARGETS, Target};
 pub use toolchain::c_compiler;
 
 /// Build the add-on and the C library for every platform, check the files, and run those that can be run here
@@ -39,8 +41,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let chosen = chosen(&arguments.only)?;
     let profile = if arguments.release { Profile::Release } else { Profile::Tested };
     let outcomes = all(&chosen, profile);
-    print!("\n{}", table(&chosen, &outcomes)?);
-    let failed = outcomes.iter().filter(|outcome| outcome.is_err()).count();
+    let built: Vec<_> = std::iter::zip(&chosen, &outcomes)
+        .filter_map(|(target, outcome)| Some((*target, &outcome.as_ref().ok()?.built)))
+        .collect();
+    let ran = run::run(&built).unwrap_or_else(|error| {
+        eprintln!("nothing can be run: {error:#}");
+        Vec::new()
+    });
+    let mut ran = ran.into_iter();
+    let ran: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().ok().and_then(|_| ran.next())).collect();
+    print!("\n{}", table(&chosen, &outcomes, &ran)?);
+    let failed = ran.iter().filter(|ran| ran.as_ref().is_none_or(|ran| !ran.failed.is_empty())).count();
     println!("{} platforms, {failed} failed", chosen.len());
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -89,16 +100,13 @@ fn one(target: &Target, profile: Profile) -> Result<Outcome> {
 }
 
 /// A line for each platform, in columns.
-fn table(chosen: &[&'static Target], outcomes: &[Result<Outcome>]) -> Result<String> {
+fn table(chosen: &[&'static Target], outcomes: &[Result<Outcome>], ran: &[Option<Ran>]) -> Result<String> {
     let mut rows = vec![["platform", "add-on", "C library", "archive", "checked", "run"].map(str::to_owned)];
-    for (target, outcome) in chosen.iter().zip(outcomes) {
+    for ((target, outcome), ran) in chosen.iter().zip(outcomes).zip(ran) {
         let name = target.name.to_owned();
         rows.push(match outcome {
             Ok(Outcome { built, checked }) => {
-                let ran = match target.runs {
-                    Runs::Nowhere(why) => format!("no: {why}"),
-                    _ => String::new(),
-                };
+                let ran = ran.as_ref().map(Ran::to_string).unwrap_or_default();
                 let [addon, shared, archive] = [&built.addon, &built.shared, &built.archive].map(|file| size(file));
                 [name, addon?, shared?, archive?, checked.clone(), ran]
             }

@@ -1,0 +1,84 @@
+//! What the programs find: themselves, the SDK, the package with the files of all platforms, and broken copies of it.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::platforms::Built;
+use crate::platforms::targets::Target;
+use crate::{npm, npm_package, workspace};
+
+const PACKAGE: &str = "node_modules/sentry-profiler-node";
+/// The SDK, with its package-lock.json.
+const SDK: &str = "tests/node/sdk11";
+
+/// In what ways the copies of the package are broken, as tests/platforms/broken.cjs knows them.
+const BROKEN: [&str; 4] = ["renamed", "truncated", "unreadable", "foreign"];
+
+/// A folder like that of a service.
+pub struct Stage {
+    pub folder: PathBuf,
+    targets: Vec<&'static Target>,
+}
+
+/// Broken copies of the package.
+pub struct Broken {
+    /// Their folders, in that of the stage.
+    pub folders: Vec<String>,
+    /// Whose file the foreign one is. Where only one platform was built there is none.
+    pub foreign: Option<&'static Target>,
+}
+
+impl Stage {
+    /// Puts the package, with the native files of all these platforms, next to the SDK.
+    pub fn new(built: &[(&'static Target, &Built)]) -> Result<Self> {
+        let folder = workspace::target()?.join("platforms/service");
+        npm::installed("platforms", &workspace::root().join(SDK), &folder)?;
+        let (source, installed) = (npm_package::scripts()?, folder.join(PACKAGE));
+        workspace::remove(&installed)?;
+        workspace::copy(&source.join("dist"), &installed.join("dist"))?;
+        fs::copy(source.join("package.json"), installed.join("package.json"))?;
+        for (target, built) in built {
+            fs::copy(&built.addon, installed.join(target.addon()))?;
+        }
+        for entry in fs::read_dir(workspace::root().join("tests/platforms"))? {
+            let program = entry?.path();
+            if program.extension().is_some_and(|extension| extension == "cjs") {
+                fs::copy(&program, folder.join(program.file_name().context("a program has a name")?))?;
+            }
+        }
+        Ok(Self { folder, targets: built.iter().map(|(target, _)| *target).collect() })
+    }
+
+    /// Copies of the package, each with a native file for `target` that is broken in one way.
+    pub fn broken(&self, target: &Target) -> Result<Broken> {
+        let foreign = self.targets.iter().copied().find(|other| *other != target);
+        let whole = self.folder.join(PACKAGE);
+        let addon = whole.join(target.addon());
+        let mut folders = Vec::new();
+        for how in BROKEN.into_iter().filter(|how| *how != "foreign" || foreign.is_some()) {
+            let name = format!("broken/{}/{how}", target.name);
+            let copy = self.folder.join(&name).join(PACKAGE);
+            workspace::remove(&copy)?;
+            workspace::copy(&whole.join("dist"), &copy.join("dist"))?;
+            fs::copy(whole.join("package.json"), copy.join("package.json"))?;
+            let file = copy.join(target.addon());
+            match (how, foreign) {
+                ("renamed", _) => drop(fs::copy(&addon, copy.join("renamed.node"))?),
+                ("foreign", Some(foreign)) => drop(fs::copy(whole.join(foreign.addon()), &file)?),
+                ("truncated", _) => {
+                    let bytes = fs::read(&addon)?;
+                    fs::write(&file, &bytes[..bytes.len() / 2])?;
+                }
+                _ => {
+                    fs::copy(&addon, &file)?;
+                    fs::set_permissions(&file, Permissions::from_mode(0))?;
+                }
+            }
+            folders.push(name);
+        }
+        Ok(Broken { folders, foreign })
+    }
+}
