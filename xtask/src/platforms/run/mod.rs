@@ -108,11 +108,13 @@ fn next<T>(jobs: &Mutex<VecDeque<T>>) -> Option<T> {
 /// For the table.
 impl fmt::Display for Ran {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.failed.len() {
-            0 => f.write_str(&self.summary),
-            1 => write!(f, "FAILED: 1 program, {}", self.summary),
-            failed => write!(f, "FAILED: {failed} programs, {}", self.summary),
-        }
+        let failed = match self.failed.len() {
+            0 => String::new(),
+            1 => "1 FAILED".to_owned(),
+            more => format!("{more} FAILED"),
+        };
+        let parts = [failed.as_str(), &self.summary];
+        f.write_str(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", "))
     }
 }
 

@@ -10,8 +10,8 @@ use rustix::process::geteuid;
 
 use crate::{process, workspace};
 
-/// Mounts the root's layers and folders, and starts the program.
-const ENTER: &str = include_str!("enter.sh");
+/// The script that mounts a root's layers and folders, and starts the program.
+const ENTER: &str = "xtask/src/platforms/run/enter.sh";
 
 /// A system on which programs run.
 pub struct Place {
@@ -73,10 +73,7 @@ impl Place {
             words.push(program.into());
             return Ok(clean(words));
         };
-        words.extend(namespaces());
-        words.extend(["sh", "-c", ENTER, "enter.sh"].map(OsString::from));
-        words.push(mount_point()?.into());
-        words.push(lower(&root.layers));
+        words.extend(enter(&root.layers)?);
         for folder in folders {
             words.extend([&folder.outside, &folder.inside].map(OsString::from));
         }
@@ -91,27 +88,27 @@ impl Place {
     /// Why nothing can run here, if so: a container may forbid to mount.
     pub fn forbidden(&self) -> Result<Option<String>> {
         let Some(root) = &self.root else { return Ok(None) };
-        let mut command = clean(namespaces().collect());
-        command.args(["sh", "-c", ENTER, "enter.sh"]).arg(mount_point()?).arg(lower(&root.layers)).arg("--");
+        let mut command = clean(enter(&root.layers)?);
+        command.arg("--");
         Ok(process::output(&mut command).err().map(|error| {
             let error = format!("{error:#}");
             let last = error.lines().last().unwrap_or_default();
-            format!("this system does not let us mount a root ({last}): run it as root, not in a container")
+            format!(
+                "this system lets nobody mount a root ({last}); it takes root, or user namespaces, and no container"
+            )
         }))
     }
 }
 
-/// Namespaces of its own: for mounts, and for processes, which end with the first of them.
-fn namespaces() -> impl Iterator<Item = OsString> {
-    let root = geteuid().is_root();
-    let user = (!root).then_some("--map-root-user");
-    ["unshare", "--mount", "--pid", "--fork", "--kill-child"].into_iter().chain(user).map(OsString::from)
-}
-
-fn mount_point() -> Result<PathBuf> {
-    let folder = workspace::target()?.join("platforms/root");
-    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    Ok(folder)
+/// The words that enter a root, in namespaces of its own: for mounts, and for processes, which end with the first one.
+fn enter(layers: &[PathBuf]) -> Result<Vec<OsString>> {
+    let mount_point = workspace::target()?.join("platforms/root");
+    fs::create_dir_all(&mount_point).with_context(|| format!("making {}", mount_point.display()))?;
+    let user = (!geteuid().is_root()).then_some("--map-root-user");
+    let namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"].into_iter().chain(user);
+    let script = workspace::root().join(ENTER);
+    let words = namespaces.chain(["sh"]).map(OsString::from);
+    Ok(words.chain([script.into(), mount_point.into(), lower(layers)]).collect())
 }
 
 /// The layers as overlayfs takes them: between colons, which names have escaped.

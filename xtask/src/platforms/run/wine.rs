@@ -11,7 +11,8 @@ use crate::{cache, process};
 
 /// Wine 8 of Debian 12 lacks a library that Node 24 takes. What draws, plays and prints is left out.
 const SUITE: &str = "trixie";
-const PACKAGES: [&str; 7] = ["wine64", "libwine", "libc6", "libgcc-s1", "libunwind8", "libz-mingw-w64", "dash"];
+const PACKAGES: [&str; 8] =
+    ["wine64", "libwine", "libc6", "libgcc-s1", "libunwind8", "liblzma5", "libz-mingw-w64", "dash"];
 /// Where Wine has its own parts of Windows.
 const BUILTIN: &str = "usr/lib/x86_64-linux-gnu/wine/x86_64-windows";
 
