@@ -30,7 +30,7 @@ async function main() {
     let chunks = [];
     await Sentry.startSpan({ name: 'POST /checkout' }, async () => {
       for (const until = Date.now() + PATIENCE_MS; chunks.length < CHUNK_COUNT && Date.now() < until; ) {
-        hot(300);
+        hot(1_500);
         chunks = await received('profile_chunk');
       }
     });
