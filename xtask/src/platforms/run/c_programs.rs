@@ -15,11 +15,12 @@ use crate::{c, node_releases, process, workspace};
 pub const ADDON: &str = "c.node";
 
 /// What the add-on takes of Node: Windows' linker wants to know whose that is.
-const NODE_API: [&str; 6] = [
+const NODE_API: [&str; 7] = [
     "napi_call_function",
     "napi_create_function",
     "napi_create_string_utf8",
     "napi_get_cb_info",
+    "napi_get_undefined",
     "napi_set_named_property",
     "napi_throw_error",
 ];
