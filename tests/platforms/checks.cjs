@@ -39,12 +39,12 @@ function hot(ms) {
 /** Where `hot` is. */
 const HOT = { function: 'hot', abs_path: __filename, in_app: true };
 
-/** The frame that most of the samples have on top. */
+/** The frame that most of the samples have on top, of functions: what V8 itself does depends on the machine. */
 function hottest({ samples, stacks, frames }) {
   const counts = new Map();
   for (const { stack_id: stack } of samples) {
     const frame = stacks[stack][0];
-    if (frame !== undefined) {
+    if (frames[frame]?.abs_path) {
       counts.set(frame, (counts.get(frame) ?? 0) + 1);
     }
   }

@@ -90,7 +90,7 @@ function work() {
   const recording = session(() => {}, CHUNK_MS);
   recording.start();
   profiler.startProfiling('worker');
-  hot(200);
+  hot(400);
   if (workerData === 'stop') parentPort.postMessage(hottest(profiler.stopProfiling('worker')));
   if (workerData === 'exit') process.exit(ENDS.exit);
   if (workerData === 'throw') throw new Error('on purpose');

@@ -18,7 +18,6 @@ use anyhow::Result;
 pub use build::{Built, Profile, build};
 use run::Ran;
 use targets::{TARGETS, Target};
-pub use toolchain::c_compiler;
 
 /// Build the add-on and the C library for every platform, check the files, and run those that can be run here
 #[derive(clap::Args)]
