@@ -17,11 +17,6 @@ pub fn debian(suite: &str, arch: &str, packages: &[&str]) -> Result<PathBuf> {
     unpacked(suite, arch, packages, &["download"])
 }
 
-/// The same, with all that these packages depend on, down to the C library.
-pub fn debian_with_dependencies(suite: &str, arch: &str, packages: &[&str]) -> Result<PathBuf> {
-    unpacked(suite, arch, packages, &["install", "--download-only", "--yes", "--no-install-recommends"])
-}
-
 /// The versions of a package that a suite has.
 pub fn debian_versions(suite: &str, arch: &str, package: &str) -> Result<Vec<String>> {
     let apt = Apt::of(suite, arch)?;

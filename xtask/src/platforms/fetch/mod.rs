@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use flate2::read::GzDecoder;
 
 use crate::{cache, npm, process};
-pub use debian::{debian, debian_versions, debian_with_dependencies};
+pub use debian::{debian, debian_versions};
 use progress::watched;
 
 /// A package of Python, unpacked: the folder that would be on its path. Its programs are in `bin`.

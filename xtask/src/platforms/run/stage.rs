@@ -74,7 +74,7 @@ impl Stage {
                 }
                 _ => {
                     fs::copy(&addon, &file)?;
-                    fs::set_permissions(&file, Permissions::from_mode(0))?;
+                    fs::set_permissions(&file, Permissions::from_mode(0o000))?;
                 }
             }
             folders.push(name);
