@@ -1,10 +1,7 @@
 // What a program says that only loads the package, and what it must say.
 
 import assert from 'node:assert/strict';
-import { basename } from 'node:path';
-import { ADDON } from './environment.mjs';
-
-const PLATFORM = basename(ADDON).replace('sentry_profiler-', '').replace('.node', '');
+import { TARGET } from './environment.mjs';
 
 /** Loads the package and says what comes of it. */
 export const LOAD = `
@@ -29,11 +26,16 @@ export function loadedBy(stdout) {
 }
 
 /** The error has this code and its message has all these parts. */
-export function assertUnavailable({ error, support }, code, ...parts) {
+export function assertUnavailable(result, code, ...parts) {
+  // A runtime that cannot be profiled cannot be on any platform.
+  assertUnavailableOn(code === 'ERR_SENTRY_PROFILER_RUNTIME' ? '' : TARGET, result, code, ...parts);
+}
+
+/** The same in a process that takes itself to be on another platform. */
+export function assertUnavailableOn(target, { error, support }, code, ...parts) {
   assert.equal(error?.name, 'ProfilerUnavailableError');
   assert.equal(error.code, code);
-  // A runtime that cannot be profiled cannot be on any platform.
-  for (const part of code === 'ERR_SENTRY_PROFILER_RUNTIME' ? parts : [PLATFORM, ...parts]) {
+  for (const part of [target, ...parts]) {
     assert.ok(error.message.includes(part), `"${error.message}" says ${part}`);
   }
   assert.match(error.message, /[^.]\.$/);
