@@ -8,7 +8,8 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::compile::{compiler, include, must_fail, scratch, sources};
-use super::install::{ABI, build};
+use super::install::build;
+use super::layout::ABI;
 use crate::{linkage, node_releases, process, workspace};
 
 pub fn header() -> Result<String> {

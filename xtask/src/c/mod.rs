@@ -9,8 +9,10 @@ mod fuzz;
 mod hidden_v8;
 mod host;
 mod hostile;
+mod import_library;
 mod install;
 mod interface;
+mod layout;
 mod libnode;
 mod named;
 mod semantics;
@@ -18,7 +20,8 @@ mod semantics;
 use anyhow::Result;
 
 use crate::fuzz::Plan;
-pub use install::{ABI, Arguments, build, run};
+pub use install::{Arguments, build, run};
+pub use layout::{ABI, Folders, lay_out};
 
 /// What builds and checks the library and its examples, and what Debian's libnode needs: packages of Debian.
 pub const PACKAGES: &[&str] = &[

@@ -108,6 +108,13 @@ pub fn dlltool() -> Result<Command> {
     Ok(Command::new(mingw_tools()?.join("x86_64-w64-mingw32-dlltool")))
 }
 
+/// LLVM's tool for the same. Its libraries are of the short kind, which Microsoft's linker takes as well as GNU's.
+pub fn llvm_dlltool() -> Result<Command> {
+    let mut dlltool = Command::new(zig()?.join("zig"));
+    dlltool.args(["dlltool", "-m", "i386:x86-64"]);
+    Ok(dlltool)
+}
+
 /// How cargo is made to link for a target.
 struct Linker {
     /// cargo, or what takes its place.
