@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 
-use crate::process;
+use crate::{process, system};
 
 /// Those of the packages that are not there, each once.
 ///
@@ -28,7 +28,7 @@ pub fn need(packages: &[&str]) -> Result<()> {
 
 /// Whether packages can be installed without asking anybody.
 pub fn can_install() -> bool {
-    rustix::process::geteuid().is_root()
+    system::is_root()
 }
 
 /// Installs packages, as root.

@@ -24,6 +24,7 @@ mod sentry_sdk;
 mod settings;
 mod setup;
 mod sysroot;
+mod system;
 mod test;
 mod tsan;
 mod v8_abi;

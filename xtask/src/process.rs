@@ -5,7 +5,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+
+use crate::system;
 
 /// Runs it with its output on ours; fails when it does.
 pub fn run(command: &mut Command) -> Result<()> {
@@ -54,7 +55,7 @@ impl Background {
 
     /// Asks it to end (SIGTERM) and waits; an error when it does not end in time or not well.
     pub fn stop(mut self, patience: Duration) -> Result<()> {
-        kill_process(Pid::from_child(&self.0), Signal::TERM)?;
+        system::terminate(&mut self.0)?;
         let deadline = Instant::now() + patience;
         loop {
             match self.0.try_wait()? {

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::platforms::fetch;
-use crate::{cache, process, workspace};
+use crate::{cache, process, system, workspace};
 
 /// Where Debian has the sources of recent toolchains.
 const SUITE: &str = "trixie-backports";
@@ -39,7 +39,7 @@ impl Sysroot {
             copy(&own, folder)?;
             let place = folder.join(SOURCES);
             fs::create_dir_all(place.parent().expect("it is in a folder"))?;
-            std::os::unix::fs::symlink(&sources, &place)?;
+            system::symlink(&sources, &place)?;
             ensure!(has_sources(folder), "there is no library in {}", sources.display());
             Ok(())
         })?;

@@ -1,6 +1,5 @@
 //! Where the files of the C library go on each system, and what pkg-config and CMake read there.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -8,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::import_library;
 use crate::platforms::targets::System;
-use crate::workspace;
+use crate::{system, workspace};
 
 /// The number in the shared library's name: `SENTRY_PROFILER_ABI_VERSION`.
 pub const ABI: &str = "1";
@@ -103,6 +102,17 @@ pub fn lay_out(shared: &Path, archive: &Path, system: System, folders: &Folders)
     describe(system, folders, &lib)
 }
 
+/// The libraries in an installation in a folder of its own, and what programs for Windows link.
+pub fn libraries(prefix: &Path, system: System) -> (PathBuf, PathBuf, Option<PathBuf>) {
+    let lib = prefix.join("lib");
+    let (shared, import) = match system {
+        System::Glibc | System::Musl => (lib.join(format!("libsentry_profiler.so.{VERSION}")), None),
+        System::MacOs => (lib.join(format!("libsentry_profiler.{VERSION}.dylib")), None),
+        System::Windows => (prefix.join("bin").join(dll()), Some(lib.join("libsentry_profiler.dll.a"))),
+    };
+    (shared, lib.join("libsentry_profiler.a"), import)
+}
+
 /// The name of the DLL, with the number that the other systems have in the name of the library.
 fn dll() -> String {
     format!("sentry_profiler-{ABI}.dll")
@@ -172,9 +182,9 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::copy(from, to).with_context(|| format!("copying {} to {}", from.display(), to.display())).map(drop)
 }
 
-fn link(target: impl AsRef<OsStr>, at: &Path) -> Result<()> {
+fn link(target: &str, at: &Path) -> Result<()> {
     workspace::remove(at)?;
-    std::os::unix::fs::symlink(target.as_ref(), at).with_context(|| format!("linking {}", at.display()))
+    system::symlink(Path::new(target), at).with_context(|| format!("linking {}", at.display()))
 }
 
 #[cfg(test)]

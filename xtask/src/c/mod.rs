@@ -21,7 +21,7 @@ use anyhow::Result;
 
 use crate::fuzz::Plan;
 pub use install::{Arguments, build, run};
-pub use layout::{ABI, Folders, lay_out};
+pub use layout::{ABI, Folders, lay_out, libraries};
 
 /// What builds and checks the library and its examples, and what Debian's libnode needs: packages of Debian.
 pub const PACKAGES: &[&str] = &[

@@ -2,16 +2,18 @@
 
 mod archive;
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use flate2::read::GzDecoder;
 
-use crate::c::{Folders, lay_out};
+use crate::c::{Folders, lay_out, libraries};
 use crate::platforms::targets::{System, TARGETS, Target};
 use crate::platforms::{self, Built};
 use crate::{notices, npm_package, workspace};
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How large an add-on may be, in bytes.
 const ADDON_LIMIT: u64 = 850_000;
 /// How large the npm package may be, unpacked and as it is downloaded.
@@ -63,6 +65,36 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// What [`run`] left in a folder: the npm package, and the files of these platforms.
+pub fn unpack(folder: &Path, targets: &[&Target]) -> Result<(PathBuf, Vec<Built>)> {
+    let unpacked = workspace::target()?.join("platforms/released");
+    workspace::remove(&unpacked)?;
+    let open = |name: &str| {
+        File::open(folder.join(name))
+            .with_context(|| format!("{} has no {name}: `cargo xtask dist` makes it", folder.display()))
+    };
+    let tarball = open(&format!("sentry-profiler-node-{VERSION}.tgz"))?;
+    tar::Archive::new(GzDecoder::new(tarball)).unpack(&unpacked)?;
+    let package = unpacked.join("package");
+    let mut all = Vec::new();
+    for target in targets {
+        let name = c_archive(target);
+        if target.system == System::Windows {
+            zip::ZipArchive::new(open(&format!("{name}.zip"))?)?.extract(&unpacked)?;
+        } else {
+            tar::Archive::new(GzDecoder::new(open(&format!("{name}.tar.gz"))?)).unpack(&unpacked)?;
+        }
+        let (shared, archive, import_library) = libraries(&unpacked.join(name), target.system);
+        all.push(Built { addon: package.join(target.addon()), shared, archive, import_library });
+    }
+    Ok((package, all))
+}
+
+/// The name of the archive, and of the folder in it.
+fn c_archive(target: &Target) -> String {
+    format!("libsentry_profiler-{VERSION}-{}", target.name)
+}
+
 /// Where the files are that are published.
 pub fn folder() -> Result<PathBuf> {
     Ok(workspace::target()?.join("dist/release"))
@@ -70,7 +102,7 @@ pub fn folder() -> Result<PathBuf> {
 
 /// Packs the C library as it is installed, with its licence and its guide.
 fn archive(target: &Target, built: &Built, folder: &Path, to: &Path) -> Result<()> {
-    let name = format!("libsentry_profiler-{}-{}", env!("CARGO_PKG_VERSION"), target.name);
+    let name = c_archive(target);
     let tree = folder.join(&name);
     workspace::remove(&tree)?;
     lay_out(&built.shared, &built.archive, target.system, &Folders::below(&tree)?)?;

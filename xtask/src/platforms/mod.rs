@@ -8,7 +8,7 @@ pub mod targets;
 pub mod toolchain;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
@@ -19,6 +19,8 @@ pub use build::{Built, Profile, build};
 use run::Ran;
 use targets::{TARGETS, Target};
 
+use crate::dist;
+
 /// Build the add-on and the C library for every platform, check the files, and run those that can be run here
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -28,6 +30,9 @@ pub struct Arguments {
     /// Build the files as they are published, which takes three times as long
     #[arg(long)]
     release: bool,
+    /// Build nothing, and run what `cargo xtask dist` left in a folder: the package as it is published
+    #[arg(long, value_name = "FOLDER", conflicts_with = "release")]
+    built: Option<PathBuf>,
 }
 
 /// What came of a platform.
@@ -39,11 +44,18 @@ struct Outcome {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let chosen = chosen(&arguments.only)?;
     let profile = if arguments.release { Profile::Release } else { Profile::Tested };
-    let outcomes = all(&chosen, profile);
+    let (outcomes, package) = match &arguments.built {
+        Some(folder) => {
+            let (package, built) = dist::unpack(folder, &chosen)?;
+            let built = built.into_iter().zip(&chosen);
+            (built.map(|(built, target)| checked(target, built)).collect(), Some(package))
+        }
+        None => (all(&chosen, profile), None),
+    };
     let built: Vec<_> = std::iter::zip(&chosen, &outcomes)
         .filter_map(|(target, outcome)| Some((*target, &outcome.as_ref().ok()?.built)))
         .collect();
-    let ran = run::run(&built).unwrap_or_else(|error| {
+    let ran = run::run(&built, package.as_deref()).unwrap_or_else(|error| {
         eprintln!("nothing can be run: {error:#}");
         Vec::new()
     });
@@ -88,14 +100,17 @@ fn all(chosen: &[&'static Target], profile: Profile) -> Vec<Result<Outcome>> {
 fn one(target: &Target, profile: Profile) -> Result<Outcome> {
     let began = Instant::now();
     eprintln!("{}: building", target.name);
-    let outcome =
-        build(target, profile).and_then(|built| Ok(Outcome { checked: check::check(target, &built)?, built }));
+    let outcome = build(target, profile).and_then(|built| checked(target, built));
     match &outcome {
         Ok(outcome) => eprintln!("{}: built in {} s, {}", target.name, began.elapsed().as_secs(), outcome.checked),
         // At once: the others may take long.
         Err(error) => eprintln!("{}: {error:#}", target.name),
     }
     outcome
+}
+
+fn checked(target: &Target, built: Built) -> Result<Outcome> {
+    Ok(Outcome { checked: check::check(target, &built)?, built })
 }
 
 /// A line for each platform, in columns.

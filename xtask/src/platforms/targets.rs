@@ -15,8 +15,8 @@ pub struct Target {
     /// As Rust calls it.
     pub triple: &'static str,
     pub system: System,
-    /// What runs its files on this machine.
-    pub runs: Runs,
+    /// What runs its files on Linux on x64.
+    runs: Runs,
 }
 
 /// What a file's format and its linker depend on.
@@ -64,6 +64,19 @@ impl Target {
             bail!("there is no platform {name}; there are {}", names.join(", "));
         };
         Ok(target)
+    }
+
+    /// What runs its files on this machine.
+    pub fn runs(&self) -> Runs {
+        if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+            return self.runs;
+        }
+        let musl_on_linux = cfg!(target_os = "linux") && self.system == System::Musl;
+        if self.processor() == std::env::consts::ARCH && (self.system == System::HOST || musl_on_linux) {
+            Runs::Natively
+        } else {
+            Runs::Nowhere("it is not this machine's, and nothing emulates it here")
+        }
     }
 
     /// The processor, as Rust and qemu call it.

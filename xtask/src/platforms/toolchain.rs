@@ -2,8 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -11,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::fetch;
 use super::targets::{GLIBC, MACOS, System, Target};
 use crate::sysroot::{self, Sysroot};
-use crate::{cache, workspace};
+use crate::{cache, system, workspace};
 
 const ZIG: &str = "0.17.1";
 const ZIGBUILD: &str = "0.24.1";
@@ -226,12 +225,12 @@ fn apple_sdk() -> Result<PathBuf> {
         let system = KINDS_OF_ARM64.iter().fold(system, |system, kind| system.replace(kind, "arm64-"));
         fs::write(libraries.join("libSystem.tbd"), system)?;
         for part in ["libc.tbd", "libm.tbd"] {
-            symlink("libSystem.tbd", libraries.join(part))?;
+            system::symlink(Path::new("libSystem.tbd"), &libraries.join(part))?;
         }
         fs::write(libraries.join("libiconv.tbd"), LIBICONV)?;
         let linker = folder.join("linker");
         fs::write(&linker, APPLE_LINKER)?;
-        Ok(fs::set_permissions(&linker, fs::Permissions::from_mode(0o755))?)
+        Ok(system::set_mode(&linker, 0o755)?)
     })
 }
 

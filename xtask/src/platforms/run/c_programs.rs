@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::platforms::Built;
 use crate::platforms::targets::{System, Target};
@@ -25,6 +25,9 @@ const NODE_API: [&str; 7] = [
     "napi_throw_error",
 ];
 
+/// Whether there is a compiler for every platform: those that build the library are for this one.
+pub const CAN_BE_COMPILED: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+
 /// The program without V8, in the folder of the programs.
 pub fn smoke(target: &Target) -> &'static str {
     if target.system == System::Windows { "smoke.exe" } else { "smoke" }
@@ -37,7 +40,8 @@ pub fn compile(target: &Target, built: &Built) -> Result<PathBuf> {
     fs::create_dir_all(&folder)?;
     let library = match &built.import_library {
         Some(library) => {
-            fs::copy(&built.shared, folder.join(target.system.cdylib("sentry_profiler_c")))?;
+            // The import library knows the DLL by its name.
+            fs::copy(&built.shared, folder.join(built.shared.file_name().context("a file has a name")?))?;
             library.clone()
         }
         None => {

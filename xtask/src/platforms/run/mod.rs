@@ -71,12 +71,12 @@ pub struct Ran {
     pub failed: Vec<String>,
 }
 
-/// Runs all programs of all these platforms.
+/// Runs all programs of all these platforms, in the package where there is one already.
 ///
 /// # Errors
 /// When something that all of them take cannot be had. What fails of one platform is in its result.
-pub fn run(built: &[(&'static Target, &Built)]) -> Result<Vec<Ran>> {
-    let stage = Stage::new(built)?;
+pub fn run(built: &[(&'static Target, &Built)], package: Option<&Path>) -> Result<Vec<Ran>> {
+    let stage = Stage::new(built, package)?;
     let (mut jobs, mut all) = (VecDeque::new(), Vec::new());
     for (platform, &(target, built)) in built.iter().enumerate() {
         let mut ran = Ran::default();
@@ -127,7 +127,7 @@ impl Ran {
 
 /// Makes all that a platform's programs take, and says in `ran` where they run, or why they do not.
 fn prepare(target: &'static Target, built: &Built, stage: &Stage, ran: &mut Ran) -> Result<Vec<Job>> {
-    if let Runs::Nowhere(reason) = target.runs {
+    if let Runs::Nowhere(reason) = target.runs() {
         ran.summary = format!("no: {reason}");
         return Ok(Vec::new());
     }
@@ -138,7 +138,8 @@ fn prepare(target: &'static Target, built: &Built, stage: &Stage, ran: &mut Ran)
     }
     let results = workspace::target()?.join("platforms/results").join(target.name);
     workspace::remove(&results)?;
-    let (broken, c) = (stage.broken(target)?, c_programs::compile(target, built)?);
+    let broken = stage.broken(target)?;
+    let c = if c_programs::CAN_BE_COMPILED { c_programs::compile(target, built)? } else { results.join("no-c") };
     if broken.foreign.is_none() {
         println!("{}: no file of another platform was built, so what is said of one is not checked", target.name);
     }
@@ -160,6 +161,8 @@ fn prepare(target: &'static Target, built: &Built, stage: &Stage, ran: &mut Ran)
         let programs = [Program::Record].into_iter().chain(one.iter().copied());
         jobs.extend(programs.map(|program| Job { run: run.clone(), node: Some(node.clone()), program }));
     }
+    let in_c = |job: &Job| matches!(job.program, Program::Smoke | Program::CAddon);
+    jobs.retain(|job| c_programs::CAN_BE_COMPILED || !in_c(job));
     Ok(jobs)
 }
 

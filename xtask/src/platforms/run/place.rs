@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use rustix::process::geteuid;
 
-use crate::{process, workspace};
+use crate::{process, system, workspace};
 
 /// The script that mounts a root's layers and folders, and starts the program.
 const ENTER: &str = "xtask/src/platforms/run/enter.sh";
@@ -66,12 +65,13 @@ impl Place {
     pub fn command(&self, folders: &[&Folder], program: &Path) -> Result<Command> {
         let mut words: Vec<OsString> = Vec::new();
         let Some(root) = &self.root else {
-            if geteuid().is_root() {
+            if system::is_root() {
                 // As in enter.sh.
                 words.extend(["setpriv", "--bounding-set=-dac_override,-dac_read_search"].map(OsString::from));
             }
             words.push(program.into());
-            return Ok(clean(words));
+            // Windows' programs do not start without some of its variables.
+            return Ok(if cfg!(windows) { Command::new(program) } else { clean(words) });
         };
         words.extend(enter(&root.layers)?);
         for folder in folders {
@@ -104,7 +104,7 @@ impl Place {
 fn enter(layers: &[PathBuf]) -> Result<Vec<OsString>> {
     let mount_point = workspace::target()?.join("platforms/root");
     fs::create_dir_all(&mount_point).with_context(|| format!("making {}", mount_point.display()))?;
-    let user = (!geteuid().is_root()).then_some("--map-root-user");
+    let user = (!system::is_root()).then_some("--map-root-user");
     let namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"].into_iter().chain(user);
     let script = workspace::root().join(ENTER);
     let words = namespaces.chain(["sh"]).map(OsString::from);

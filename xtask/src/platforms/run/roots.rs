@@ -17,10 +17,10 @@ const QEMU_SUITE: &str = "bookworm-backports";
 
 /// Where a platform's programs run.
 pub fn place(target: &Target) -> Result<Place> {
-    match (target.system, target.runs) {
-        (System::Glibc, Runs::Natively) => Ok(Place::here()),
-        (System::Musl, Runs::Natively) => Ok(Place::root("with musl", vec![musl("amd64")?], None, &[])),
-        (System::Musl, Runs::Qemu) => under_qemu(musl("arm64")?),
+    match (target.system, target.runs()) {
+        (System::Musl, Runs::Natively) => Ok(Place::root("with musl", vec![musl(target)?], None, &[])),
+        (_, Runs::Natively) => Ok(Place::here()),
+        (System::Musl, Runs::Qemu) => under_qemu(musl(target)?),
         (System::Glibc, Runs::Qemu) => {
             under_qemu(fetch::debian(GLIBC_SUITE, "arm64", &["libc6", "libgcc-s1", "libstdc++6", "libatomic1"])?)
         }
@@ -29,7 +29,8 @@ pub fn place(target: &Target) -> Result<Place> {
     }
 }
 
-fn musl(arch: &str) -> Result<PathBuf> {
+fn musl(target: &Target) -> Result<PathBuf> {
+    let arch = if target.processor() == "aarch64" { "arm64" } else { "amd64" };
     fetch::debian(MUSL_SUITE, arch, &["musl"])
 }
 

@@ -1,14 +1,13 @@
 //! What the programs find: themselves, the SDK, the package with the files of all platforms, and broken copies of it.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use crate::platforms::Built;
-use crate::platforms::targets::Target;
-use crate::{npm, npm_package, workspace};
+use crate::platforms::targets::{TARGETS, Target};
+use crate::{npm, npm_package, system, workspace};
 
 const PACKAGE: &str = "node_modules/sentry-profiler-node";
 /// The SDK, with its package-lock.json.
@@ -20,7 +19,6 @@ const BROKEN: [&str; 4] = ["renamed", "truncated", "unreadable", "foreign"];
 /// A folder like that of a service.
 pub struct Stage {
     pub folder: PathBuf,
-    targets: Vec<&'static Target>,
 }
 
 /// Broken copies of the package.
@@ -32,16 +30,21 @@ pub struct Broken {
 }
 
 impl Stage {
-    /// Puts the package, with the native files of all these platforms, next to the SDK.
-    pub fn new(built: &[(&'static Target, &Built)]) -> Result<Self> {
+    /// Puts a package next to the SDK; without one, what would be one with the native files of these platforms.
+    pub fn new(built: &[(&'static Target, &Built)], package: Option<&Path>) -> Result<Self> {
         let folder = workspace::target()?.join("platforms/service");
         npm::installed("platforms", &workspace::root().join(SDK), &folder)?;
-        let (source, installed) = (npm_package::scripts()?, folder.join(PACKAGE));
+        let installed = folder.join(PACKAGE);
         workspace::remove(&installed)?;
-        workspace::copy(&source.join("dist"), &installed.join("dist"))?;
-        fs::copy(source.join("package.json"), installed.join("package.json"))?;
-        for (target, built) in built {
-            fs::copy(&built.addon, installed.join(target.addon()))?;
+        if let Some(package) = package {
+            workspace::copy(package, &installed)?;
+        } else {
+            let source = npm_package::scripts()?;
+            workspace::copy(&source.join("dist"), &installed.join("dist"))?;
+            fs::copy(source.join("package.json"), installed.join("package.json"))?;
+            for (target, built) in built {
+                fs::copy(&built.addon, installed.join(target.addon()))?;
+            }
         }
         for entry in fs::read_dir(workspace::root().join("tests/platforms"))? {
             let program = entry?.path();
@@ -49,13 +52,13 @@ impl Stage {
                 fs::copy(&program, folder.join(program.file_name().context("a program has a name")?))?;
             }
         }
-        Ok(Self { folder, targets: built.iter().map(|(target, _)| *target).collect() })
+        Ok(Self { folder })
     }
 
     /// Copies of the package, each with a native file for `target` that is broken in one way.
     pub fn broken(&self, target: &Target) -> Result<Broken> {
-        let foreign = self.targets.iter().copied().find(|other| *other != target);
         let whole = self.folder.join(PACKAGE);
+        let foreign = TARGETS.iter().find(|other| *other != target && whole.join(other.addon()).exists());
         let addon = whole.join(target.addon());
         let mut folders = Vec::new();
         for how in BROKEN.into_iter().filter(|how| *how != "foreign" || foreign.is_some()) {
@@ -74,7 +77,7 @@ impl Stage {
                 }
                 _ => {
                     fs::copy(&addon, &file)?;
-                    fs::set_permissions(&file, Permissions::from_mode(0o000))?;
+                    system::set_mode(&file, 0)?;
                 }
             }
             folders.push(name);
