@@ -65,12 +65,6 @@ fn build_addon() -> Result<PathBuf> {
     Ok(file)
 }
 
-/// Compiles the package's TypeScript; returns the folder that has it in `dist`, next to package.json.
-pub fn scripts() -> Result<PathBuf> {
-    build_scripts()?;
-    Ok(source())
-}
-
 fn build_scripts() -> Result<()> {
     let package = source();
     let inputs = |names: &[&str]| names.iter().map(|name| package.join(name)).collect::<Vec<_>>();

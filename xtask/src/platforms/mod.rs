@@ -19,7 +19,7 @@ pub use build::{Built, Profile, build};
 use run::Ran;
 use targets::{TARGETS, Target};
 
-use crate::dist;
+use crate::{dist, npm_package, workspace};
 
 /// Build the add-on and the C library for every platform, check the files, and run those that can be run here
 #[derive(clap::Args)]
@@ -47,15 +47,18 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (outcomes, package) = match &arguments.built {
         Some(folder) => {
             let (package, built) = dist::unpack(folder, &chosen)?;
-            let built = built.into_iter().zip(&chosen);
-            (built.map(|(built, target)| checked(target, built)).collect(), Some(package))
+            (built.into_iter().zip(&chosen).map(|(built, target)| checked(target, built)).collect(), package)
         }
-        None => (all(&chosen, profile), None),
+        None => {
+            let outcomes = all(&chosen, profile);
+            let package = packed(&chosen, &outcomes)?;
+            (outcomes, package)
+        }
     };
     let built: Vec<_> = std::iter::zip(&chosen, &outcomes)
         .filter_map(|(target, outcome)| Some((*target, &outcome.as_ref().ok()?.built)))
         .collect();
-    let ran = run::run(&built, package.as_deref()).unwrap_or_else(|error| {
+    let ran = run::run(&built, &package).unwrap_or_else(|error| {
         eprintln!("nothing can be run: {error:#}");
         Vec::new()
     });
@@ -65,6 +68,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let failed = ran.iter().filter(|ran| ran.as_ref().is_none_or(|ran| !ran.failed.is_empty())).count();
     println!("{} platforms, {failed} failed", chosen.len());
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The npm package with what was built, as it would be published.
+fn packed(chosen: &[&Target], outcomes: &[Result<Outcome>]) -> Result<PathBuf> {
+    let built = chosen.iter().zip(outcomes);
+    let addons: Vec<_> = built
+        .filter_map(|(target, outcome)| Some((target.addon(), outcome.as_ref().ok()?.built.addon.clone())))
+        .collect();
+    let folder = workspace::target()?.join("platforms/packed");
+    fs::create_dir_all(&folder)?;
+    Ok(npm_package::pack(&addons, &folder)?.dir)
 }
 
 /// The platforms of these names; without names, all.

@@ -71,12 +71,12 @@ pub struct Ran {
     pub failed: Vec<String>,
 }
 
-/// Runs all programs of all these platforms, in the package where there is one already.
+/// Runs all programs of all these platforms, with a package that has their native files.
 ///
 /// # Errors
 /// When something that all of them take cannot be had. What fails of one platform is in its result.
-pub fn run(built: &[(&'static Target, &Built)], package: Option<&Path>) -> Result<Vec<Ran>> {
-    let stage = Stage::new(built, package)?;
+pub fn run(built: &[(&'static Target, &Built)], package: &Path) -> Result<Vec<Ran>> {
+    let stage = Stage::new(package)?;
     let (mut jobs, mut all) = (VecDeque::new(), Vec::new());
     for (platform, &(target, built)) in built.iter().enumerate() {
         let mut ran = Ran::default();

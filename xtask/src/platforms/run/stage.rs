@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::platforms::Built;
 use crate::platforms::targets::{TARGETS, Target};
-use crate::{npm, npm_package, system, workspace};
+use crate::{npm, system, workspace};
 
 const PACKAGE: &str = "node_modules/sentry-profiler-node";
 /// The SDK, with its package-lock.json.
@@ -30,22 +29,13 @@ pub struct Broken {
 }
 
 impl Stage {
-    /// Puts a package next to the SDK; without one, what would be one with the native files of these platforms.
-    pub fn new(built: &[(&'static Target, &Built)], package: Option<&Path>) -> Result<Self> {
+    /// Puts the package next to the SDK.
+    pub fn new(package: &Path) -> Result<Self> {
         let folder = workspace::target()?.join("platforms/service");
         npm::installed("platforms", &workspace::root().join(SDK), &folder)?;
         let installed = folder.join(PACKAGE);
         workspace::remove(&installed)?;
-        if let Some(package) = package {
-            workspace::copy(package, &installed)?;
-        } else {
-            let source = npm_package::scripts()?;
-            workspace::copy(&source.join("dist"), &installed.join("dist"))?;
-            fs::copy(source.join("package.json"), installed.join("package.json"))?;
-            for (target, built) in built {
-                fs::copy(&built.addon, installed.join(target.addon()))?;
-            }
-        }
+        workspace::copy(package, &installed)?;
         for entry in fs::read_dir(workspace::root().join("tests/platforms"))? {
             let program = entry?.path();
             if program.extension().is_some_and(|extension| extension == "cjs") {
