@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (outcomes, package) = match &arguments.built {
         Some(folder) => {
             let (package, built) = dist::unpack(folder, &chosen)?;
-            (built.into_iter().zip(&chosen).map(|(built, target)| checked(target, built)).collect(), package)
+            (built.into_iter().zip(&chosen).map(|(built, target)| checked(target, Ok(built))).collect(), package)
         }
         None => {
             let outcomes = all(&chosen, profile);
@@ -114,17 +114,20 @@ fn all(chosen: &[&'static Target], profile: Profile) -> Vec<Result<Outcome>> {
 fn one(target: &Target, profile: Profile) -> Result<Outcome> {
     let began = Instant::now();
     eprintln!("{}: building", target.name);
-    let outcome = build(target, profile).and_then(|built| checked(target, built));
-    match &outcome {
-        Ok(outcome) => eprintln!("{}: built in {} s, {}", target.name, began.elapsed().as_secs(), outcome.checked),
-        // At once: the others may take long.
-        Err(error) => eprintln!("{}: {error:#}", target.name),
+    let outcome = checked(target, build(target, profile));
+    if let Ok(outcome) = &outcome {
+        eprintln!("{}: built in {} s, {}", target.name, began.elapsed().as_secs(), outcome.checked);
     }
     outcome
 }
 
-fn checked(target: &Target, built: Built) -> Result<Outcome> {
-    Ok(Outcome { checked: check::check(target, &built)?, built })
+fn checked(target: &Target, built: Result<Built>) -> Result<Outcome> {
+    let outcome = built.and_then(|built| Ok(Outcome { checked: check::check(target, &built)?, built }));
+    if let Err(error) = &outcome {
+        // At once: the others may take long.
+        eprintln!("{}: {error:#}", target.name);
+    }
+    outcome
 }
 
 /// A line for each platform, in columns.
