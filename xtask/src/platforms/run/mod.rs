@@ -67,6 +67,8 @@ impl Program {
 pub struct Ran {
     /// `under qemu on Node 20.20.2, 22.23.3, 24.21.0`, or why nothing was run.
     pub summary: String,
+    /// How many programs were run.
+    pub programs: usize,
     /// What failed, as it was shown when it did.
     pub failed: Vec<String>,
 }
@@ -81,7 +83,10 @@ pub fn run(built: &[(&'static Target, &Built)], package: &Path) -> Result<Vec<Ra
     for (platform, &(target, built)) in built.iter().enumerate() {
         let mut ran = Ran::default();
         match prepare(target, built, &stage, &mut ran) {
-            Ok(prepared) => jobs.extend(prepared.into_iter().map(|job| (platform, job))),
+            Ok(prepared) => {
+                ran.programs = prepared.len();
+                jobs.extend(prepared.into_iter().map(|job| (platform, job)));
+            }
             Err(error) => ran.fail(format!("{}: {error:#}", target.name)),
         }
         all.push(ran);
