@@ -80,7 +80,13 @@ impl Apt {
                 Path::new(KEYS).exists() && Path::new("/usr/bin/apt-get").exists(),
                 "packages of Debian take apt and Debian's keys, {KEYS} (package debian-archive-keyring)"
             );
-            let made = ["etc/apt", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg"];
+            let made = [
+                "etc/apt/apt.conf.d",
+                "etc/apt/preferences.d",
+                "var/lib/apt/lists/partial",
+                "var/cache/apt/archives/partial",
+                "var/lib/dpkg",
+            ];
             made.iter().try_for_each(|made| fs::create_dir_all(folder.join(made)))?;
             fs::write(folder.join("var/lib/dpkg/status"), "")?;
             let source = format!("deb [signed-by={KEYS}] {MIRROR} {suite} main\n");
@@ -139,15 +145,30 @@ impl Apt {
         Ok(files)
     }
 
-    /// Tries again with new lists of packages where the present ones do not do: there are none, or they are too old.
+    /// Tries again with new lists of packages where the present ones do not do: they are too old.
     fn with_fresh_lists<T>(&self, attempt: impl Fn() -> Result<T>) -> Result<T> {
+        if !self.has_lists() {
+            self.update()?;
+            return attempt();
+        }
         attempt().or_else(|error| {
-            let lists = self.root.join("var/lib/apt/lists");
-            let what = format!("the list of packages of Debian's {} for {}", self.suite, self.arch);
-            fetched(&what, &lists, None, || self.output("apt-get", &["update", "-q", "--error-on=any"]).map(drop))
-                .with_context(|| format!("{error:#}"))?;
+            self.update().with_context(|| error.to_string())?;
             attempt()
         })
+    }
+
+    fn has_lists(&self) -> bool {
+        let Ok(entries) = fs::read_dir(self.lists()) else { return false };
+        entries.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with("_Packages"))
+    }
+
+    fn lists(&self) -> PathBuf {
+        self.root.join("var/lib/apt/lists")
+    }
+
+    fn update(&self) -> Result<()> {
+        let what = format!("the list of packages of Debian's {} for {}", self.suite, self.arch);
+        fetched(&what, &self.lists(), None, || self.output("apt-get", &["update", "-q", "--error-on=any"]).map(drop))
     }
 }
 
