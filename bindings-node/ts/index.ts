@@ -14,9 +14,10 @@ export type {
   ThreadSample,
 } from './addon';
 export { nodeProfilingIntegration } from './integration';
-export type { ProfilingIntegration, ProfilingTuning } from './integration';
+export type { ProfilingIntegration } from './integration';
 export { ProfilerUnavailableError } from './loader';
 export type { UnavailableCode } from './loader';
+export type { ProfilingTuning } from './options';
 
 /** How {@link stopProfiling} returns the profile. */
 export interface StopProfilingOptions {

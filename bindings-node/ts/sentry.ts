@@ -156,3 +156,14 @@ export function messageOf(error: unknown): string {
 export function sentence(message: string): string {
   return message.endsWith('.') ? message : `${message}.`;
 }
+
+/** @internal Wraps a function that the SDK or the service calls: a failure in it must not reach the service. */
+export function guarded<Arguments extends unknown[]>(hook: (...args: Arguments) => void): (...args: Arguments) => void {
+  return (...args) => {
+    try {
+      hook(...args);
+    } catch (error) {
+      warnOnce(sentence(`The profiler failed in a hook of the SDK: ${messageOf(error)}`));
+    }
+  };
+}

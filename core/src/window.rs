@@ -26,6 +26,8 @@ pub(crate) struct Window {
     builder: ProfileBuilder,
     /// The last tick, unless an idle sample came after it.
     open_tick_us: Option<Monotonic>,
+    /// Where the last idle sample ends a tick's time.
+    ended_us: Option<Monotonic>,
     /// Whether samples were not wanted, or not taken, for a while since the last tick.
     paused: bool,
     /// The first and the last tick, including those beyond the maximum.
@@ -45,6 +47,7 @@ impl Window {
             interval_us,
             builder: ProfileBuilder::with_max_samples(max_samples),
             open_tick_us: None,
+            ended_us: None,
             paused: false,
             sampled_us: None,
             used_depth: vec![],
@@ -94,8 +97,16 @@ impl Window {
             let next_us = next_us.filter(|&next_us| next_us - last_us <= self.longest_tick_us());
             // Another profile may begin with that tick.
             let end_us = next_us.map_or(last_us + i64::from(self.interval_us), |next_us| next_us - 1);
+            // The last tick may have been moved past the next one: see `Chunker::after_us`.
+            let end_us = end_us.max(last_us + 1);
             self.builder.idle(self.wall(end_us, clock));
+            self.ended_us = Some(end_us);
         }
+    }
+
+    /// Where the time of the last tick ends that [`Window::end_tick`] ended.
+    pub(crate) fn ended_us(&self) -> Option<Monotonic> {
+        self.ended_us
     }
 
     /// If the next tick comes later than this, it was not just delayed, but a tick in between was not recorded.

@@ -54,7 +54,9 @@ const labels = page => page.locator('#labels > text').allTextContents();
 
 /** What is not where it should be: text beyond its box or the window, or below the head. */
 const misplaced = page =>
-  page.evaluate(() => {
+  page.evaluate(async () => {
+    // The picture follows the window in the next frame.
+    for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
     const wrong = [];
     const right = document.documentElement.getBoundingClientRect().right;
     if (right > innerWidth || document.documentElement.scrollWidth > innerWidth) wrong.push('wider than the window');

@@ -24,6 +24,8 @@ pub(super) struct Chunker {
     marks: VecDeque<Mark>,
     state: State,
     last_tick_us: Option<Monotonic>,
+    /// Where the last tick of the chunk before ends, or the last tick of this one is: the next one comes later.
+    after_us: Option<Monotonic>,
 }
 
 #[derive(Default)]
@@ -72,6 +74,7 @@ impl Chunker {
             marks: VecDeque::new(),
             state: State::Closed,
             last_tick_us: None,
+            after_us: None,
         }
     }
 
@@ -81,7 +84,9 @@ impl Chunker {
     }
 
     fn close(&mut self, to_us: Monotonic, clock: &Clock) {
-        if let State::Recording(window) | State::Quiet { window, .. } = std::mem::take(&mut self.state) {
+        if let State::Recording(mut window) | State::Quiet { mut window, .. } = std::mem::take(&mut self.state) {
+            window.end_tick(None, clock);
+            self.after_us = self.after_us.max(window.ended_us());
             self.delivery.put(window.finish(to_us, clock));
         }
     }
@@ -234,7 +239,10 @@ impl Consumer for Chunker {
                     merge = Merge::new(input.slice);
                 }
                 if is_new || window.takes(stack, &mut merge, MAX_CHUNK_BYTES) {
-                    window.tick(time_us, stack, &mut merge, clock);
+                    // A tick may be late and the next ones not. Chunks do not overlap for that.
+                    let from_us = self.after_us.map_or(time_us, |after_us| time_us.max(after_us + 1));
+                    self.after_us = Some(from_us);
+                    window.tick(from_us, stack, &mut merge, clock);
                     break;
                 }
                 window.end_tick(Some(time_us), clock);
@@ -356,6 +364,11 @@ mod tests {
         }
     }
 
+    fn times(chunk: &serde_json::Value) -> Vec<f64> {
+        let samples = chunk["profile"]["samples"].as_array().unwrap();
+        samples.iter().map(|sample| sample["timestamp"].as_f64().unwrap()).collect()
+    }
+
     fn delivery(options: SessionOptions) -> Arc<Delivery> {
         Arc::new(Delivery::new(options, true, Threads::get(), None))
     }
@@ -379,6 +392,36 @@ mod tests {
         let readings: Vec<_> =
             fixture.json().iter().map(|c| c["measurements"]["cpu_usage"]["values"].as_array().unwrap().len()).collect();
         assert_eq!(readings, [10, 10, 4]);
+    }
+
+    #[test]
+    fn chunks_do_not_overlap_where_a_tick_was_late_and_the_next_one_is_not() {
+        let mut fixture = Fixture::new();
+        fixture.chunker.mark(Mark::Active(at(0)));
+        fixture.feed(990_000);
+        fixture.feed_samples(vec![998_000], 1_000_000, false);
+        fixture.feed_samples(vec![1_003_000, 1_006_000, 1_010_000], 1_500_000, false);
+        fixture.chunker.mark(Mark::Flush(at(1_500_000)));
+        fixture.feed_samples(vec![1_512_000, 1_520_000], 1_530_000, false);
+        fixture.chunker.mark(Mark::End(at(1_540_000)));
+        fixture.feed_samples(vec![], 1_600_000, true);
+        let delivered = fixture.delivered();
+        assert_eq!(delivered[0][98..], [(980, true), (998, true), (1_008, false)]);
+        assert_eq!(delivered[1], [(1_008, true), (1_008, true), (1_010, true), (1_020, false)]);
+        assert_eq!(delivered[2], [(1_512, true), (1_520, true), (1_530, false)]);
+        let times: Vec<f64> = fixture.json().iter().flat_map(times).collect();
+        assert!(times.is_sorted_by(|one, two| one < two), "{times:?}");
+    }
+
+    #[test]
+    fn a_tick_that_was_moved_past_the_next_one_ends_after_it_began() {
+        let mut fixture = Fixture::new();
+        fixture.chunker.mark(Mark::Active(at(0)));
+        fixture.feed(990_000);
+        fixture.feed_samples(vec![998_000], 1_000_000, false);
+        fixture.chunker.mark(Mark::Idle(at(1_004_000)));
+        fixture.feed_samples(vec![1_002_000, 1_003_000, 1_006_000], 1_100_000, true);
+        assert_eq!(fixture.delivered()[1], [(1_008, true), (1_008, true), (1_008, false)]);
     }
 
     #[test]

@@ -12,7 +12,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::{Arc, OnceLock};
 
-use super::convention::pointer;
+use super::convention::{call, pointer};
 pub use super::enums::*;
 use crate::error::Unsupported;
 use crate::platform::Host;
@@ -292,6 +292,40 @@ impl Api {
     /// V8's own version, such as `12.4.254.21-node.33`.
     pub fn version(&self) -> String {
         version(self.get_version as *const c_void).unwrap_or_default()
+    }
+
+    /// `v8::String::NewFromUtf8`.
+    ///
+    /// # Safety
+    /// As V8's.
+    pub unsafe fn new_from_utf8(&self, isolate: *mut Isolate, text: *const c_char, kind: c_int, len: c_int) -> Local {
+        // SAFETY: as the caller vouches.
+        unsafe { call!((self.string_new_from_utf8), [], isolate, text, kind, len) }
+    }
+
+    /// `v8::Value::TypeOf`.
+    ///
+    /// # Safety
+    /// As V8's.
+    pub unsafe fn type_of(&self, value: Local, isolate: *mut Isolate) -> Local {
+        // SAFETY: as the caller vouches.
+        unsafe { call!((self.value_type_of), [value.this()], isolate) }
+    }
+
+    /// `v8::CpuProfiler::Start`.
+    ///
+    /// # Safety
+    /// As V8's.
+    pub unsafe fn start(
+        &self,
+        profiler: *mut CpuProfiler,
+        title: Local,
+        mode: c_int,
+        record_samples: bool,
+        max_samples: u32,
+    ) -> StartResult {
+        // SAFETY: as the caller vouches.
+        unsafe { call!((self.profiler_start), [profiler], title, mode, record_samples, max_samples) }
     }
 }
 

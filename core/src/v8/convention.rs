@@ -3,10 +3,6 @@
 //! The C++ ABI of all systems but Windows returns the small ones that we get in a register, as C does. Microsoft's has
 //! the caller say where the class goes: that address is passed after `this`, or first where there is no `this`.
 
-use std::ffi::{c_char, c_int};
-
-use super::abi::{Api, CpuProfiler, Isolate, Local, StartResult};
-
 /// The type of a function of the table: `fn`, or one that returns a class, `class_fn` without `this` and
 /// `class_method` with it.
 #[cfg(not(windows))]
@@ -36,42 +32,7 @@ macro_rules! call {
         class.assume_init()
     }};
 }
-
-impl Api {
-    /// `v8::String::NewFromUtf8`.
-    ///
-    /// # Safety
-    /// As V8's.
-    pub unsafe fn new_from_utf8(&self, isolate: *mut Isolate, text: *const c_char, kind: c_int, len: c_int) -> Local {
-        // SAFETY: as the caller vouches.
-        unsafe { call!((self.string_new_from_utf8), [], isolate, text, kind, len) }
-    }
-
-    /// `v8::Value::TypeOf`.
-    ///
-    /// # Safety
-    /// As V8's.
-    pub unsafe fn type_of(&self, value: Local, isolate: *mut Isolate) -> Local {
-        // SAFETY: as the caller vouches.
-        unsafe { call!((self.value_type_of), [value.this()], isolate) }
-    }
-
-    /// `v8::CpuProfiler::Start`.
-    ///
-    /// # Safety
-    /// As V8's.
-    pub unsafe fn start(
-        &self,
-        profiler: *mut CpuProfiler,
-        title: Local,
-        mode: c_int,
-        record_samples: bool,
-        max_samples: u32,
-    ) -> StartResult {
-        // SAFETY: as the caller vouches.
-        unsafe { call!((self.profiler_start), [profiler], title, mode, record_samples, max_samples) }
-    }
-}
+pub(super) use call;
 
 /// Functions of a V8 made by hand that return a class; arguments after `this` are not looked at.
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub fn all(quick: bool) -> Vec<Scenario> {
         scenario(name, about, program, &[seconds.to_string()], RUNNING, repetitions)
     };
     let chunk_seconds = pick(2, 5);
-    let pairs = pick(10, 40);
+    let pairs = pick(10, 12);
     vec![
         recording("shallow", "a shallow program", pick(2, 5), EVERY, pick(1, 3)),
         Scenario {
@@ -96,7 +96,8 @@ pub fn all(quick: bool) -> Vec<Scenario> {
             "requests.cjs",
             &[pairs.to_string()],
             &["none", "ours", "peer"],
-            pick(1, 3),
+            // Processes differ by more than the pairs of one.
+            pick(1, 10),
         ),
         running("service", "an HTTP service under load", "service.cjs", pick(3, 8), pick(1, 3)),
         running("loops", "CPU-bound loops", "loops.cjs", pick(1, 6), 1),
