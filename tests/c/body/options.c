@@ -203,9 +203,9 @@ void bad_values_are_a_status(const body_host_t *host) {
     CHECK(longer.known.struct_size == sizeof longer && longer.known.sampling_interval_us == 1000);
     CHECK(longer.later[0] == 0x55 && longer.later[63] == 0x55);
     sentry_profiler_buffer_t *buffer = NULL;
-    IS(INVALID_ARGUMENT, sentry_profile_encode(profile, 7, NULL, &buffer));
+    IS(INVALID_ARGUMENT, sentry_profile_encode(profile, 1000, NULL, &buffer));
     IS(INVALID_ARGUMENT, sentry_profile_encode(profile, UINT32_MAX, NULL, &buffer));
-    IS(INVALID_ARGUMENT, sentry_profile_write(profile, 7, NULL, on_write, &seen));
+    IS(INVALID_ARGUMENT, sentry_profile_write(profile, 1000, NULL, on_write, &seen));
     CHECK(buffer == NULL && atomic_load(&seen.pieces) == 0);
 
     sentry_profile_free(profile);

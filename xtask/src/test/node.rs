@@ -63,7 +63,7 @@ const SUFFIX: &str = ".test.mjs";
 /// The files of [`Suite::Main`] that take more than a few seconds or need an idle machine. The numbers are seconds on
 /// two cores with Node 24.
 const COSTLY: &[Costly] = &[
-    costly("accuracy", 195, Between::Skipped),
+    costly("accuracy", 140, Between::Skipped),
     costly("worker-crowd", 23, Between::Skipped),
     costly("chunks", 19, Between::Runs),
     costly("no-thread", 14, Between::Runs),
