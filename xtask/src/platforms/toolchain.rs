@@ -81,7 +81,8 @@ pub fn cargo_build(target: &Target) -> Result<Command> {
     let folders = sysroot.iter().map(Sysroot::bin).chain(linker.tools);
     cargo.env("PATH", workspace::path_with(folders)?).args(linker.arguments).envs(linker.variables);
     if sysroot.is_some() {
-        cargo.args(["-Z", "build-std=std,panic_abort"]);
+        // A panic is reported by its message and place. What would name the callers is a fifth of a file.
+        cargo.args(["-Z", "build-std=std,panic_abort", "-Z", "build-std-features=panic-unwind"]);
     }
     // They would take the place of the target's own.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
