@@ -76,6 +76,7 @@ const COSTLY: &[Costly] = &[
     costly("spans", 7, Between::Skipped),
     costly("odd-input", 6, Between::Skipped),
     costly("clients", 5, Between::Skipped),
+    costly("binary", 4, Between::Skipped),
     costly("console", 2, Between::Skipped),
     costly("clock", 3, Between::Skipped),
 ];
@@ -365,7 +366,7 @@ mod tests {
         must_have(&[Suite::Main], "chunk").unwrap();
         must_have(&[Suite::Main, Suite::Long], "minute").unwrap();
         let error = must_have(&[Suite::Main], "chunky").unwrap_err().to_string();
-        assert!(error.contains("chunky") && error.contains("accuracy, chunks, clients"), "{error}");
+        assert!(error.contains("chunky") && error.contains("accuracy, binary, chunks"), "{error}");
     }
 
     #[test]
