@@ -14,7 +14,6 @@ mod libclang;
 mod linkage;
 mod node_exports;
 mod node_releases;
-mod notices;
 mod npm;
 mod npm_package;
 mod platforms;

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-use crate::platforms::targets::{System, TARGETS};
-use crate::{linkage, node_releases, notices, npm, process, workspace};
+use crate::platforms::targets::System;
+use crate::{linkage, node_releases, npm, process, workspace};
 
 /// The package, ready to install.
 #[derive(Clone, Debug)]
@@ -94,8 +94,9 @@ fn assemble(addons: &[(String, PathBuf)], dist: &Path) -> Result<Package> {
     for name in ["package.json", "README.md"] {
         fs::copy(source().join(name), staged.join(name)).with_context(|| format!("copying {name}"))?;
     }
-    let triples: Vec<_> = TARGETS.iter().map(|target| target.triple).collect();
-    fs::write(staged.join("LICENSE"), notices::of("sentry-profiler-node", &triples)?)?;
+    for name in ["LICENSE", "NOTICE"] {
+        fs::copy(workspace::root().join(name), staged.join(name)).with_context(|| format!("copying {name}"))?;
+    }
     for (name, addon) in addons {
         fs::copy(addon, staged.join(name)).with_context(|| format!("copying {}", addon.display()))?;
     }
@@ -148,7 +149,7 @@ fn check(package: &Package, addons: &[(String, PathBuf)]) -> Result<()> {
     let entries = files_in(&[&manifest["main"], &manifest["types"], &manifest["exports"]]);
     ensure!(!entries.is_empty(), "the package has no entry");
     let binaries = addons.iter().map(|(name, _)| name.as_str());
-    for entry in entries.into_iter().chain(binaries).chain(["README.md", "LICENSE"]) {
+    for entry in entries.into_iter().chain(binaries).chain(["README.md", "LICENSE", "NOTICE"]) {
         ensure!(package.dir.join(entry).is_file(), "the package lacks {entry}");
     }
     for script in ["preinstall", "install", "postinstall", "prepare"] {

@@ -11,7 +11,7 @@ use flate2::read::GzDecoder;
 use crate::c::{Folders, lay_out, libraries};
 use crate::platforms::targets::{System, TARGETS, Target};
 use crate::platforms::{self, Built};
-use crate::{notices, npm_package, workspace};
+use crate::{npm_package, workspace};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How large an add-on may be, in bytes.
@@ -100,14 +100,15 @@ pub fn folder() -> Result<PathBuf> {
     Ok(workspace::target()?.join("dist/release"))
 }
 
-/// Packs the C library as it is installed, with its licence and its guide.
+/// Packs the C library as it is installed, with its licences and its guide.
 fn archive(target: &Target, built: &Built, folder: &Path, to: &Path) -> Result<()> {
     let name = c_archive(target);
     let tree = folder.join(&name);
     workspace::remove(&tree)?;
     lay_out(&built.shared, &built.archive, target.system, &Folders::below(&tree)?)?;
-    fs::copy(workspace::root().join("bindings-c/README.md"), tree.join("README.md")).context("copying the guide")?;
-    fs::write(tree.join("LICENSE"), notices::of("sentry-profiler-c", &[target.triple])?)?;
+    for (file, name) in [("bindings-c/README.md", "README.md"), ("LICENSE", "LICENSE"), ("NOTICE", "NOTICE")] {
+        fs::copy(workspace::root().join(file), tree.join(name)).with_context(|| format!("copying {file}"))?;
+    }
     match target.system {
         System::Windows => archive::zip(&tree, &to.join(format!("{name}.zip"))),
         _ => archive::tar_gz(&tree, &to.join(format!("{name}.tar.gz"))),
