@@ -38,7 +38,7 @@ enum Program {
     Smoke,
     /// The package without the SDK, on every major.
     Record,
-    /// The package's integration in the SDK, against an ingest.
+    /// The package's integration in the SDK, against an ingest, on every major.
     Service,
     /// What the package says of native files that cannot be used.
     Broken,
@@ -47,7 +47,7 @@ enum Program {
 }
 
 /// Those that run in one release of Node only.
-const IN_ONE: [Program; 3] = [Program::Service, Program::Broken, Program::CAddon];
+const IN_ONE: [Program; 2] = [Program::Broken, Program::CAddon];
 
 impl Program {
     /// Also the name of its file.
@@ -163,7 +163,7 @@ fn prepare(target: &'static Target, built: &Built, stage: &Stage, ran: &mut Ran)
     let mut jobs = vec![Job { run: run.clone(), node: None, program: Program::Smoke }];
     for (major, node) in nodes {
         let one = if major == WHOLE { &IN_ONE[..] } else { &[] };
-        let programs = [Program::Record].into_iter().chain(one.iter().copied());
+        let programs = [Program::Record, Program::Service].into_iter().chain(one.iter().copied());
         jobs.extend(programs.map(|program| Job { run: run.clone(), node: Some(node.clone()), program }));
     }
     let in_c = |job: &Job| matches!(job.program, Program::Smoke | Program::CAddon);
