@@ -6,11 +6,13 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
+
 /// How often it is said.
 const EVERY: Duration = Duration::from_secs(10);
 
 /// Does some work that fills a folder, and says now and then how far it is.
-pub fn watched<T>(what: &str, folder: &Path, size: Option<u64>, work: impl FnOnce() -> T) -> T {
+pub fn watched(what: &str, folder: &Path, size: Option<u64>, work: impl FnOnce() -> Result<()>) -> Result<()> {
     match size {
         Some(size) => eprintln!("fetching {what} ({})", megabytes(size)),
         None => eprintln!("fetching {what}"),
@@ -32,7 +34,9 @@ pub fn watched<T>(what: &str, folder: &Path, size: Option<u64>, work: impl FnOnc
         drop(done);
         result
     });
-    eprintln!("fetched {what}: {} in {} s", megabytes(bytes_in(folder)), began.elapsed().as_secs());
+    if result.is_ok() {
+        eprintln!("fetched {what}: {} in {} s", megabytes(bytes_in(folder)), began.elapsed().as_secs());
+    }
     result
 }
 
