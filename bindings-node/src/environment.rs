@@ -1,6 +1,6 @@
 //! The state of one environment: the main thread or a worker.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::path::Path;
 use std::ptr::NonNull;
@@ -212,7 +212,7 @@ impl Environment {
 
     /// The ticker or the encoder needs this thread.
     fn on_wake(&self, env: &Env) -> Result<()> {
-        self.at_exit.expect(env);
+        self.at_exit.check(env);
         self.each_profiler(|profiler| {
             // It only fails if the profiler is gone or the thread is wrong; then nothing is due here.
             let _ = profiler.poll();
@@ -314,7 +314,13 @@ struct AtExit {
     process: ObjectRef<false>,
     on: On,
     listeners: FunctionRef<&'static str, Object<'static>>,
+    /// For `exit`.
     listener: FunctionRef<(), ()>,
+    /// For `removeListener`.
+    watcher: FunctionRef<(), ()>,
+    /// Whether the listener was removed since it was last registered. To ask at each start would cost as much as all
+    /// else there that is not V8's.
+    removed: Rc<Cell<bool>>,
 }
 
 impl AtExit {
@@ -328,6 +334,13 @@ impl AtExit {
             });
             Ok(())
         })?;
+        let removed = Rc::new(Cell::new(true));
+        let (seen, own) = (removed.clone(), listener.create_ref()?);
+        let watcher = env.create_function_from_closure::<(), (), _>("watchProfilerListener", move |call| {
+            let is_own = call.env.strict_equals(call.get::<Unknown>(1)?, own.borrow_back(call.env)?)?;
+            seen.set(seen.get() || is_own);
+            Ok(())
+        })?;
         // Taken now, because the program may replace them later.
         let on: Function<_, _> = process.get_named_property("on")?;
         let listeners: Function<_, _> = process.get_named_property("listeners")?;
@@ -336,27 +349,42 @@ impl AtExit {
             on: on.create_ref()?,
             listeners: listeners.create_ref()?,
             listener: listener.create_ref()?,
+            watcher: watcher.create_ref()?,
+            removed,
         })
     }
 
-    /// Called when something records or is about to: sampling must stop before the process ends.
+    /// Called when something is about to record: sampling must stop before the process ends.
     fn expect(&self, env: &Env) {
+        if self.removed.get() {
+            self.check(env);
+        }
+    }
+
+    /// Called now and then while something records: the program may have removed the watcher, too.
+    fn check(&self, env: &Env) {
         // Fails if the environment is being torn down, or if the program broke `process`.
         let _ = self.listen(env);
     }
 
-    /// Registers the listener unless it is registered: programs may have removed it
-    /// (`process.removeAllListeners()`).
+    /// Registers both listeners unless they are: programs may have removed them (`process.removeAllListeners()`).
     fn listen(&self, env: &Env) -> Result<()> {
+        self.register(env, "exit", &self.listener)?;
+        self.register(env, "removeListener", &self.watcher)?;
+        self.removed.set(false);
+        Ok(())
+    }
+
+    fn register(&self, env: &Env, event: &'static str, listener: &FunctionRef<(), ()>) -> Result<()> {
         let process = self.process.get_value(env)?;
-        let listener = self.listener.borrow_back(env)?;
-        let listeners = self.listeners.borrow_back(env)?.apply(process, "exit")?;
+        let listener = listener.borrow_back(env)?;
+        let listeners = self.listeners.borrow_back(env)?.apply(process, event)?;
         for at in 0..listeners.get_array_length()? {
             if env.strict_equals(listeners.get_element::<Unknown>(at)?, listener)? {
                 return Ok(());
             }
         }
-        self.on.borrow_back(env)?.apply(process, FnArgs::from(("exit", listener)))?;
+        self.on.borrow_back(env)?.apply(process, FnArgs::from((event, listener)))?;
         Ok(())
     }
 }

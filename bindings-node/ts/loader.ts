@@ -3,7 +3,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Addon, ProfilerSupport } from './addon';
+import { misfit } from './binary';
 import { messageOf, sentence, warnOnce } from './sentry';
+import { currentTarget } from './target';
 
 /** Why there is no profiler. */
 export type UnavailableCode =
@@ -13,7 +15,7 @@ export type UnavailableCode =
   | 'ERR_SENTRY_PROFILER_LOAD'
   /** The file is another package's. */
   | 'ERR_SENTRY_PROFILER_FOREIGN'
-  /** The package has no file for this platform. */
+  /** This version has no file for this platform. */
   | 'ERR_SENTRY_PROFILER_PLATFORM'
   /** The service is bundled, and its bundle does not reach the file. */
   | 'ERR_SENTRY_PROFILER_BUNDLED'
@@ -39,10 +41,10 @@ let loaded: { addon: Addon } | { error: unknown } | undefined;
 export function loadAddon(): Addon {
   if (!loaded) {
     try {
-      const addon = load();
-      const file = ownFile();
-      if (file !== undefined) {
-        addon.hideFile(file);
+      const home = ownPackage();
+      const addon = load(home);
+      if (home) {
+        addon.hideFile(home.script);
       }
       loaded = { addon };
     } catch (error) {
@@ -84,18 +86,25 @@ function outOfReach(): string | undefined {
   return undefined;
 }
 
-/** This file, whose functions are left out of profiles, unless it is a bundle of the service's. */
-function ownFile(): string | undefined {
+interface Home {
+  folder: string;
+  /** This file, whose functions are left out of profiles. */
+  script: string;
+}
+
+/** This package as it is installed; nothing when this is code in a bundle of the service's. */
+function ownPackage(): Home | undefined {
   try {
-    const { name } = JSON.parse(readFileSync(join(__dirname, '../package.json'), 'utf8')) as { name?: string };
-    return name === 'sentry-profiler-node' ? __filename : undefined;
+    const folder = join(__dirname, '..');
+    const { name } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { name?: unknown };
+    return name === 'sentry-profiler-node' ? { folder, script: __filename } : undefined;
   } catch {
-    // Bundles have no such file beside them, and those that are ES modules not even a name of their own.
+    // Bundles have no such file next to them, and those that are ES modules not even a name of their own.
     return undefined;
   }
 }
 
-function load(): Addon {
+function load(home: Home | undefined): Addon {
   const node = process.versions.node;
   if (Number.parseInt(node) < 18) {
     throw new ProfilerUnavailableError(
@@ -118,48 +127,19 @@ function load(): Addon {
   if (dir) {
     return openFromDir(resolve(dir), target);
   }
-  return checked(openOwn(target), fileName(target));
-}
-
-/** Platform, architecture and, on Linux, libc: the part of a file's name that says where it runs. */
-function currentTarget(): string {
-  const target = `${process.platform}-${process.arch}`;
-  return process.platform === 'linux' ? `${target}-${libc()}` : target;
+  if (home) {
+    mustFit(join(home.folder, fileName(target)), ownName(target), OWN_ADVICE);
+  }
+  return checked(openOwn(target, home), fileName(target));
 }
 
 function fileName(target: string): string {
   return `sentry_profiler-${target}.node`;
 }
 
-function libc(): 'glibc' | 'musl' {
-  try {
-    // Where there is an `ldd`, it is a small script or program of the libc itself; reading it starts no process.
-    const ldd = readFileSync('/usr/bin/ldd', 'latin1');
-    if (ldd.includes('musl')) {
-      return 'musl';
-    }
-    if (ldd.includes('GLIBC') || ldd.includes('GNU C Library')) {
-      return 'glibc';
-    }
-  } catch {
-    // No `ldd` in small images.
-  }
-  const report = process.report as (NodeJS.ProcessReport & { excludeNetwork?: boolean }) | undefined;
-  if (!report) {
-    return 'glibc';
-  }
-  // Without this a report looks up the name of every peer of every open socket, on this thread.
-  const { excludeNetwork } = report;
-  report.excludeNetwork = true;
-  try {
-    const { header } = report.getReport() as { header?: { glibcVersionRuntime?: string } };
-    return header?.glibcVersionRuntime ? 'glibc' : 'musl';
-  } finally {
-    if (excludeNetwork !== undefined) {
-      report.excludeNetwork = excludeNetwork;
-    }
-  }
-}
+const ownName = (target: string) => `The package's file ${fileName(target)}`;
+const OWN_ADVICE =
+  'Install sentry-profiler-node again, or set SENTRY_PROFILER_BINARY_PATH to a file that is built for this platform.';
 
 /** The names that a file may have in `SENTRY_PROFILER_BINARY_DIR`: ours, then the one that `@sentry/node-cpu-profiler` looked for. */
 function openFromDir(dir: string, target: string): Addon {
@@ -183,18 +163,28 @@ function open(file: string, variable: string): Addon {
         `Put the .node file of the package sentry-profiler-node there, or unset ${variable}.`,
     );
   }
+  const name = `${file} (${variable})`;
+  const advice = `Use the .node file of the package sentry-profiler-node for this platform, or unset ${variable}.`;
+  mustFit(file, name, advice);
   const module = { exports: {} };
   try {
     // Not `require`: bundlers would take a path that is known at run time only for one of their own.
     process.dlopen(module, file);
   } catch (error) {
-    const advice = `Use the .node file of the package sentry-profiler-node for this platform, or unset ${variable}.`;
-    throw notLoaded(`${file} (${variable})`, error, advice);
+    throw notLoaded(name, sentence(messageOf(error)), advice, error);
   }
-  return checked(module.exports, `${file} (${variable})`);
+  return checked(module.exports, name);
 }
 
-function openOwn(target: string): unknown {
+/** Throws for a file that is there and cannot be loaded. */
+function mustFit(file: string, name: string, advice: string): void {
+  const unfit = misfit(file);
+  if (unfit) {
+    throw notLoaded(name, unfit.reason, unfit.advice ?? advice);
+  }
+}
+
+function openOwn(target: string, home: Home | undefined): unknown {
   try {
     // Each string stands for itself, so that bundlers see which files there are. The `try` tells them that a package need
     // not have them all.
@@ -215,17 +205,17 @@ function openOwn(target: string): unknown {
         return require('../sentry_profiler-win32-x64.node');
     }
   } catch (error) {
-    throw notRequired(target, error);
+    throw notRequired(target, home, error);
   }
   throw new ProfilerUnavailableError(
     'ERR_SENTRY_PROFILER_PLATFORM',
-    `sentry-profiler-node has no binary for ${platform()} (it would be ${fileName(target)}). ` +
+    `This version of sentry-profiler-node has no binary for ${platform()} (it would be ${fileName(target)}). ` +
       'Build one and set SENTRY_PROFILER_BINARY_PATH to it.',
   );
 }
 
 /** The error when the package's own file cannot be loaded. */
-function notRequired(target: string, error: unknown): ProfilerUnavailableError {
+function notRequired(target: string, home: Home | undefined, error: unknown): ProfilerUnavailableError {
   const file = fileName(target);
   const { code } = (error ?? {}) as NodeJS.ErrnoException;
   const message = messageOf(error);
@@ -244,50 +234,30 @@ function notRequired(target: string, error: unknown): ProfilerUnavailableError {
     return bundled(message);
   }
   if (code !== 'MODULE_NOT_FOUND') {
-    return notLoaded(
-      `The package's file ${file}`,
-      error,
-      'Install sentry-profiler-node again on this platform, or set SENTRY_PROFILER_BINARY_PATH to a file that is built ' +
-        'for it.',
-    );
+    return notLoaded(ownName(target), sentence(message), OWN_ADVICE, error);
   }
-  const others = ownFiles();
-  if (!others) {
+  if (!home) {
     return bundled('it was not copied there');
   }
-  if (others.length > 0) {
-    return new ProfilerUnavailableError(
-      'ERR_SENTRY_PROFILER_PLATFORM',
-      `This build of sentry-profiler-node has no file for this platform: ${platform()} takes ${file}, and the package ` +
-        `has ${others.join(', ')}. Set SENTRY_PROFILER_BINARY_PATH to a file that is built for it.`,
-      error,
-    );
-  }
+  const others = readdirSync(home.folder).filter(name => name.endsWith('.node'));
+  const [rest, advice] =
+    others.length > 0
+      ? [`and the package has only ${others.join(', ')}`, 'keep it when you remove the files of other platforms']
+      : ['as is every other .node file', 'when you copy node_modules, copy .node files as well'];
   return new ProfilerUnavailableError(
     'ERR_SENTRY_PROFILER_MISSING',
-    `The package's file ${file} is missing, as is every other .node file. This process runs on ${platform()}. ` +
-      'Install sentry-profiler-node again, and when you copy node_modules, copy .node files as well.',
+    `The package's file ${file} is missing, ${rest}. This process runs on ${platform()}. ` +
+      `Install sentry-profiler-node again, and ${advice}.`,
     error,
   );
 }
 
-/** The native files in this package's folder; none when this is code in a bundle. */
-function ownFiles(): string[] | undefined {
-  try {
-    const folder = join(__dirname, '..');
-    const { name } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { name?: unknown };
-    return name === 'sentry-profiler-node' ? readdirSync(folder).filter(file => file.endsWith('.node')) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 /** What to say when a file is there and does not load. */
-function notLoaded(file: string, error: unknown, advice: string): ProfilerUnavailableError {
+function notLoaded(file: string, reason: string, advice: string, error?: unknown): ProfilerUnavailableError {
   const message = `${file} cannot be loaded on ${platform()}`;
-  const reason = outOfReach();
-  if (reason !== undefined) {
-    return new ProfilerUnavailableError('ERR_SENTRY_PROFILER_RUNTIME', reason, error);
+  const elsewhere = outOfReach();
+  if (elsewhere !== undefined) {
+    return new ProfilerUnavailableError('ERR_SENTRY_PROFILER_RUNTIME', elsewhere, error);
   }
   if ((error as NodeJS.ErrnoException | null)?.code === 'ERR_DLOPEN_DISABLED') {
     const flags = (process as { permission?: object }).permission
@@ -299,11 +269,7 @@ function notLoaded(file: string, error: unknown, advice: string): ProfilerUnavai
       error,
     );
   }
-  return new ProfilerUnavailableError(
-    'ERR_SENTRY_PROFILER_LOAD',
-    `${message}: ${sentence(messageOf(error))} ${advice}`,
-    error,
-  );
+  return new ProfilerUnavailableError('ERR_SENTRY_PROFILER_LOAD', `${message}: ${reason} ${advice}`, error);
 }
 
 const EXPORTS = ['startProfiling', 'stopProfiling', 'getFrameModule', 'support', 'Session'] as const;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 
-use crate::process;
+use crate::{process, system};
 
 /// The packages that are not installed, without duplicates.
 ///
@@ -28,7 +28,7 @@ pub fn need(packages: &[&str]) -> Result<()> {
 
 /// Whether this process may install packages.
 pub fn can_install() -> bool {
-    rustix::process::geteuid().is_root()
+    system::is_root()
 }
 
 /// Installs packages, as root.

@@ -55,7 +55,7 @@ const LISTED: usize = 12;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    show(arguments, &npm_package::build(&npm_package::Arguments::default())?)?;
+    show(arguments, &npm_package::build()?)?;
     Ok(ExitCode::SUCCESS)
 }
 

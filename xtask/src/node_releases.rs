@@ -100,6 +100,11 @@ impl Node {
         self.dir.join("include/node")
     }
 
+    /// Where both are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub fn command(&self) -> Command {
         Command::new(self.program())
     }

@@ -10,7 +10,7 @@ use crate::{process, workspace};
 
 /// npm in a folder, without progress and notices.
 pub fn npm(dir: &Path) -> Command {
-    let mut command = Command::new("npm");
+    let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
     command.current_dir(dir).args(["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]);
     command
 }

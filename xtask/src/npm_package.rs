@@ -1,4 +1,5 @@
-//! `cargo xtask build`: the npm package as it would be published.
+//! The npm package: `cargo xtask build` makes it with this machine's add-on, `cargo xtask dist` with those of all
+//! platforms.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,15 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-use crate::{linkage, node_releases, npm, portable_addon, process, workspace};
-
-/// How the add-on is built.
-#[derive(clap::Args, Default)]
-pub struct Arguments {
-    /// Link the add-on for glibc 2.17, so that old systems load it; takes Python 3, from which Zig is installed
-    #[arg(long)]
-    portable: bool,
-}
+use crate::platforms::targets::System;
+use crate::{linkage, node_releases, npm, process, workspace};
 
 /// The package, ready to install.
 #[derive(Clone, Debug)]
@@ -41,27 +35,26 @@ impl Package {
     }
 }
 
-/// Builds the add-on and the package, checks both, and prints what they are.
-pub fn build(arguments: &Arguments) -> Result<Package> {
-    let addon = build_addon(arguments.portable)?;
+/// Builds the add-on and the package, checks both, and tells what came out.
+pub fn build() -> Result<Package> {
+    let addon = build_addon()?;
+    pack(&[(binary_name(), addon)], &workspace::target()?.join("dist"))
+}
+
+/// Makes the package of its scripts and of these add-ons, by the names that its loader knows, and checks it. The
+/// tarball is put into a folder, and next to it `node`, which is the tarball unpacked.
+pub fn pack(addons: &[(String, PathBuf)], to: &Path) -> Result<Package> {
     build_scripts()?;
-    let package = assemble(&addon)?;
-    check(&package)?;
+    let package = assemble(addons, to)?;
+    check(&package, addons)?;
     Ok(package)
 }
 
-fn build_addon(portable: bool) -> Result<PathBuf> {
-    let file = if portable {
-        portable_addon::build()?
-    } else {
-        process::run(workspace::cargo().args(["build", "--release", "--package", "sentry-profiler-node"]))?;
-        workspace::target()?.join("release/libsentry_profiler_node.so")
-    };
+fn build_addon() -> Result<PathBuf> {
+    process::run(workspace::cargo().args(["build", "--release", "--package", "sentry-profiler-node"]))?;
+    let file = workspace::target()?.join("release").join(System::HOST.cdylib("sentry_profiler_node"));
     let linkage = linkage::of(&file)?;
     linkage::check_addon(&linkage)?;
-    if portable {
-        portable_addon::check(&linkage)?;
-    }
     println!(
         "add-on: {}, needs {}, glibc {}, {} names of V8 all weak",
         kilobytes(fs::metadata(&file)?.len()),
@@ -92,26 +85,29 @@ fn source() -> PathBuf {
     workspace::root().join("bindings-node")
 }
 
-/// Lets npm choose the files, from a copy with the binary in it, and unpacks what it would upload.
-fn assemble(addon: &Path) -> Result<Package> {
-    let dist = workspace::target()?.join("dist");
+/// Lets npm choose the files, from a copy with the binaries in it, and unpacks what it would upload.
+fn assemble(addons: &[(String, PathBuf)], dist: &Path) -> Result<Package> {
     let staged = dist.join("staged");
     workspace::remove(&staged)?;
     fs::create_dir_all(&staged)?;
     workspace::copy(&source().join("dist"), &staged.join("dist"))?;
-    for file in [source().join("package.json"), source().join("README.md"), workspace::root().join("LICENSE")] {
-        let name = file.file_name().expect("a file has a name");
-        fs::copy(&file, staged.join(name)).with_context(|| format!("copying {}", file.display()))?;
+    for name in ["package.json", "README.md"] {
+        fs::copy(source().join(name), staged.join(name)).with_context(|| format!("copying {name}"))?;
     }
-    fs::copy(addon, staged.join(binary_name()))?;
+    for name in ["LICENSE", "NOTICE"] {
+        fs::copy(workspace::root().join(name), staged.join(name)).with_context(|| format!("copying {name}"))?;
+    }
+    for (name, addon) in addons {
+        fs::copy(addon, staged.join(name)).with_context(|| format!("copying {}", addon.display()))?;
+    }
 
-    for entry in fs::read_dir(&dist)? {
+    for entry in fs::read_dir(dist)? {
         let old = entry?.path();
         if old.extension().is_some_and(|extension| extension == "tgz") {
             workspace::remove(&old)?;
         }
     }
-    process::output(npm::npm(&staged).args(["pack", "--ignore-scripts", "--pack-destination"]).arg(&dist))?;
+    process::output(npm::npm(&staged).args(["pack", "--ignore-scripts", "--pack-destination"]).arg(dist))?;
     let manifest = manifest(&staged)?;
     let [name, version] = ["name", "version"].map(|key| manifest[key].as_str().unwrap_or_default());
     let package = Package { dir: dist.join("node"), tarball: dist.join(format!("{name}-{version}.tgz")) };
@@ -129,10 +125,15 @@ fn assemble(addon: &Path) -> Result<Package> {
     Ok(package)
 }
 
-/// The name under which the package's loader looks for the file.
+/// The name under which the package's loader looks for this machine's file.
 fn binary_name() -> String {
-    let libc = if cfg!(target_env = "musl") { "musl" } else { "glibc" };
-    format!("sentry_profiler-{}-{}-{libc}.node", std::env::consts::OS, node_releases::node_arch())
+    let arch = node_releases::node_arch();
+    match System::HOST {
+        System::Glibc => format!("sentry_profiler-linux-{arch}-glibc.node"),
+        System::Musl => format!("sentry_profiler-linux-{arch}-musl.node"),
+        System::Windows => format!("sentry_profiler-win32-{arch}.node"),
+        System::MacOs => format!("sentry_profiler-darwin-{arch}.node"),
+    }
 }
 
 fn manifest(dir: &Path) -> Result<Value> {
@@ -141,20 +142,27 @@ fn manifest(dir: &Path) -> Result<Value> {
     serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", file.display()))
 }
 
-/// What users were promised: every entry is there, nothing runs at installation, nothing else is installed.
-fn check(package: &Package) -> Result<()> {
+/// What users were promised: every entry is there, nothing runs at installation, nothing else is installed, and it is
+/// installed everywhere.
+fn check(package: &Package, addons: &[(String, PathBuf)]) -> Result<()> {
     let manifest = manifest(&package.dir)?;
     let entries = files_in(&[&manifest["main"], &manifest["types"], &manifest["exports"]]);
     ensure!(!entries.is_empty(), "the package has no entry");
-    let binary = binary_name();
-    for entry in entries.into_iter().chain([&*binary, "README.md", "LICENSE"]) {
+    let binaries = addons.iter().map(|(name, _)| name.as_str());
+    for entry in entries.into_iter().chain(binaries).chain(["README.md", "LICENSE", "NOTICE"]) {
         ensure!(package.dir.join(entry).is_file(), "the package lacks {entry}");
     }
     for script in ["preinstall", "install", "postinstall", "prepare"] {
         ensure!(manifest["scripts"][script].is_null(), "the package has a script {script}");
     }
-    if let Some(dependencies) = manifest["dependencies"].as_object().filter(|map| !map.is_empty()) {
-        bail!("the package has dependencies: {dependencies:?}");
+    for kind in ["dependencies", "optionalDependencies"] {
+        if let Some(dependencies) = manifest[kind].as_object().filter(|map| !map.is_empty()) {
+            bail!("the package has {kind}: {dependencies:?}");
+        }
+    }
+    // With one of them npm would not install it on other systems, from where node_modules may be copied.
+    for restriction in ["os", "cpu", "libc"] {
+        ensure!(manifest[restriction].is_null(), "the package is installed on some systems only: {restriction}");
     }
     let (files, bytes) = size(&package.dir)?;
     println!("package: {files} files, {}, in {}", kilobytes(bytes), workspace::show(&package.dir));
@@ -175,7 +183,7 @@ fn files_in<'a>(values: &[&'a Value]) -> Vec<&'a str> {
 }
 
 /// Number of files and sum of their bytes.
-fn size(dir: &Path) -> Result<(usize, u64)> {
+pub fn size(dir: &Path) -> Result<(usize, u64)> {
     let mut sum = (0, 0);
     for entry in fs::read_dir(dir)? {
         let entry = entry?;

@@ -5,7 +5,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+
+use crate::system;
 
 /// Runs a command that prints to our output. Fails if it fails.
 pub fn run(command: &mut Command) -> Result<()> {
@@ -54,7 +55,7 @@ impl Background {
 
     /// Sends SIGTERM and waits. Fails if the program does not exit in time or with a status other than 0.
     pub fn stop(mut self, patience: Duration) -> Result<()> {
-        kill_process(Pid::from_child(&self.0), Signal::TERM)?;
+        system::terminate(&mut self.0)?;
         let deadline = Instant::now() + patience;
         loop {
             match self.0.try_wait()? {

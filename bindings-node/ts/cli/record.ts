@@ -9,6 +9,7 @@ import { formats, JOURNALS, lines, make, maps, SOURCE_MAPS } from './reports';
 import type { Summary } from './reports';
 import { SETTINGS } from './settings';
 import type { RecordSettings } from './settings';
+import { showStatus } from './status';
 import { fail, say, seconds, UsageError } from './usage';
 import type { Given, Specs } from './usage';
 
@@ -70,7 +71,9 @@ export async function record(given: Given, words: string[]): Promise<number> {
     port: given['on-port'] !== undefined,
   };
   const child = start(words, settings);
-  const ended = end(child);
+  const isShown = process.stderr.isTTY && !given.quiet && !given.json;
+  const hideStatus = isShown ? showStatus(journals) : () => {};
+  const ended = end(child).finally(hideStatus);
   const loading = given['on-port'] === undefined ? undefined : load(child, journals, String(given['on-port']));
   const { code, signal, failure } = await ended;
   if (failure !== undefined) {

@@ -85,14 +85,16 @@ impl SessionOptions {
             return Err(Error::InvalidOption {
                 option: "session sample rate",
                 expected: "0 to 1",
-                got: self.sample_rate.to_string(),
+                // As the encoder writes numbers: std's way would add 5 kB of code for this message alone.
+                got: serde_json::Number::from_f64(self.sample_rate)
+                    .map_or_else(|| "an infinite number or NaN".to_owned(), |rate| rate.to_string()),
             });
         }
         if !CHUNK_DURATION_RANGE.contains(&self.chunk_duration) {
             return Err(Error::InvalidOption {
                 option: "chunk duration",
                 expected: "100 ms to 60 s",
-                got: format!("{:?}", self.chunk_duration),
+                got: format!("{} ms", self.chunk_duration.as_millis()),
             });
         }
         Ok(())
@@ -101,5 +103,27 @@ impl SessionOptions {
     /// How long a chunk waits for the next span, at most its own duration.
     pub(super) fn quiet_us(&self) -> i64 {
         self.quiet.min(self.chunk_duration).as_micros() as i64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_out_of_range_is_refused_with_its_range_and_value() {
+        let refused = |sample_rate, chunk_ms| {
+            let options = SessionOptions {
+                sample_rate,
+                chunk_duration: Duration::from_millis(chunk_ms),
+                ..SessionOptions::new(Arc::new(|_| {}))
+            };
+            options.check().unwrap_err().to_string()
+        };
+        for (rate, shown) in [(1.5, "1.5"), (-0.25, "-0.25"), (f64::NAN, "an infinite number or NaN")] {
+            assert_eq!(refused(rate, 1000), format!("session sample rate must be 0 to 1, not {shown}"));
+        }
+        assert_eq!(refused(1.0, 99), "chunk duration must be 100 ms to 60 s, not 99 ms");
+        assert_eq!(refused(1.0, 60_001), "chunk duration must be 100 ms to 60 s, not 60001 ms");
     }
 }

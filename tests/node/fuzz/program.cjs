@@ -150,9 +150,11 @@ async function crowd(random, until, ended) {
   }
 }
 
-const rss = () => {
+/** The memory that the process holds, without the pages that V8 keeps for objects to come. */
+const held = () => {
   globalThis.gc?.();
-  return process.memoryUsage.rss();
+  const { rss, heapTotal, heapUsed } = process.memoryUsage();
+  return rss - heapTotal + heapUsed;
 };
 
 async function beMain() {
@@ -173,7 +175,7 @@ async function beMain() {
     if (crowds.length > 0) await sleep(random.below(20));
     if (Date.now() >= due) {
       due += step;
-      readings.push(rss());
+      readings.push(held());
     }
   }
   await Promise.all(crowds);

@@ -1,6 +1,6 @@
 // A program that measures its own times: spans of known lengths, each with two equal halves in separate functions. It
-// records itself and prints the time spent, the time in the profile, the profile's functions, and what an inspector
-// session recorded. Arguments: a mode and options as JSON.
+// records itself and prints the time spent, what each of its recorders billed, the functions in the profiles, and what
+// an inspector session recorded. Arguments: a mode and options as JSON.
 
 const { Session } = require('node:inspector');
 const os = require('node:os');
@@ -48,7 +48,7 @@ const halves = Object.fromEntries(
 /** Milliseconds by the name of a half. */
 const times = () => Object.fromEntries(Object.keys(halves).map(name => [name, 0]));
 
-const found = { spent: times(), billed: times(), ticks: times(), inspected: times(), watched: times() };
+const found = { spent: times(), inspected: times(), watched: times(), recorders: {} };
 const functions = new Set();
 
 /** Spends a span's time. */
@@ -61,16 +61,20 @@ function work(ms) {
   found.spent[`late${ms}`] += performance.now() - middle;
 }
 
-/** Adds the times in a profile: a sample lasts until the next one. */
-function bill({ samples, stacks, frames }) {
+/** What a recorder has billed so far. */
+const sumsOf = recorder => (found.recorders[recorder] ??= { billed: times(), ticks: times() });
+
+/** Adds the times in a recorder's profile: a sample lasts until the next one. */
+function bill(recorder, { samples, stacks, frames }) {
+  const { billed, ticks } = sumsOf(recorder);
   const time = ({ timestamp, elapsed_since_start_ns: ns }) => (ns === undefined ? timestamp * 1e3 : Number(ns) / 1e6);
   samples.forEach((sample, i) => {
     const stack = stacks[sample.stack_id].map(index => frames[index].function);
     stack.forEach(name => functions.add(name));
     const name = stack.find(name => Object.hasOwn(halves, name));
     if (name) {
-      found.billed[name] += time(samples[i + 1] ?? sample) - time(sample);
-      found.ticks[name] += 1;
+      billed[name] += time(samples[i + 1] ?? sample) - time(sample);
+      ticks[name] += 1;
     }
   });
 }
@@ -106,22 +110,31 @@ function plan(ticks) {
     .map(([, ms]) => ms);
 }
 
-async function spans({ lifecycle, flush, ticks }, pause) {
+/** A session of this lifecycle, which is told of every span. */
+function open(lifecycle) {
   const names = { threadId: String(threadId), threadName: 'test' };
   const session = new addon.Session({ lifecycle, sampleRate: 1, ...names }, () => take(session.poll()));
-  const take = chunks => chunks.forEach(({ payload }) => bill(JSON.parse(Buffer.from(payload)).profile));
+  const take = chunks => chunks.forEach(({ payload }) => bill(lifecycle, JSON.parse(Buffer.from(payload)).profile));
   const { started, ended } = session.spanFunctions();
+  // Also where it bills nothing.
+  sumsOf(lifecycle);
   session.start();
+  // A function named as one of the profiler would count as one.
+  return { started, ended, deliver: () => take(session.flush(5_000)), close: () => take(session.close()) };
+}
+
+async function spans({ lifecycles, flush, ticks }, pause) {
+  const sessions = lifecycles.map(open);
   for (const ms of plan(ticks)) {
-    started();
+    sessions.forEach(session => session.started());
     work(ms);
-    ended();
+    sessions.forEach(session => session.ended());
     if (flush) {
-      take(session.flush(5_000));
+      sessions.forEach(session => session.deliver());
     }
     await pause();
   }
-  take(session.close());
+  sessions.forEach(session => session.close());
 }
 
 /** Named recordings of one span each, alternating between the two formats. */
@@ -129,7 +142,7 @@ async function recordings({ ticks }) {
   for (let i = 0; i < (ticks * INTERVAL_MS) / RECORDING_MS; i++) {
     addon.startProfiling('short');
     work(RECORDING_MS);
-    bill(addon.stopProfiling('short', i % 2, threadId, false));
+    bill('recordings', addon.stopProfiling('short', i % 2, threadId, false));
     await shortPause();
   }
 }
@@ -137,18 +150,22 @@ async function recordings({ ticks }) {
 /** Workers in both lifecycles, with and without flushes, each with long pauses: many spans in a reasonable time. */
 async function crowd({ ticks, workers, ...rest }) {
   const results = Array.from({ length: workers }, (_, i) => {
-    const lifecycle = i % 2 ? 'trace' : 'manual';
+    const lifecycles = [i % 2 ? 'trace' : 'manual'];
     // Inspect only some of them, because inspecting all would take as much CPU as all the rest.
-    const share = { ...rest, ticks: ticks / workers, lifecycle, flush: i % 4 > 1, inspected: i % 16 < 4 };
+    const share = { ...rest, ticks: ticks / workers, lifecycles, flush: i % 4 > 1, inspected: i % 16 < 4 };
     const worker = new Worker(__filename, { workerData: ['sparse', share] });
     return new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
   });
+  const add = (sums, more) => Object.keys(halves).forEach(name => (sums[name] += more[name]));
+  const all = { billed: times(), ticks: times() };
   for (const result of await Promise.all(results)) {
-    for (const key of ['spent', 'billed', 'ticks', 'inspected', 'watched']) {
-      Object.keys(halves).forEach(name => (found[key][name] += result[key][name]));
+    for (const key of ['spent', 'inspected', 'watched']) add(found[key], result[key]);
+    for (const recorder of Object.values(result.recorders)) {
+      for (const key of ['billed', 'ticks']) add(all[key], recorder[key]);
     }
     result.functions.forEach(name => functions.add(name));
   }
+  found.recorders.crowd = all;
 }
 
 async function main() {

@@ -1,7 +1,7 @@
 // The environment of the tests: the built package, an ingest, and two majors of the Sentry SDK. `cargo xtask test`
 // sets it up.
 
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -38,11 +38,15 @@ export const SDKS = [
 /** The newest SDK that runs on this Node, for tests that do not depend on the SDK. */
 export const SDK = SDKS.filter(sdk => !sdk.skip).at(-1);
 
+/** Platform, architecture and libc, found in another way than the package finds them. */
+export const TARGET = [
+  process.platform,
+  process.arch,
+  ...(process.platform === 'linux' ? [process.report.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl'] : []),
+].join('-');
+
 /** The package's native file for this platform. */
-export const ADDON = join(
-  PACKAGE,
-  readdirSync(PACKAGE).find(name => name.endsWith('.node')) ?? 'there is no .node file in SENTRY_PROFILER_TEST_PACKAGE',
-);
+export const ADDON = join(PACKAGE, `sentry_profiler-${TARGET}.node`);
 
 /** The native file of `@sentry/node-cpu-profiler` for this Node. */
 export const PEER = join(

@@ -29,6 +29,16 @@ export function projectWithCopy(t, files) {
   return dir;
 }
 
+/** `work(ms)` keeps the thread busy. */
+export const WORK = `
+function work(ms) {
+  const end = performance.now() + ms;
+  let sum = 0;
+  while (performance.now() < end) sum += Math.sqrt(sum + 1);
+  return sum;
+}
+`;
+
 /** The beginning of every test's service. `busy('name')(ms)` works in a function of that name. */
 export const SERVICE = `
 const Sentry = require('@sentry/node');

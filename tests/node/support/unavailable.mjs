@@ -1,10 +1,7 @@
 // A program that only loads the package, and the errors that it must report.
 
 import assert from 'node:assert/strict';
-import { basename } from 'node:path';
-import { ADDON } from './environment.mjs';
-
-const PLATFORM = basename(ADDON).replace('sentry_profiler-', '').replace('.node', '');
+import { TARGET } from './environment.mjs';
 
 /** Loads the package and prints the result. */
 export const LOAD = `
@@ -29,11 +26,16 @@ export function loadedBy(stdout) {
 }
 
 /** Asserts that the error has this code and that its message contains all these parts. */
-export function assertUnavailable({ error, support }, code, ...parts) {
+export function assertUnavailable(result, code, ...parts) {
+  // A runtime that cannot be profiled cannot be on any platform.
+  assertUnavailableOn(code === 'ERR_SENTRY_PROFILER_RUNTIME' ? '' : TARGET, result, code, ...parts);
+}
+
+/** The same in a process that takes itself for one on another platform. */
+export function assertUnavailableOn(target, { error, support }, code, ...parts) {
   assert.equal(error?.name, 'ProfilerUnavailableError');
   assert.equal(error.code, code);
-  // Other runtimes cannot be profiled on any platform, so that message names none.
-  for (const part of code === 'ERR_SENTRY_PROFILER_RUNTIME' ? parts : [PLATFORM, ...parts]) {
+  for (const part of [target, ...parts]) {
     assert.ok(error.message.includes(part), `"${error.message}" says ${part}`);
   }
   assert.match(error.message, /[^.]\.$/);

@@ -63,7 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.instructions {
         return instructions();
     }
-    let setup = install(npm_package::build(&npm_package::Arguments::default())?)?;
+    let setup = install(npm_package::build()?)?;
     let releases = match (&*arguments.node, arguments.quick) {
         ([], true) => vec![node_releases::USUAL.to_owned()],
         ([], false) => node_releases::MEASURED.map(str::to_owned).to_vec(),

@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, ensure};
 
-use super::install::PRIVATE_LIBS;
+use super::layout::private_libs;
 use super::libnode::Libnode;
+use crate::platforms::targets::System;
 use crate::{process, workspace};
 
 /// A folder to build a test in.
@@ -56,8 +57,13 @@ pub fn shared_with(lib: &Path, libnode: &Libnode) -> Vec<String> {
 pub fn static_with(lib: &Path, v8: &[PathBuf]) -> Vec<String> {
     let mut libraries = vec![lib.join("libsentry_profiler.a").display().to_string()];
     libraries.extend(v8.iter().map(|library| library.display().to_string()));
-    libraries.extend(PRIVATE_LIBS.map(str::to_owned));
+    libraries.extend(system_libs());
     libraries
+}
+
+/// What static libraries need of this system.
+pub fn system_libs() -> impl Iterator<Item = String> {
+    private_libs(System::HOST).iter().copied().map(str::to_owned)
 }
 
 /// Fails unless the command fails and its output contains `saying`.

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::compile::{scratch, shared_with, sources};
 use super::host::{Host, validate};
-use super::install::build;
+use super::install::{build, install};
+use super::layout::Folders;
 use super::libnode::{Libnode, libnode};
 use crate::{linkage, process, workspace};
 
@@ -33,14 +34,14 @@ pub fn examples() -> Result<String> {
     // examples/embedder, built in three ways.
     let source = workspace::root().join("examples/embedder");
     let v8 = libnode.libraries.iter().map(|library| library.display().to_string()).collect::<Vec<_>>();
-    let rpath = format!("-Wl,--disable-new-dtags,-rpath,{}:{}", libnode.folder.display(), lib.display());
+    let rpath = |lib: &Path| format!("-Wl,--disable-new-dtags,-rpath,{}:{}", libnode.folder.display(), lib.display());
     for (name, options) in [("cmake-shared", &[][..]), ("cmake-static", &["-DSENTRY_PROFILER_STATIC=ON"])] {
         let folder = scratch(name)?;
         let mut cmake = Command::new("cmake");
         cmake.arg("-S").arg(&source).arg("-B").arg(&folder).args(options);
         cmake.arg(format!("-DCMAKE_PREFIX_PATH={}", dist.display()));
         cmake.arg(format!("-DV8_INCLUDE_DIR={}", libnode.include.display()));
-        cmake.arg(format!("-DV8_LIBRARIES={}", v8.join(";"))).arg(format!("-DCMAKE_EXE_LINKER_FLAGS={rpath}"));
+        cmake.arg(format!("-DV8_LIBRARIES={}", v8.join(";"))).arg(format!("-DCMAKE_EXE_LINKER_FLAGS={}", rpath(&lib)));
         process::output(&mut cmake)?;
         process::output(Command::new("cmake").arg("--build").arg(&folder))?;
         let program = folder.join("embedder");
@@ -48,11 +49,15 @@ pub fn examples() -> Result<String> {
         ensure!(shared == (name == "cmake-shared"), "{name}: linked the other way");
         embed(&program).with_context(|| name.to_owned())?;
     }
+    // As for a package: written elsewhere than where it will be, and libraries in a folder that the system chose.
     let folder = scratch("pkg-config")?;
+    let folders = Folders::new(Path::new("/usr"), Path::new("lib/some-linux-gnu"), Some(&folder.join("package")))?;
+    install(&folders)?;
+    let lib = folders.lib();
     let mut make = Command::new("make");
     make.current_dir(&folder).arg("-f").arg(source.join("Makefile")).arg(format!("VPATH={}", source.display()));
     make.arg(format!("V8_INCLUDE_DIR={}", libnode.include.display())).arg(format!("V8_LIBRARIES={}", v8.join(" ")));
-    make.arg(format!("LDFLAGS={rpath}")).env("PKG_CONFIG_PATH", lib.join("pkgconfig"));
+    make.arg(format!("LDFLAGS={}", rpath(&lib))).env("PKG_CONFIG_PATH", lib.join("pkgconfig"));
     process::output(&mut make)?;
     embed(&folder.join("embedder")).context("pkg-config")?;
     Ok("minimal; the README; embedder with CMake (shared, static) and pkg-config".to_owned())

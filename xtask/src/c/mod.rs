@@ -9,8 +9,10 @@ mod fuzz;
 mod hidden_v8;
 mod host;
 mod hostile;
+mod import_library;
 mod install;
 mod interface;
+mod layout;
 mod libnode;
 mod named;
 mod semantics;
@@ -19,6 +21,7 @@ use anyhow::Result;
 
 use crate::fuzz::Plan;
 pub use install::{Arguments, build, run};
+pub use layout::{ABI, Folders, lay_out, libraries};
 
 /// The Debian packages that build and check the library and its examples, and that libnode needs.
 pub const PACKAGES: &[&str] = &[

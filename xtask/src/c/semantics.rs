@@ -7,8 +7,9 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::compile::{compiler, scratch, shared_with};
-use super::install::{PRIVATE_LIBS, copy, test_library};
+use super::compile::{compiler, scratch, shared_with, system_libs};
+use super::install::test_library;
+use super::layout::copy;
 use super::libnode::{Libnode, libnode};
 use super::named::named;
 use crate::{node_releases, process, workspace};
@@ -79,7 +80,7 @@ fn rust(place: &Place) -> Result<Command> {
     let archive = place.built.join("libsentry_profiler_semantics.a");
     let files = std::iter::once(&archive).chain(&place.libnode.libraries);
     let libraries = files.map(|file| file.display().to_string());
-    embedder(place, "rust", &[], libraries.chain(PRIVATE_LIBS.map(str::to_owned)).collect())
+    embedder(place, "rust", &[], libraries.chain(system_libs()).collect())
 }
 
 fn node(place: &Place) -> Result<Command> {

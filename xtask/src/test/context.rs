@@ -47,7 +47,7 @@ impl Context {
     }
 
     pub fn package(&self) -> Result<&Package> {
-        once(&self.package, || npm_package::build(&npm_package::Arguments::default())).context("building the package")
+        once(&self.package, npm_package::build).context("building the package")
     }
 
     /// The ingest as a program, for tests that are not written in Rust.

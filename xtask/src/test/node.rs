@@ -63,9 +63,8 @@ const SUFFIX: &str = ".test.mjs";
 /// The files of [`Suite::Main`] that take more than a few seconds or need an idle machine. The numbers are seconds on
 /// two cores with Node 24.
 const COSTLY: &[Costly] = &[
-    costly("accuracy", 195, Between::Skipped),
+    costly("accuracy", 140, Between::Skipped),
     costly("record-ends", 60, Between::Skipped),
-    costly("worker-crowd", 23, Between::Skipped),
     costly("chunks", 19, Between::Runs),
     costly("no-thread", 14, Between::Runs),
     costly("measurements", 13, Between::Skipped),
@@ -78,6 +77,7 @@ const COSTLY: &[Costly] = &[
     costly("spans", 7, Between::Skipped),
     costly("odd-input", 6, Between::Skipped),
     costly("clients", 5, Between::Skipped),
+    costly("binary", 4, Between::Skipped),
     costly("console", 2, Between::Skipped),
     costly("clock", 3, Between::Skipped),
 ];
@@ -85,7 +85,7 @@ const COSTLY: &[Costly] = &[
 /// The files of [`Suite::Main`] that compare times, or count what a busy machine takes away: no other file runs at the
 /// same time.
 const ALONE: &[&str] =
-    &["accuracy", "clock", "exits", "freeze", "measurements", "same-data", "spans", "worker-crowd", "workers"];
+    &["accuracy", "clock", "exits", "freeze", "measurements", "same-data", "spans", "worker-ends", "workers"];
 
 /// What `cargo xtask test --quick` leaves out.
 #[derive(Debug, PartialEq)]
@@ -367,7 +367,7 @@ mod tests {
         must_have(&[Suite::Main], "chunk").unwrap();
         must_have(&[Suite::Main, Suite::Long], "minute").unwrap();
         let error = must_have(&[Suite::Main], "chunky").unwrap_err().to_string();
-        assert!(error.contains("chunky") && error.contains("accuracy, chunks, clients"), "{error}");
+        assert!(error.contains("chunky") && error.contains("accuracy, binary, chunks"), "{error}");
     }
 
     #[test]

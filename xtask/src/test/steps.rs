@@ -66,6 +66,7 @@ pub fn all() -> Vec<Step> {
             js_lint::run().map(Outcome::from)
         }),
         Step::new("clang-format", "C and C++ are formatted", |_| settings::clang_format().map(Outcome::Passed)),
+        Step::new("actionlint", "GitHub understands the workflows", |_| settings::actionlint().map(Outcome::from)),
         Step::new("deny", "licences and sources of the dependencies", |_| settings::cargo_deny().map(Outcome::from)),
         Step::new("rust", "the Rust tests", cargo(&["test", "--workspace"])),
         Step::new("v8-abi", "our table of V8 functions agrees with V8's headers", |_| v8_abi::run().map(Outcome::from))

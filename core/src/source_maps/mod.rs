@@ -2,6 +2,8 @@
 //!
 //! For what stays on this machine. Sentry's server maps what it gets itself.
 
+mod map;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,8 +12,8 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use map::Map;
 use rustc_hash::FxHashMap;
-use sourcemap::{DecodedMap, SourceMap, decode_slice};
 
 use crate::profile::{Frame, FrameKind, Profile, ProfileBuilder, in_app, plain_path};
 
@@ -33,16 +35,16 @@ pub struct SourceMaps {
 
 /// A file that has a map.
 struct Mapped {
-    map: SourceMap,
+    map: Map,
     /// The folder that the map's sources are relative to.
     folder: PathBuf,
     /// By line of the file, from 0: the source and the lines of it that it was written in.
-    lines: FxHashMap<u32, Written>,
+    lines: FxHashMap<u32, Lines>,
 }
 
 #[derive(Clone, Copy)]
-struct Written {
-    source: u32,
+struct Lines {
+    source: usize,
     first: u32,
     last: u32,
 }
@@ -67,9 +69,9 @@ impl SourceMaps {
     pub fn contents(&self) -> BTreeMap<String, Vec<&str>> {
         let mut contents = BTreeMap::new();
         for mapped in self.files.values().flatten() {
-            for (id, source) in (0..).zip(mapped.map.sources()) {
-                if let Some(text) = mapped.map.get_source_contents(id) {
-                    contents.entry(path_of(&mapped.folder, source)).or_insert_with(|| text.lines().collect());
+            for source in &mapped.map.sources {
+                if let Some(text) = &source.text {
+                    contents.entry(path_of(&mapped.folder, &source.name)).or_insert_with(|| text.lines().collect());
                 }
             }
         }
@@ -107,18 +109,19 @@ impl SourceMaps {
         let Some(mapped) = self.of(&frame.file).filter(|_| frame.kind == FrameKind::Script) else {
             return Cow::Borrowed(frame);
         };
-        let Some(token) = mapped.map.lookup_token(line, column).filter(|token| token.get_dst_line() == line) else {
+        let Some(written) = mapped.map.at(line, column).and_then(|token| token.written) else {
             return Cow::Borrowed(frame);
         };
-        let Some(source) = token.get_source() else { return Cow::Borrowed(frame) };
-        let file = path_of(&mapped.folder, source);
+        let file = path_of(&mapped.folder, &mapped.map.sources[written.source].name);
         // V8 has a function begin behind its name.
         let length = frame.function.encode_utf16().count() as u32;
-        let named = column.checked_sub(length).and_then(|column| mapped.map.lookup_token(line, column));
-        let name = named.filter(|token| token.get_dst() == (line, column - length)).and_then(|token| token.get_name());
+        let name = column.checked_sub(length).and_then(|column| {
+            let token = mapped.map.at(line, column).filter(|token| token.column == column)?;
+            mapped.map.name(token)
+        });
         let function = name.map_or_else(|| frame.function.clone(), Arc::from);
         let in_app = in_app(frame.kind, &function, &file, Some(frame.in_app));
-        let (line, column) = (token.get_src_line() + 1, token.get_src_col() + 1);
+        let (line, column) = (written.line.saturating_add(1), written.column.saturating_add(1));
         Cow::Owned(Frame { function, file: file.into(), line, column, kind: frame.kind, in_app })
     }
 
@@ -127,7 +130,7 @@ impl SourceMaps {
         let Some(at) = line.checked_sub(1) else { return 0 };
         let Some(mapped) = self.of(file) else { return line };
         let written = mapped.lines.get(&at).filter(|written| written.last - written.first <= MAX_SPREAD);
-        written.map_or(0, |written| written.first + 1)
+        written.map_or(0, |written| written.first.saturating_add(1))
     }
 
     fn of(&mut self, file: &Arc<str>) -> Option<&Mapped> {
@@ -163,17 +166,13 @@ fn read(file: &str, folder: Option<&Path>) -> Result<Option<Mapped>, String> {
             }
         }
     };
-    let map = match decode_slice(&bytes).map_err(|error| error.to_string())? {
-        DecodedMap::Regular(map) => map,
-        DecodedMap::Index(index) => index.flatten().map_err(|error| error.to_string())?,
-        DecodedMap::Hermes(_) => return Err("it is for another engine".to_owned()),
-    };
-    let mut lines: FxHashMap<u32, Written> = FxHashMap::default();
-    for token in map.tokens().filter(|token| token.has_source()) {
-        let (source, line) = (token.get_src_id(), token.get_src_line());
-        let written = lines.entry(token.get_dst_line()).or_insert(Written { source, first: line, last: line });
-        if written.source == source {
-            (written.first, written.last) = (written.first.min(line), written.last.max(line));
+    let map = Map::parse(&bytes)?;
+    let mut lines: FxHashMap<u32, Lines> = FxHashMap::default();
+    for (token, written) in map.tokens().iter().filter_map(|token| Some((token, token.written?))) {
+        let line = written.line;
+        let lines = lines.entry(token.line).or_insert(Lines { source: written.source, first: line, last: line });
+        if lines.source == written.source {
+            (lines.first, lines.last) = (lines.first.min(line), lines.last.max(line));
         }
     }
     Ok(Some(Mapped { map, folder, lines }))
@@ -226,7 +225,7 @@ fn path_of(folder: &Path, source: &str) -> String {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use sourcemap::SourceMapBuilder;
+    use oxc_sourcemap::SourceMapBuilder;
 
     use super::*;
     use crate::time::Unix;
@@ -260,16 +259,16 @@ mod tests {
 
     /// Of a file whose line 2 is `function a(`, written at line 11 as `function add(`; its line 3 at line 12.
     fn map() -> String {
-        let mut builder = SourceMapBuilder::new(None);
-        builder.add(1, 9, 10, 9, Some("../src/add.ts"), Some("add"), false);
-        builder.add(1, 10, 10, 12, Some("../src/add.ts"), None, false);
-        builder.add(2, 2, 11, 2, Some("../src/add.ts"), None, false);
+        let mut builder = SourceMapBuilder::default();
+        let source = Some(builder.set_source_and_content("../src/add.ts", ""));
+        let name = Some(builder.add_name("add"));
+        builder.add_token(1, 9, 10, 9, source, name);
+        builder.add_token(1, 10, 10, 12, source, None);
+        builder.add_token(2, 2, 11, 2, source, None);
         // Of a minified line it is not known where it was written.
-        builder.add(3, 0, 20, 0, Some("../src/add.ts"), None, false);
-        builder.add(3, 9, 90, 0, Some("../src/add.ts"), None, false);
-        let mut bytes = vec![];
-        builder.into_sourcemap().to_writer(&mut bytes).unwrap();
-        String::from_utf8(bytes).unwrap()
+        builder.add_token(3, 0, 20, 0, source, None);
+        builder.add_token(3, 9, 90, 0, source, None);
+        builder.into_sourcemap().to_json_string()
     }
 
     const SCRIPT: &str = "// made\nfunction a(b) {\n  return b;\n}; more();\n";
