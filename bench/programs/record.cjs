@@ -3,7 +3,15 @@
 // installed. Each pair is the same program without a tool and with one.
 
 const { spawn, spawnSync } = require('node:child_process');
-const { createWriteStream, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } = require('node:fs');
+const {
+  createWriteStream,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { once } = require('node:events');
@@ -51,7 +59,9 @@ const start = (name, ...args) =>
 
 /** The CPU time of all processes that ended and were waited for, ms. */
 function cpuOfChildren() {
-  const fields = readFileSync('/proc/self/stat', 'utf8').replace(/^.*\) /, '').split(' ');
+  const fields = readFileSync('/proc/self/stat', 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
   return (Number(fields[13]) + Number(fields[14])) * 10;
 }
 
@@ -89,7 +99,9 @@ async function page() {
 async function lost(signal, toAll) {
   rmSync(join(folder, 'out'), { recursive: true, force: true });
   const child = start(TOOLS.ours, PROGRAMS.loop);
-  const [pid, began] = String(await once(child.stdout, 'data')).split(' ').map(Number);
+  const [pid, began] = String(await once(child.stdout, 'data'))
+    .split(' ')
+    .map(Number);
   await new Promise(resolve => setTimeout(resolve, 1_730));
   const ended = once(child, 'close');
   const ran = Date.now() - began;
@@ -110,11 +122,22 @@ async function convert() {
   const [paths, depth] = [1_000, 60];
   const call = (id, children) => ({
     id,
-    callFrame: { functionName: `f${id % 3_000}`, scriptId: '1', url: 'file:///app/code.js', lineNumber: id % 3_000, columnNumber: 4 },
+    callFrame: {
+      functionName: `f${id % 3_000}`,
+      scriptId: '1',
+      url: 'file:///app/code.js',
+      lineNumber: id % 3_000,
+      columnNumber: 4,
+    },
     hitCount: 1,
     children,
   });
-  const nodes = [call(1, Array.from({ length: paths }, (_, path) => 2 + path * depth))];
+  const nodes = [
+    call(
+      1,
+      Array.from({ length: paths }, (_, path) => 2 + path * depth),
+    ),
+  ];
   for (let id = 2; id < 2 + paths * depth; id++) nodes.push(call(id, (id - 2) % depth < depth - 1 ? [id + 1] : []));
   const text = JSON.stringify(nodes);
   const count = Math.floor((bytes - text.length) / 12);
@@ -132,9 +155,13 @@ async function convert() {
   await new Promise(resolve => stream.end(resolve));
   const peak = file('peak.cjs', `process.on('exit', () => console.log(process.resourceUsage().maxRSS));`);
   const begin = performance.now();
-  const { stdout } = spawnSync(process.execPath, ['--require', `./${peak}`, ...ours('convert', large, '-f', 'folded')], {
-    cwd: folder,
-  });
+  const { stdout } = spawnSync(
+    process.execPath,
+    ['--require', `./${peak}`, ...ours('convert', large, '-f', 'folded')],
+    {
+      cwd: folder,
+    },
+  );
   const took = (performance.now() - begin) / 1e3;
   return { convert: took, convertMemory: (Number(stdout) * 1024) / statSync(large).size };
 }

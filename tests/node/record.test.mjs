@@ -1,11 +1,12 @@
 // The command: what it records, what it makes of it, what it says.
 
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
+import { NPM, requireTool, TARBALL } from './support/environment.mjs';
 import { work } from './support/profile.mjs';
-import { folder, run, start, timesOf } from './support/record.mjs';
+import { folder, run, runProgram, start, timesOf } from './support/record.mjs';
 
 const BUSY = `${work('burn')}\nburn(400);\n`;
 const RECORD = ['record', '-o', 'out'];
@@ -108,6 +109,35 @@ require('node:http').createServer((_, response) => { answer(50); response.end('y
     const { code, stderr } = await run(t, dir, [...RECORD, '--on-port', load, 'service.cjs']);
     assert.equal(code, 0, stderr);
     assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).answer > 350);
+  });
+
+  test('compiled code is shown where it was written', async t => {
+    const source = `interface Left { out: boolean }\n\n${work('burnInSource')}\nburnInSource(400);\n`;
+    const dir = folder(t, { 'a.ts': source });
+    const options = { absWorkingDir: dir, entryPoints: ['a.ts'], sourcemap: true, minify: true, logLevel: 'silent' };
+    await requireTool('esbuild').build({ ...options, outfile: 'dist/a.js' });
+    const args = [...RECORD, 'dist/a.js'];
+    assert.match((await run(t, dir, args)).stderr, /burnInSource {2}a\.ts:3/);
+    // A map that was moved away, and none at all.
+    mkdirSync(join(dir, 'maps'));
+    renameSync(join(dir, 'dist/a.js.map'), join(dir, 'maps/a.js.map'));
+    const without = await run(t, dir, args);
+    assert.match(without.stderr, /The source map of .*a\.js is not used: .*a\.js\.map cannot be read/);
+    assert.doesNotMatch(without.stderr, /burnInSource/);
+    assert.match((await run(t, dir, ['record', '--source-maps', 'maps', ...args.slice(1)])).stderr, /burnInSource/);
+    const off = await run(t, dir, ['record', '--source-maps', 'off', ...args.slice(1)]);
+    assert.doesNotMatch(off.stderr, /burnInSource|source map/);
+  });
+
+  test('npx runs what npm uploads', async t => {
+    const dir = folder(t, { 'a.cjs': BUSY });
+    const env = { PATH: [dirname(process.execPath), process.env.PATH].join(delimiter) };
+    const npm = (name, ...args) => runProgram(t, dir, [join(NPM, `${name}-cli.js`), ...args], { env });
+    const added = await npm('npm', 'install', '--no-audit', '--no-fund', '--prefer-offline', TARBALL);
+    assert.equal(added.code, 0, added.stderr);
+    const { code, stderr } = await npm('npx', 'sentry-profiler-node', ...RECORD, 'a.cjs');
+    assert.equal(code, 0, stderr);
+    assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).burn > 300);
   });
 
   test('exit codes of what cannot run', async t => {

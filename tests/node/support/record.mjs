@@ -20,8 +20,11 @@ export function folder(t, files) {
  * Starts the command in a folder, as the leader of a process group. `ended` has its exit code, its signal and its
  * output.
  */
-export function start(t, dir, args, { env = {} } = {}) {
-  const child = spawn(process.execPath, [COMMAND, ...args], {
+export const start = (t, dir, args, options) => startProgram(t, dir, [COMMAND, ...args], options);
+
+/** Starts another program of Node in the same way. */
+function startProgram(t, dir, args, { env = {} } = {}) {
+  const child = spawn(process.execPath, args, {
     cwd: dir,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -52,6 +55,8 @@ export function start(t, dir, args, { env = {} } = {}) {
 }
 
 export const run = (t, dir, args, options) => start(t, dir, args, options).ended;
+
+export const runProgram = (t, dir, args, options) => startProgram(t, dir, args, options).ended;
 
 /** Milliseconds by function of a `.cpuprofile`. */
 export function timesOf(file) {

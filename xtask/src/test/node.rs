@@ -181,6 +181,7 @@ pub fn run(context: &Context, release: &Release, suite: Suite) -> Result<Outcome
             .args(pattern.map(|pattern| format!("--test-name-pattern={pattern}")))
             .args(files.iter().map(|file| folder.join(format!("{file}{SUFFIX}"))))
             .env("SENTRY_PROFILER_TEST_PACKAGE", &package.dir)
+            .env("SENTRY_PROFILER_TEST_TARBALL", &package.tarball)
             .env("SENTRY_PROFILER_TEST_INGEST", ingest)
             .env("SENTRY_PROFILER_TEST_LAMBDA", workspace::target()?.join("lambda"))
             .env(fuzz::SEED, context.fuzz.seed.to_string())
