@@ -40,6 +40,15 @@ export async function open(t, name, { hash = '', viewport = WIDE, ...options } =
   return page;
 }
 
+/** Opens a page of somebody else. */
+export async function openFile(t, file) {
+  const context = await browser.newContext({ viewport: WIDE });
+  t.after(() => context.close());
+  const page = await context.newPage();
+  await page.goto(String(pathToFileURL(file)));
+  return page;
+}
+
 export const show = (page, name) => page.screenshot({ path: join(DIR, `${name}.png`) });
 export const flame = page => page.locator('.flame canvas');
 export const rows = page => page.locator('.rows tbody tr');

@@ -1,12 +1,12 @@
 import { basename, dirname, extname, join } from 'node:path';
 import { duration, EXTENSIONS, formats, lines, make, maps, percent, recordings, SOURCE_MAPS, table } from './reports';
 import type { FileFormat } from './reports';
-import { say, UsageError } from './usage';
+import { print, say, UsageError } from './usage';
 import type { Given, Specs } from './usage';
 
 const FORMAT = { short: 'f', value: 'LIST', help: `any of ${Object.keys(EXTENSIONS).join(', ')}` };
 const QUIET = { short: 'q', help: 'print nothing but errors' };
-const JSON_TEXT = { help: 'print the summary as JSON' };
+const JSON_TEXT = { help: 'print the summary as JSON, on stdout' };
 const NO_SOURCE = { help: 'show no source next to hot lines' };
 
 export const REPORT: Specs = {
@@ -60,8 +60,10 @@ export async function report(given: Given, words: string[]): Promise<number> {
     ...maps(text(given, 'source-maps', 'auto')),
     outputs: outputs(formats(text(given, 'format', USUAL_FORMATS)), dir),
   });
-  if (!given.quiet) {
-    say(given.json ? JSON.stringify(summary) : lines(summary).join('\n'));
+  if (given.json) {
+    print(JSON.stringify(summary));
+  } else if (!given.quiet) {
+    say(lines(summary).join('\n'));
   }
   return summary.samples > 0 ? 0 : 1;
 }
@@ -115,7 +117,7 @@ export async function diff(given: Given, words: string[]): Promise<number> {
   const { beforeUs = 0, ranUs, changes, files } = summary;
   const grown = beforeUs > 0 ? ranUs / beforeUs - 1 : 0;
   if (given.json) {
-    say(JSON.stringify(summary));
+    print(JSON.stringify(summary));
   } else if (!given.quiet) {
     say(`Ran ${duration(beforeUs)} before and ${duration(ranUs)} after: ${signed(grown, percent)}.`);
     const rows = changes.map(change => [

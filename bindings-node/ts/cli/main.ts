@@ -1,7 +1,7 @@
 import { convert, CONVERT, diff, DIFF, report, REPORT } from './files';
 import { record, RECORD } from './record';
 import { top, TOP } from './top';
-import { fail, listed, parse, say, UsageError } from './usage';
+import { fail, listed, parse, print, say, UsageError } from './usage';
 import type { Given, Specs } from './usage';
 
 interface Command {
@@ -82,12 +82,12 @@ ${listed({ ...options, help: { short: 'h', help: 'print this' } })}`;
 async function main(args: string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    process.stdout.write(`${help()}\n`);
+    print(help());
     return name === undefined ? USAGE : 0;
   }
   if (name === '--version' || name === '-v') {
     const { version } = require('../package.json') as { version: string };
-    process.stdout.write(`${version}\n`);
+    print(version);
     return 0;
   }
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
@@ -96,7 +96,7 @@ async function main(args: string[]): Promise<number> {
   }
   const { given, rest: words } = parse(rest, { ...command.options, help: { short: 'h', help: '' } }, command.anywhere);
   if (given.help) {
-    process.stdout.write(`${helpOf(name, command)}\n`);
+    print(helpOf(name, command));
     return 0;
   }
   return command.run(given, words);

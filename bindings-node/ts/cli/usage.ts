@@ -96,6 +96,11 @@ export function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
+/** What other programs read. Only where no program of the user's runs. */
+export function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
 export function fail(error: unknown): void {
   say(`sentry-profiler-node: ${messageOf(error)}`);
 }
