@@ -94,7 +94,7 @@ impl SessionOptions {
             return Err(Error::InvalidOption {
                 option: "chunk duration",
                 expected: "100 ms to 60 s",
-                got: format!("{} ms", self.chunk_duration.as_millis()),
+                got: format!("{:?}", self.chunk_duration),
             });
         }
         Ok(())
@@ -112,18 +112,22 @@ mod tests {
 
     #[test]
     fn an_option_out_of_range_is_refused_with_its_range_and_value() {
-        let refused = |sample_rate, chunk_ms| {
-            let options = SessionOptions {
-                sample_rate,
-                chunk_duration: Duration::from_millis(chunk_ms),
-                ..SessionOptions::new(Arc::new(|_| {}))
-            };
+        let refused = |sample_rate, chunk_duration| {
+            let options = SessionOptions { sample_rate, chunk_duration, ..SessionOptions::new(Arc::new(|_| {})) };
             options.check().unwrap_err().to_string()
         };
         for (rate, shown) in [(1.5, "1.5"), (-0.25, "-0.25"), (f64::NAN, "an infinite number or NaN")] {
-            assert_eq!(refused(rate, 1000), format!("session sample rate must be 0 to 1, not {shown}"));
+            assert_eq!(
+                refused(rate, DEFAULT_CHUNK_DURATION),
+                format!("session sample rate must be 0 to 1, not {shown}")
+            );
         }
-        assert_eq!(refused(1.0, 99), "chunk duration must be 100 ms to 60 s, not 99 ms");
-        assert_eq!(refused(1.0, 60_001), "chunk duration must be 100 ms to 60 s, not 60001 ms");
+        for (duration, shown) in [
+            (Duration::from_millis(99), "99ms"),
+            // Rounded, it would be in the range.
+            (Duration::new(60, 1), "60.000000001s"),
+        ] {
+            assert_eq!(refused(1.0, duration), format!("chunk duration must be 100 ms to 60 s, not {shown}"));
+        }
     }
 }
