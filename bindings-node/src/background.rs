@@ -18,10 +18,13 @@ pub struct Encoded {
 
 /// What some work makes.
 pub enum Made {
+    /// Text, for a JavaScript string.
     Text(String),
+    /// Bytes, for a `Buffer`.
     Bytes(Vec<u8>),
 }
 
+/// What some work made, or why it could not.
 pub type Outcome = std::result::Result<Made, String>;
 
 impl From<Outcome> for Encoded {
@@ -39,6 +42,7 @@ impl From<Outcome> for Encoded {
 pub struct Background(Option<Box<dyn FnOnce() -> Outcome + Send>>);
 
 impl Background {
+    /// A task that does `work`, once.
     pub fn new(work: impl FnOnce() -> Outcome + Send + 'static) -> Self {
         Self(Some(Box::new(work)))
     }

@@ -119,6 +119,7 @@ struct Input {
     is_whole: bool,
 }
 
+/// Makes the files of a request. Its answer is JSON, see `ts/cli/reports.ts`.
 pub fn make(request: &Request) -> Result<String, String> {
     let mut unreadable = vec![];
     let mut read_all = |files: &[PathBuf]| {

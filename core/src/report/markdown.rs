@@ -42,7 +42,7 @@ pub fn of(report: &Report<'_>) -> String {
 }
 
 /// The entries with the most time first, and in a fixed order where that is the same.
-fn ranked<'m, K: Eq + Hash + Ord, T>(map: &'m FxHashMap<K, T>, time: impl Fn(&T) -> u64) -> Vec<(&'m K, u64)> {
+fn ranked<K: Eq + Hash + Ord, T>(map: &FxHashMap<K, T>, time: impl Fn(&T) -> u64) -> Vec<(&K, u64)> {
     let mut entries: Vec<_> = map.iter().map(|(key, value)| (key, time(value))).filter(|(_, us)| *us > 0).collect();
     entries.sort_by(|one, other| (Reverse(one.1), one.0).cmp(&(Reverse(other.1), other.0)));
     entries

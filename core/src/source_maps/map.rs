@@ -1,6 +1,5 @@
 //! One source map, read: [ECMA-426](https://tc39.es/ecma426/).
 
-use oxc_sourcemap::{JSONSourceMap, SourceMap};
 use serde::Deserialize;
 
 /// Which place of a source each place of a file was written at. Lines and columns are from 0, columns in UTF-16 units.
@@ -92,32 +91,40 @@ impl Map {
             name: source.map(|source| format!("{root}{source}")).unwrap_or_default(),
             text: texts.next().flatten(),
         }));
-        let decoded = SourceMap::from_json(JSONSourceMap {
-            version: 3,
-            file: None,
-            mappings: json.mappings,
-            source_root: None,
-            sources: vec![String::new(); is_known.len()],
-            sources_content: None,
-            names: json.names.clone(),
-            debug_id: None,
-            ignore_list: None,
-        });
+        let names = json.names.len();
         self.names.extend(json.names);
-        self.tokens.extend(decoded.map_err(|error| error.to_string())?.get_tokens().map(|token| {
-            let column = if token.get_dst_line() == 0 { from.column } else { 0 };
-            let source = token.get_source_id().map(|id| id as usize).filter(|&id| is_known[id]);
-            Token {
-                line: from.line.saturating_add(token.get_dst_line()),
-                column: column.saturating_add(token.get_dst_col()),
-                written: source.map(|source| Written {
-                    source: first_source + source,
-                    line: token.get_src_line(),
-                    column: token.get_src_col(),
-                }),
-                name: token.get_name_id().map(|id| first_name + id),
+        // All but the column begin where the segment before has them, in a line above too.
+        let [mut source, mut source_line, mut source_column, mut name] = [0; 4];
+        for (line, segments) in (0u32..).zip(json.mappings.split(';')) {
+            let mut column = 0;
+            for segment in segments.split(',').filter(|segment| !segment.is_empty()) {
+                let at = |error: String| format!("line {}: {error}", line + 1);
+                let fields = Fields::read(segment).map_err(at)?;
+                step(&mut column, fields.column).map_err(at)?;
+                let mut written = None;
+                if let Some(place) = fields.place {
+                    step(&mut source, place.source).map_err(at)?;
+                    step(&mut source_line, place.line).map_err(at)?;
+                    step(&mut source_column, place.column).map_err(at)?;
+                    let is_known = is_known.get(source as usize);
+                    let &is_known = is_known.ok_or_else(|| at(format!("there is no source {source}")))?;
+                    let source = first_source + source as usize;
+                    written = is_known.then_some(Written { source, line: source_line, column: source_column });
+                }
+                if let Some(by) = fields.name {
+                    step(&mut name, by).map_err(at)?;
+                    if name as usize >= names {
+                        return Err(at(format!("there is no name {name}")));
+                    }
+                }
+                self.tokens.push(Token {
+                    line: from.line.saturating_add(line),
+                    column: column.saturating_add(if line == 0 { from.column } else { 0 }),
+                    written,
+                    name: fields.name.map(|_| first_name + name),
+                });
             }
-        }));
+        }
         Ok(())
     }
 
@@ -136,6 +143,47 @@ impl Map {
     pub fn name(&self, token: &Token) -> Option<&str> {
         token.name.map(|id| &*self.names[id as usize])
     }
+}
+
+/// A segment of `mappings`: differences to the segment before.
+struct Fields {
+    column: i64,
+    place: Option<Place>,
+    name: Option<i64>,
+}
+
+struct Place {
+    source: i64,
+    line: i64,
+    column: i64,
+}
+
+impl Fields {
+    fn read(segment: &str) -> Result<Self, String> {
+        let bytes = &mut segment.bytes();
+        let mut fields = [0; 5];
+        let mut count = 0;
+        while bytes.len() > 0 {
+            let field = fields.get_mut(count).ok_or("a segment has more than five fields")?;
+            *field = vlq::decode(bytes).map_err(|error| format!("a segment is no numbers: {error:?}"))?;
+            count += 1;
+        }
+        let [column, source, line, source_column, name] = fields;
+        if ![1, 4, 5].contains(&count) {
+            return Err(format!("a segment has {count} fields, not 1, 4 or 5"));
+        }
+        Ok(Self {
+            column,
+            place: (count > 1).then_some(Place { source, line, column: source_column }),
+            name: (count == 5).then_some(name),
+        })
+    }
+}
+
+fn step(value: &mut u32, by: i64) -> Result<(), String> {
+    let stepped = i64::from(*value).checked_add(by).and_then(|sum| u32::try_from(sum).ok());
+    *value = stepped.ok_or("a place is out of range")?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -186,8 +234,15 @@ mod tests {
         let why = |text: &str| Map::parse(text.as_bytes()).err().unwrap();
         assert!(why("{").contains("EOF"));
         assert_eq!(why("{}"), "it has version 0, not 3");
-        assert!(why(r#"{"version": 3, "sources": [], "mappings": "AAAA"}"#).contains("source"));
-        assert!(why(r#"{"version": 3, "sources": ["a"], "mappings": "AAAAA"}"#).contains("name"));
-        assert!(why(r#"{"version": 3, "sources": ["a"], "mappings": "!"}"#).len() > 3);
+        let mappings =
+            |mappings: &str| why(&format!(r#"{{"version": 3, "sources": ["a"], "mappings": "{mappings}"}}"#));
+        assert_eq!(mappings(";ACAA"), "line 2: there is no source 1");
+        assert_eq!(mappings("AAAAA"), "line 1: there is no name 0");
+        assert_eq!(mappings("AA"), "line 1: a segment has 2 fields, not 1, 4 or 5");
+        assert_eq!(mappings("AAAAAA"), "line 1: a segment has more than five fields");
+        assert_eq!(mappings("A,D"), "line 1: a place is out of range");
+        assert_eq!(mappings("ggggggggggggggggA"), "line 1: a segment is no numbers: Overflow");
+        assert_eq!(mappings("!"), "line 1: a segment is no numbers: InvalidBase64(33)");
+        assert_eq!(mappings("g"), "line 1: a segment is no numbers: UnexpectedEof");
     }
 }

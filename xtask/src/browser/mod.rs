@@ -53,7 +53,8 @@ fn record_known(package: &Package, sources: &Path, dir: &Path) -> Result<()> {
     let mut command = node.command();
     command.arg(package.dir.join("dist/cli.js")).args(["record", "-q", "-f", "cpuprofile,pprof,folded", "-o"]).arg(dir);
     command.arg(sources.join("record-known.cjs"));
-    let known = process::output(command.env_remove("NODE_OPTIONS")).context("recording a program that knows its times")?;
+    let known =
+        process::output(command.env_remove("NODE_OPTIONS")).context("recording a program that knows its times")?;
     fs::write(dir.join("known.json"), known).context("writing its times")
 }
 
