@@ -14,6 +14,9 @@ const MANAGERS = /[\\/](npm|npx|pnpm|pnpx|yarn|yarnpkg|corepack)(-cli)?(\.[cm]?j
 /** In `NODE_OPTIONS` and on the command line, it is loaded twice. */
 const LOADED = Symbol.for('sentry-profiler-node.preload');
 
+/** A timer of a longer time is due at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 function main(): void {
   const text = process.env[SETTINGS];
   const once = globalThis as { [LOADED]?: boolean };
@@ -28,9 +31,10 @@ function main(): void {
   if ((!isMainThread && !settings.workers) || (isMainThread && MANAGERS.test(process.argv[1] ?? ''))) {
     return;
   }
-  if (settings.delayMs > 0 && isMainThread) {
-    setTimeout(() => record(settings), settings.delayMs).unref();
-  } else {
+  const { fromMs = 0, untilMs = Number.POSITIVE_INFINITY } = settings;
+  if (Date.now() < fromMs) {
+    setTimeout(() => record(settings), Math.min(fromMs - Date.now(), LONGEST_MS)).unref();
+  } else if (Date.now() < untilMs) {
     record(settings);
   }
   if (settings.port && isMainThread) {
@@ -57,11 +61,11 @@ function record(settings: RecordSettings): void {
     addon.startJournal(file, JSON.stringify(head), { intervalUs: settings.intervalUs });
     const finish = (code: number | undefined) => addon.finishJournal(JSON.stringify({ code }));
     process.on('exit', finish);
-    if (settings.durationMs > 0) {
-      setTimeout(() => finish(undefined), settings.durationMs).unref();
+    if (settings.untilMs !== undefined) {
+      setTimeout(() => finish(undefined), Math.min(settings.untilMs - Date.now(), LONGEST_MS)).unref();
     }
   } catch (error) {
-    // The program runs anyway. Its output is its own, so only the command says what went wrong.
+    // Its output is its own, so only the command says what went wrong.
     writeFileSync(join(settings.dir, `${process.pid}-${threadId}.error`), messageOf(error));
   }
 }
@@ -81,4 +85,8 @@ function reportPort(dir: string): void {
   } as typeof listen;
 }
 
-main();
+try {
+  main();
+} catch {
+  // The program runs anyway, even where nothing can be written any more.
+}

@@ -114,7 +114,14 @@ require('node:http').createServer((_, response) => { answer(50); response.end('y
   test('compiled code is shown where it was written', async t => {
     const source = `interface Left { out: boolean }\n\n${work('burnInSource')}\nburnInSource(400);\n`;
     const dir = folder(t, { 'a.ts': source });
-    const options = { absWorkingDir: dir, entryPoints: ['a.ts'], sourcemap: true, minify: true, logLevel: 'silent' };
+    const options = {
+      absWorkingDir: dir,
+      entryPoints: ['a.ts'],
+      sourcemap: true,
+      minify: true,
+      format: 'iife',
+      logLevel: 'silent',
+    };
     await requireTool('esbuild').build({ ...options, outfile: 'dist/a.js' });
     const args = [...RECORD, 'dist/a.js'];
     assert.match((await run(t, dir, args)).stderr, /burnInSource {2}a\.ts:3/);
@@ -122,6 +129,7 @@ require('node:http').createServer((_, response) => { answer(50); response.end('y
     mkdirSync(join(dir, 'maps'));
     renameSync(join(dir, 'dist/a.js.map'), join(dir, 'maps/a.js.map'));
     const without = await run(t, dir, args);
+    assert.doesNotMatch(without.stderr, /\(pid \d+\)/, 'the recording before is forgotten');
     assert.match(without.stderr, /The source map of .*a\.js is not used: .*a\.js\.map cannot be read/);
     assert.doesNotMatch(without.stderr, /burnInSource/);
     assert.match((await run(t, dir, ['record', '--source-maps', 'maps', ...args.slice(1)])).stderr, /burnInSource/);

@@ -1,4 +1,5 @@
 import { basename, dirname, extname, join } from 'node:path';
+import { OPEN, openPage } from './open';
 import { duration, EXTENSIONS, formats, lines, make, maps, percent, recordings, SOURCE_MAPS, table } from './reports';
 import type { FileFormat } from './reports';
 import { print, say, UsageError } from './usage';
@@ -14,6 +15,7 @@ export const REPORT: Specs = {
   format: { ...FORMAT, help: `${FORMAT.help} (default: html,cpuprofile,md)` },
   'source-maps': SOURCE_MAPS,
   'no-source': NO_SOURCE,
+  open: OPEN,
   quiet: QUIET,
   json: JSON_TEXT,
 };
@@ -30,6 +32,7 @@ export const DIFF: Specs = {
   output: { short: 'o', value: 'FILE', help: 'the page to write (default: diff.html)' },
   'source-maps': SOURCE_MAPS,
   'fail-above': { value: 'PERCENT', help: 'exit with 1 if what ran grew by more than this, such as 5%' },
+  open: OPEN,
   quiet: QUIET,
   json: JSON_TEXT,
 };
@@ -64,6 +67,9 @@ export async function report(given: Given, words: string[]): Promise<number> {
     print(JSON.stringify(summary));
   } else if (!given.quiet) {
     say(lines(summary).join('\n'));
+  }
+  if (given.open) {
+    openPage(summary);
   }
   return summary.samples > 0 ? 0 : 1;
 }
@@ -126,6 +132,9 @@ export async function diff(given: Given, words: string[]): Promise<number> {
       `${change.function}  ${change.place}`,
     ]);
     say(['', ...table(rows), '', ...files].join('\n'));
+  }
+  if (given.open) {
+    openPage(summary);
   }
   if (limit !== undefined && grown * 100 > limit) {
     say(`What ran grew by ${percent(grown)}, which is more than ${limit} %.`);

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import { basename, delimiter, join, resolve } from 'node:path';
 import { loadRecorder } from '../loader';
 import { messageOf } from '../sentry';
 import { outputs, USUAL_FORMATS } from './files';
+import { OPEN, openPage } from './open';
 import { formats, JOURNALS, lines, make, maps, SOURCE_MAPS } from './reports';
 import type { Summary } from './reports';
 import { SETTINGS } from './settings';
@@ -28,7 +29,7 @@ export const RECORD: Specs = {
   'no-workers': { help: 'do not record its workers' },
   'source-maps': SOURCE_MAPS,
   'no-source': { help: 'show no source next to hot lines' },
-  open: { help: 'open the report in a browser' },
+  open: OPEN,
   quiet: { short: 'q', help: 'print nothing but errors' },
   json: { help: 'print the summary as JSON, on stderr' },
 };
@@ -39,6 +40,8 @@ const NOT_FOUND = 127;
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 const USUAL_RATE = 99;
 const PORT_EACH_MS = 50;
+/** Journals are written to four times a second. */
+const WRITTEN_MS = 300;
 
 type End = { code: number | null; signal: NodeJS.Signals | null };
 
@@ -52,7 +55,7 @@ export async function record(given: Given, words: string[]): Promise<number> {
   if (!(rate >= 1 && rate <= 10_000)) {
     throw new UsageError(`--rate must be a number from 1 to 10000, got ${String(given.rate)}`);
   }
-  const [delay, length] = [seconds(given, 'delay', 0), seconds(given, 'duration', 0)];
+  const [delay, length] = [seconds(given, 'delay'), seconds(given, 'duration')];
   // Says what is wrong before the program runs.
   const { supported, reason } = loadRecorder().support();
   if (!supported) {
@@ -61,13 +64,15 @@ export async function record(given: Given, words: string[]): Promise<number> {
   const dir = resolve(String(given.output ?? join('profiles', `${nameOf(program)}-${stamp(new Date())}`)));
   const journals = join(dir, JOURNALS);
   mkdirSync(journals, { recursive: true, mode: 0o700 });
+  forget(journals);
+  const fromMs = delay === undefined ? undefined : Date.now() + delay * 1e3;
   const settings: RecordSettings = {
     dir: journals,
     intervalUs: rate === USUAL_RATE ? undefined : Math.round(1e6 / rate),
     children: !given['no-children'],
     workers: !given['no-workers'],
-    delayMs: delay * 1e3,
-    durationMs: length * 1e3,
+    fromMs,
+    untilMs: length === undefined ? undefined : (fromMs ?? Date.now()) + length * 1e3,
     port: given['on-port'] !== undefined,
   };
   const child = start(words, settings);
@@ -97,9 +102,8 @@ export async function record(given: Given, words: string[]): Promise<number> {
     return code === 0 ? OURS : repeat({ code, signal });
   }
   tell(made, journals, given);
-  const page = made.files.find(file => file.endsWith('.html'));
-  if (given.open && page !== undefined) {
-    openInBrowser(page);
+  if (given.open) {
+    openPage(made);
   }
   return ownEnd ? 0 : repeat({ code, signal });
 }
@@ -108,6 +112,13 @@ const nameOf = (program: string): string => basename(program).replace(/\.[cm]?[j
 
 /** A time as it can be part of a file's name on every system. */
 const stamp = (date: Date): string => date.toISOString().slice(0, 19).replace(/:/g, '-');
+
+/** Removes what an earlier recording left in the same folder. */
+function forget(journals: string): void {
+  readdirSync(journals)
+    .filter(name => /^\d+-\d+(-\d+)?\.(journal|error)$|^port$/.test(name))
+    .forEach(name => rmSync(join(journals, name)));
+}
 
 /** Starts the program, with what records it before all else. */
 function start(words: string[], settings: RecordSettings): ChildProcess {
@@ -186,6 +197,8 @@ async function load(child: ChildProcess, journals: string, command: string): Pro
   if (code !== 0) {
     fail(`the command of --on-port ended with ${code}`);
   }
+  // What it answered last is in its journal then.
+  await new Promise(later => setTimeout(later, WRITTEN_MS));
   return child.kill('SIGTERM');
 }
 
@@ -226,14 +239,4 @@ function repeat({ code, signal }: End): number {
     return 128 + (os.signals[signal] ?? 0);
   }
   return code ?? OURS;
-}
-
-function openInBrowser(page: string): void {
-  const [command, args] = {
-    darwin: ['open', []],
-    win32: ['cmd', ['/c', 'start', '']],
-  }[process.platform as string] ?? ['xdg-open', []];
-  const opened = spawn(command as string, [...(args as string[]), page], { stdio: 'ignore', detached: true });
-  opened.once('error', error => fail(`${page} cannot be opened: ${error.message}`));
-  opened.unref();
 }

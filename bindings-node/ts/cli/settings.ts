@@ -8,9 +8,9 @@ export interface RecordSettings {
   intervalUs?: number | undefined;
   children: boolean;
   workers: boolean;
-  delayMs: number;
-  /** 0: until the end. */
-  durationMs: number;
+  /** When they begin to record and when they no longer do, of `Date.now()`, where that is not at once and at the end. */
+  fromMs?: number | undefined;
+  untilMs?: number | undefined;
   /** Whether the port that the program listens on is asked for. */
   port: boolean;
 }

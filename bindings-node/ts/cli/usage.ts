@@ -79,10 +79,10 @@ export function listed(specs: Specs): string {
 }
 
 /** A number with a unit of time or without: seconds. */
-export function seconds(given: Given, name: string, otherwise: number): number {
+export function seconds(given: Given, name: string): number | undefined {
   const text = given[name];
   if (text === undefined) {
-    return otherwise;
+    return undefined;
   }
   const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(String(text)) ?? [];
   if (number === undefined) {
