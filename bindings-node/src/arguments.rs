@@ -65,7 +65,7 @@ impl<'a> Given<'a> {
         unsafe { self.value.cast() }.map_err(refused)
     }
 
-    pub fn function(&self) -> Thrown<Function<'a, (), ()>> {
+    pub fn function<A: JsValuesTupleIntoVec, R: FromNapiValue>(&self) -> Thrown<Function<'a, A, R>> {
         if !is(&self.value, ValueType::Function) {
             return Err(self.mismatch("a function"));
         }

@@ -33,7 +33,7 @@ pub struct Environment {
     /// One for each other sampling interval that a running recording has.
     others: RefCell<Vec<(u32, Rc<Profiler>)>>,
     hidden_files: RefCell<Vec<String>>,
-    journal: RefCell<Option<Journal>>,
+    journal: RefCell<Option<Rc<Journal>>>,
     pub logging: LoggingMode,
     sessions: RefCell<Vec<Weak<Ready>>>,
     warnings: Arc<Warnings>,
@@ -75,7 +75,7 @@ impl Environment {
         environment.at_exit.listen(env)?;
         // A worker that ends with a live profiler would crash.
         env.add_env_cleanup_hook(environment.clone(), |environment| {
-            environment.finish_journal("null");
+            environment.finish_journal("null", &mut |_| None);
             environment.each_profiler(|profiler| {
                 profiler.dispose();
             });
@@ -170,14 +170,21 @@ impl Environment {
             DEFAULT_SAMPLING_INTERVAL_US => usual.journal(file, head),
             _ => self.add(env, interval_us)?.journal(file, head),
         };
-        *self.journal.borrow_mut() = Some(journal.map_err(error)?);
+        *self.journal.borrow_mut() = Some(Rc::new(journal.map_err(error)?));
         Ok(())
     }
 
-    pub fn finish_journal(&self, end: &str) {
+    pub fn journal_maps(&self, map_of: &mut dyn FnMut(&str) -> Option<String>) {
+        let journal = self.journal.borrow().clone();
+        if let Some(journal) = journal {
+            journal.ask_for_maps(map_of);
+        }
+    }
+
+    pub fn finish_journal(&self, end: &str, map_of: &mut dyn FnMut(&str) -> Option<String>) {
         let journal = self.journal.borrow_mut().take();
         if let Some(journal) = journal {
-            journal.finish(end);
+            journal.finish_with_maps(end, map_of);
         }
     }
 

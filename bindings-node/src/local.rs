@@ -22,13 +22,27 @@ pub fn start_journal(env: Env, file: Unknown<'_>, head: Unknown<'_>, options: Un
     Environment::of(&env)?.start_journal(&env, Path::new(&file), &head, interval_us)
 }
 
-/// Ends the recording into a file. `end` is JSON that says how.
+/// Asks for the source map of each file that was recorded since the last call, JSON or undefined: of what was compiled
+/// from it in this process.
 #[napi(catch_unwind)]
-pub fn finish_journal(env: Env, end: Unknown<'_>) -> Result<(), &'static str> {
-    let end = Given::new("end", end).text()?;
-    Environment::of(&env)?.finish_journal(&end);
+pub fn journal_maps(env: Env, map_of: Unknown<'_>) -> Result<(), &'static str> {
+    let map_of: MapOf<'_> = Given::new("mapOf", map_of).function()?;
+    Environment::of(&env)?.journal_maps(&mut |file| map_of.call(file.to_owned()).ok().flatten());
     Ok(())
 }
+
+/// Ends the recording into a file, after it has asked for the maps of the files that are still new. `end` is JSON that
+/// says how.
+#[napi(catch_unwind)]
+pub fn finish_journal(env: Env, end: Unknown<'_>, map_of: Unknown<'_>) -> Result<(), &'static str> {
+    let end = Given::new("end", end).text()?;
+    let map_of: MapOf<'_> = Given::new("mapOf", map_of).function()?;
+    Environment::of(&env)?.finish_journal(&end, &mut |file| map_of.call(file.to_owned()).ok().flatten());
+    Ok(())
+}
+
+/// Returns the source map of a file.
+type MapOf<'env> = Function<'env, String, Option<String>>;
 
 /// Makes files of recordings, on another thread. What to make, and what was made, is JSON: see `reports`.
 #[napi(catch_unwind)]

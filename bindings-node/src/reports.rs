@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 /// How many functions a summary lists.
 const LISTED: usize = 10;
+/// Of how many source maps it is said why they are not used.
+const SKIPPED_SAID: usize = 3;
 
 /// What to make.
 #[derive(Deserialize)]
@@ -116,6 +118,7 @@ struct Head {
 struct Input {
     head: Head,
     profile: Profile,
+    source_maps: Vec<(String, String)>,
     is_whole: bool,
 }
 
@@ -139,11 +142,16 @@ pub fn make(request: &Request) -> Result<String, String> {
     let mut maps = request.source_map_folder.clone().map_or_else(SourceMaps::new, SourceMaps::in_folder);
     if request.source_maps {
         for input in before.iter_mut().chain(&mut inputs) {
+            input.source_maps.iter().for_each(|(file, map)| maps.add(file, map.as_bytes()));
             input.profile = maps.apply(&input.profile);
         }
     }
     let mut report = report(request, &inputs);
-    report.unrecorded.extend_from_slice(maps.skipped());
+    let (said, more) = maps.skipped().split_at(maps.skipped().len().min(SKIPPED_SAID));
+    report.unrecorded.extend_from_slice(said);
+    if !more.is_empty() {
+        report.unrecorded.push(format!("{} more source maps are not used.", more.len()));
+    }
     if request.sources {
         report.read_sources_with(&maps.contents());
     }
@@ -162,15 +170,15 @@ pub fn make(request: &Request) -> Result<String, String> {
 fn read(file: &Path) -> Result<Input, String> {
     let bytes = fs::read(file).map_err(|error| error.to_string())?;
     match journal::read(&bytes) {
-        Ok(Recorded { head, end, profile, .. }) => {
+        Ok(Recorded { head, end, profile, source_maps, .. }) => {
             let head = serde_json::from_str(&head).map_err(|error| format!("its head is no JSON: {error}"))?;
-            Ok(Input { head, profile, is_whole: end.is_some() })
+            Ok(Input { head, profile, source_maps, is_whole: end.is_some() })
         }
         Err(journal::NoJournal::Foreign) => {
             let profile = read_cpuprofile::decode(&bytes).map_err(|error| error.to_string())?;
             let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let head = Head { name, thread: "main".to_owned(), ..Head::default() };
-            Ok(Input { head, profile, is_whole: true })
+            Ok(Input { head, profile, source_maps: vec![], is_whole: true })
         }
         Err(why) => Err(why.to_string()),
     }

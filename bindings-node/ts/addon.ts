@@ -159,6 +159,9 @@ export interface Encoded {
   error?: string;
 }
 
+/** @internal Returns the source map of what was compiled from a file in this process: JSON. */
+export type MapOf = (file: string) => string | undefined;
+
 /** @internal The exports of the native file. A test checks that they match exactly. */
 export interface Addon {
   startProfiling(title: string): void;
@@ -174,7 +177,9 @@ export interface Addon {
   stopRecordingAsync(title: string, options: EncodingOptions): Promise<Encoded> | null;
   /** Records this thread into a file. `head` is JSON. */
   startJournal(file: string, head: string, options: { intervalUs?: number | undefined }): void;
-  finishJournal(end: string): void;
+  /** Asks for the source map, JSON, of each file that was recorded since the last call. */
+  journalMaps(mapOf: MapOf): void;
+  finishJournal(end: string, mapOf: MapOf): void;
   /** Makes files of recordings. The request is JSON, and so is the text that the promise resolves to. */
   makeReports(request: string): Promise<Encoded>;
   getFrameModule(path: string): string;

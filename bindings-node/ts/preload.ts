@@ -1,6 +1,7 @@
 // Loaded into each process and worker that `sentry-profiler-node record` records, before the program's own code.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { findSourceMap } from 'node:module';
 import { basename, join } from 'node:path';
 import { isMainThread, threadId } from 'node:worker_threads';
 import type { RecordSettings } from './cli/settings';
@@ -16,6 +17,7 @@ const LOADED = Symbol.for('sentry-profiler-node.preload');
 
 /** A timer of a longer time is due at once. */
 const LONGEST_MS = 2 ** 31 - 1;
+const MAPS_EACH_MS = 1_000;
 
 function main(): void {
   const text = process.env[SETTINGS];
@@ -59,8 +61,10 @@ function record(settings: RecordSettings): void {
     };
     const file = join(settings.dir, `${process.pid}-${threadId}-${Date.now()}.journal`);
     addon.startJournal(file, JSON.stringify(head), { intervalUs: settings.intervalUs });
-    const finish = (code: number | undefined) => addon.finishJournal(JSON.stringify({ code }));
+    const finish = (code: number | undefined) => addon.finishJournal(JSON.stringify({ code }), mapOf);
     process.on('exit', finish);
+    // Another end than these may come at any time.
+    setInterval(() => addon.journalMaps(mapOf), MAPS_EACH_MS).unref();
     if (settings.untilMs !== undefined) {
       setTimeout(() => finish(undefined), Math.min(settings.untilMs - Date.now(), LONGEST_MS)).unref();
     }
@@ -68,6 +72,12 @@ function record(settings: RecordSettings): void {
     // Its output is its own, so only the command says what went wrong.
     writeFileSync(join(settings.dir, `${process.pid}-${threadId}.error`), messageOf(error));
   }
+}
+
+/** The map of what was compiled from a file here, by `tsx` for one. Node has it where it was told to read maps. */
+function mapOf(file: string): string | undefined {
+  const map = findSourceMap(file)?.payload;
+  return map === undefined ? undefined : JSON.stringify(map);
 }
 
 /** Tells the command on which port the program listens. */

@@ -13,6 +13,7 @@
 //! | 5, readings | each: time as of samples, what was read (1 CPU, 2 heap), percent in hundredths or bytes |
 //! | 6, beat | up to here, Unix µs, everything is written |
 //! | 7, end | the host's JSON: the journal was closed |
+//! | 8, map | a file, and the source map of what was compiled from it where it ran: JSON |
 //!
 //! Frames and stacks are numbered in the order in which they come.
 
@@ -47,6 +48,7 @@ const SAMPLES: u8 = 4;
 const READINGS: u8 = 5;
 const BEAT: u8 = 6;
 const END: u8 = 7;
+const MAP: u8 = 8;
 
 /// What a reading is of.
 const CPU: u64 = 1;
@@ -73,8 +75,24 @@ impl Journal {
         Ok(Self { recorder: recorder.clone(), consumer, out })
     }
 
+    /// Asks for the source map of each file that is new since the last call, JSON: of what was compiled from it where it
+    /// ran. Its reader cannot find that elsewhere.
+    pub fn ask_for_maps(&self, map_of: &mut dyn FnMut(&str) -> Option<String>) {
+        let files = self.out.lock().new_files();
+        for file in files {
+            if let Some(json) = map_of(&file) {
+                self.out.lock().source_map(&file, &json);
+            }
+        }
+    }
+
     /// Ends the recording and closes the file. `end` is JSON that its reader gets back.
     pub fn finish(&self, end: &str) {
+        self.finish_with_maps(end, &mut |_| None);
+    }
+
+    /// As [`finish`](Self::finish), and asks for the maps of the files that are still new.
+    pub fn finish_with_maps(&self, end: &str, map_of: &mut dyn FnMut(&str) -> Option<String>) {
         if self.out.lock().is_closed() || self.recorder.is_foreign() {
             return;
         }
@@ -90,6 +108,7 @@ impl Journal {
         if self.recorder.check().is_ok() {
             self.recorder.reclaim_all();
         }
+        self.ask_for_maps(map_of);
         self.out.lock().close(end);
     }
 }

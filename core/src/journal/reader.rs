@@ -1,6 +1,6 @@
 //! Reads a journal as far as it was written.
 
-use super::{BEAT, CPU, END, FRAMES, HEAD, HEAP, MAGIC, READINGS, SAMPLES, STACKS, VERSION};
+use super::{BEAT, CPU, END, FRAMES, HEAD, HEAP, MAGIC, MAP, READINGS, SAMPLES, STACKS, VERSION};
 use crate::columns::Reader;
 use crate::profile::{Frame, FrameId, FrameKind, Point, Profile, ProfileBuilder, StackId};
 use crate::time::Unix;
@@ -14,6 +14,8 @@ pub struct Recorded {
     pub end: Option<String>,
     /// What was recorded. It ends where the last write ended.
     pub profile: Profile,
+    /// Files, and the source maps of what was compiled from them where it ran.
+    pub source_maps: Vec<(String, String)>,
     /// Bytes at the file's end that are no whole record.
     pub torn_bytes: usize,
 }
@@ -83,6 +85,7 @@ struct Partial {
     builder: ProfileBuilder,
     frames: Vec<FrameId>,
     stacks: Vec<StackId>,
+    source_maps: Vec<(String, String)>,
     last: Unix,
 }
 
@@ -97,6 +100,7 @@ impl Partial {
             builder: ProfileBuilder::new(),
             frames: vec![],
             stacks: vec![],
+            source_maps: vec![],
             last: begin,
         })
     }
@@ -148,6 +152,7 @@ impl Partial {
                 }
             }
             BEAT => self.last = self.last.max(Unix::from_us(content.signed()?)),
+            MAP => self.source_maps.push((content.text()?.to_owned(), content.text()?.to_owned())),
             END => self.end = Some(content.text()?.to_owned()),
             _ => {}
         }
@@ -171,6 +176,6 @@ impl Partial {
 
     fn finish(self, torn_bytes: usize) -> Recorded {
         let profile = self.builder.finish(self.begin, self.last, self.interval_us);
-        Recorded { head: self.head, end: self.end, profile, torn_bytes }
+        Recorded { head: self.head, end: self.end, profile, source_maps: self.source_maps, torn_bytes }
     }
 }

@@ -65,10 +65,18 @@ fn a_journal_has_what_was_recorded() {
     let journal = fixture.start();
     let before = Unix::from_us(crate::platform::wall_us());
     fixture.run_for_ms(700);
-    journal.finish(r#"{"code":3}"#);
+    let mut asked = vec![];
+    let mut map_of = |file: &str| {
+        asked.push(file.to_owned());
+        Some(format!("the map of {file}"))
+    };
+    journal.ask_for_maps(&mut map_of);
+    journal.finish_with_maps(r#"{"code":3}"#, &mut map_of);
     let recorded = read(&fixture.bytes()).unwrap();
     assert_eq!((&*recorded.head, recorded.end.as_deref()), (r#"{"name":"main"}"#, Some(r#"{"code":3}"#)));
     assert_eq!(recorded.torn_bytes, 0);
+    assert_eq!(asked, ["/app/work.js"], "each file once");
+    assert_eq!(recorded.source_maps, [("/app/work.js".to_owned(), "the map of /app/work.js".to_owned())]);
     let profile = recorded.profile;
     assert_eq!(profile.interval_us(), INTERVAL_US);
     let ticked = profile.active_samples();

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustc_hash::FxHashSet;
 
-use super::{BEAT, CPU, END, FRAMES, HEAD, HEAP, MAGIC, READINGS, SAMPLES, STACKS, VERSION};
+use super::{BEAT, CPU, END, FRAMES, HEAD, HEAP, MAGIC, MAP, READINGS, SAMPLES, STACKS, VERSION};
 use crate::columns::{Columns, zigzag};
 use crate::host::{LogLevel, Logger};
 use crate::platform::create_private;
@@ -26,13 +27,17 @@ pub(super) struct Out {
     file: Option<File>,
     begin: Unix,
     log: Option<Logger>,
+    /// Those that frames have been of, and those of them that nobody has asked for yet.
+    files: FxHashSet<Arc<str>>,
+    new_files: Vec<Arc<str>>,
 }
 
 impl Out {
     pub(super) fn create(file: &Path, log: Option<Logger>) -> io::Result<Self> {
         let mut file = create_private(file)?;
         file.write_all(&MAGIC)?;
-        Ok(Self { file: Some(file), begin: Unix::from_us(0), log })
+        let (files, new_files) = Default::default();
+        Ok(Self { file: Some(file), begin: Unix::from_us(0), log, files, new_files })
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -45,6 +50,17 @@ impl Out {
         head.put_all([VERSION, zigzag(begin.us()), interval_us.into()]);
         head.put_text(json);
         self.record(HEAD, head);
+    }
+
+    pub(super) fn new_files(&mut self) -> Vec<Arc<str>> {
+        std::mem::take(&mut self.new_files)
+    }
+
+    pub(super) fn source_map(&mut self, file: &str, json: &str) {
+        let mut map = Columns::default();
+        map.put_text(file);
+        map.put_text(json);
+        self.record(MAP, map);
     }
 
     pub(super) fn close(&mut self, json: &str) {
@@ -76,6 +92,9 @@ impl Out {
     fn frames(&mut self, frames: &[Frame]) {
         let mut columns = Columns::default();
         for frame in frames {
+            if frame.kind == FrameKind::Script && self.files.insert(frame.file.clone()) {
+                self.new_files.push(frame.file.clone());
+            }
             columns.put_text(&frame.function);
             columns.put_text(&frame.file);
             let kind = match frame.kind {

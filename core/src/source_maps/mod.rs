@@ -60,6 +60,13 @@ impl SourceMaps {
         Self { folder: Some(folder), ..Self::default() }
     }
 
+    /// The map of a file, as JSON: that of code which was compiled where it ran, whose file is something else.
+    pub fn add(&mut self, file: &str, json: &[u8]) {
+        let folder = Path::new(file).parent().unwrap_or(Path::new("")).to_owned();
+        let read = Map::parse(json).map(|map| Some(Mapped::new(map, folder)));
+        self.keep(file.into(), read);
+    }
+
     /// Why maps that are there were not used, a sentence each.
     pub fn skipped(&self) -> &[String] {
         &self.skipped
@@ -135,13 +142,32 @@ impl SourceMaps {
 
     fn of(&mut self, file: &Arc<str>) -> Option<&Mapped> {
         if !self.files.contains_key(file) {
-            let read = read(file, self.folder.as_deref()).unwrap_or_else(|why| {
-                self.skipped.push(format!("The source map of {file} is not used: {why}."));
-                None
-            });
-            self.files.insert(file.clone(), read);
+            let read = read(file, self.folder.as_deref());
+            self.keep(file.clone(), read);
         }
         self.files[file].as_ref()
+    }
+
+    fn keep(&mut self, file: Arc<str>, read: Result<Option<Mapped>, String>) {
+        let mapped = read.unwrap_or_else(|why| {
+            self.skipped.push(format!("The source map of {file} is not used: {why}."));
+            None
+        });
+        self.files.insert(file, mapped);
+    }
+}
+
+impl Mapped {
+    fn new(map: Map, folder: PathBuf) -> Self {
+        let mut lines: FxHashMap<u32, Lines> = FxHashMap::default();
+        for (token, written) in map.tokens().iter().filter_map(|token| Some((token, token.written?))) {
+            let line = written.line;
+            let lines = lines.entry(token.line).or_insert(Lines { source: written.source, first: line, last: line });
+            if lines.source == written.source {
+                (lines.first, lines.last) = (lines.first.min(line), lines.last.max(line));
+            }
+        }
+        Self { map, folder, lines }
     }
 }
 
@@ -161,21 +187,16 @@ fn read(file: &str, folder: Option<&Path>) -> Result<Option<Mapped>, String> {
                 Some(data) => (inline(data)?, home.to_owned()),
                 None => {
                     let map = home.join(&*plain_path(&reference));
+                    // Many packages name maps that they do not publish.
+                    if !map.exists() && !in_app(FrameKind::Script, "", file, None) {
+                        return Ok(None);
+                    }
                     (bytes_of(&map)?, map.parent().unwrap_or(home).to_owned())
                 }
             }
         }
     };
-    let map = Map::parse(&bytes)?;
-    let mut lines: FxHashMap<u32, Lines> = FxHashMap::default();
-    for (token, written) in map.tokens().iter().filter_map(|token| Some((token, token.written?))) {
-        let line = written.line;
-        let lines = lines.entry(token.line).or_insert(Lines { source: written.source, first: line, last: line });
-        if lines.source == written.source {
-            (lines.first, lines.last) = (lines.first.min(line), lines.last.max(line));
-        }
-    }
-    Ok(Some(Mapped { map, folder, lines }))
+    Ok(Some(Mapped::new(Map::parse(&bytes)?, folder)))
 }
 
 fn bytes_of(file: &Path) -> Result<Vec<u8>, String> {
@@ -187,12 +208,14 @@ fn bytes_of(file: &Path) -> Result<Vec<u8>, String> {
     fs::read(file).map_err(failed)
 }
 
-/// What the last line of that kind says.
+/// What the last comment of that kind says. Only comments follow it: elsewhere it is a text of the program's.
 fn reference(script: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(script).ok()?;
-    let (_, reference) = text.rsplit_once(REFERENCE)?;
-    let reference = reference.lines().next()?.trim();
-    (!reference.is_empty()).then(|| reference.to_owned())
+    let (_, rest) = text.rsplit_once(REFERENCE)?;
+    let mut lines = rest.lines().map(str::trim);
+    let reference = lines.next()?;
+    let is_url = !reference.is_empty() && !reference.contains([' ', '\t', '"', '\'', '`']);
+    (is_url && lines.all(|line| line.is_empty() || line.starts_with("//"))).then(|| reference.to_owned())
 }
 
 /// The content of a `data:` URL.
@@ -322,9 +345,20 @@ mod tests {
             ("broken.js", &format!("{SCRIPT}{REFERENCE}broken.js.map")),
             ("broken.js.map", "{\"version\": 3"),
             ("text.js", &format!("{SCRIPT}{REFERENCE}data:application/json,x")),
+            ("string.js", &format!("{SCRIPT}write(`{REFERENCE}data:application/json;base64,${{map}}`);\n")),
+            ("node_modules/x/index.js", &format!("{SCRIPT}{REFERENCE}index.js.map")),
         ]);
         let mut maps = SourceMaps::new();
-        for (name, skipped) in [("none.js", 0), ("gone.js", 1), ("broken.js", 2), ("text.js", 3), ("broken.js", 3)] {
+        let files = [
+            ("none.js", 0),
+            ("string.js", 0),
+            ("node_modules/x/index.js", 0),
+            ("gone.js", 1),
+            ("broken.js", 2),
+            ("text.js", 3),
+            ("broken.js", 3),
+        ];
+        for (name, skipped) in files {
             let file = folder.file(name);
             let expected = ("a".to_owned(), file.clone(), 2, 11, vec![0, 1, 2, 3, 4]);
             assert_eq!(mapped(&mut maps, &file), expected, "{name}");
@@ -334,6 +368,17 @@ mod tests {
         assert_eq!(mapped(&mut maps, "node:fs").1, "node:fs");
         assert_eq!(mapped(&mut maps, "/no/such/file.js").1, "/no/such/file.js");
         assert_eq!(maps.skipped().len(), 3);
+    }
+
+    #[test]
+    fn what_was_compiled_where_it_ran_has_the_map_that_is_given() {
+        let folder = Folder::new(&[("src/a.ts", "other lines")]);
+        let (mut maps, file) = (SourceMaps::new(), folder.file("src/a.ts"));
+        maps.add(&file, map().as_bytes());
+        maps.add("/b.ts", b"{");
+        assert_eq!(mapped(&mut maps, &file).2, 11);
+        assert_eq!(mapped(&mut maps, "/b.ts").2, 2);
+        assert_eq!(maps.skipped().len(), 1);
     }
 
     #[test]
