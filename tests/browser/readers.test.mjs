@@ -53,6 +53,7 @@ test('the model of Chrome DevTools', async () => {
   const { outputFiles } = await require('esbuild').build({
     entryPoints: [join(ROOT, 'node_modules/chrome-devtools-frontend/front_end/models/cpu_profile/cpu_profile.ts')],
     bundle: true,
+    platform: 'node',
     format: 'esm',
     write: false,
     logLevel: 'error',
@@ -76,15 +77,16 @@ for (const extension of ['cpuprofile', 'pb.gz', 'folded']) {
     const content = readFileSync(profile(extension)).toString('base64');
     writeFileSync(script, `speedscope.loadFileFromBase64('profile.${extension}', '${content}');`);
     const page = await openFile(t, join(ROOT, 'node_modules/speedscope/dist/release/index.html'));
-    await page.goto(`${page.url()}#localProfilePath=${pathToFileURL(script)}&view=sandwich`);
+    await page.goto(`${page.url()}#localProfilePath=${script.slice(1)}&view=sandwich`);
     await page.reload();
     await page.getByText('Total', { exact: false }).first().waitFor();
     await page.screenshot({ path: join(DIR, `speedscope-${extension}.png`) });
     const rows = await page.locator('tr').allInnerTexts();
-    // `1.20s (50%)`, `0.00ns (0.00%)`, `texts`
+    // `1.20s (50%)`, its own time, `texts`; folded stacks have numbers without a unit and names with their places.
     const entries = rows.map(row => {
-      const [, number, unit, name] = /([\d.]+)(ns|µs|ms|s|)\s*\([^)]*\)\s*$|x/.exec(row.split('\t')[0]) ?? [];
-      return [name ?? row.split(/\s+/).at(-1), Number(number) * { ns: 1e-6, µs: 1e-3, ms: 1, s: 1e3 }[unit]];
+      const [total, , name] = row.split('\t').map(cell => cell.trim());
+      const [, number, unit] = /^([\d.]+)(ns|µs|ms|s|) /.exec(total.replaceAll(',', '')) ?? [];
+      return [name.replace(/ \(.*/, ''), number * { ns: 1e-6, µs: 1e-3, '': 1e-3, ms: 1, s: 1e3 }[unit]];
     });
     near(timesOf(entries), EXPECTED, BETWEEN_READERS, rows.join('\n'));
   });
@@ -103,9 +105,9 @@ test('go tool pprof, by function and by line', () => {
   );
   const list = execFileSync(PPROF, args('-list=^numbers$'), { encoding: 'utf8', cwd: DIR });
   // `flat cum line: source`
-  const lines = [...list.matchAll(/^\s*(\S+)\s+(\S+)\s+(\d+):(.*)$/gm)].filter(([, flat]) => flat !== '.');
+  const lines = [...list.matchAll(/^\s*(\S+)\s+(\S+)\s+(\d+):(.*)$/gm)].filter(([, , cum]) => cum !== '.');
   assert.ok(lines.length > 0, list);
-  const flat = lines.reduce((ms, [, own]) => ms + Number.parseFloat(own), 0);
-  near({ numbers: flat }, { numbers: EXPECTED.numbers }, BETWEEN_READERS, list);
+  const ms = lines.reduce((sum, [, , cum]) => sum + Number.parseFloat(cum), 0);
+  near({ numbers: ms }, { numbers: EXPECTED.numbers }, BETWEEN_READERS, list);
   for (const [, , , , source] of lines) assert.match(source, /while|function numbers|let sum|return sum/, list);
 });

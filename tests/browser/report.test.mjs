@@ -138,6 +138,7 @@ test('a stretch of time is what everything shows, and the address keeps it', asy
   const before = await table(page);
   await address(page, /from=/);
   await page.reload();
+  await rows(page).first().waitFor();
   assert.deepEqual(await table(page), before);
   await page.locator('.timeline canvas').focus();
   for (let i = 0; i < 30; i++) await page.keyboard.press('ArrowRight');
