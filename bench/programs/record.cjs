@@ -24,7 +24,7 @@ const TOOLS = {
   ours: ours('record', '-q', '-o', 'out', '-f', 'html,cpuprofile'),
   // As often as we do.
   '--cpu-prof': ['--cpu-prof', '--cpu-prof-interval=10101', '--cpu-prof-dir=out'],
-  '0x': [join(modules, '0x/cmd.js'), '-D', 'out', '--'],
+  '0x': [join(modules, '0x/cmd.js'), '-D', 'out'],
   flame: [join(modules, '@platformatic/flame/bin/flame.js'), 'run'],
 };
 

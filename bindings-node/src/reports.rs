@@ -143,7 +143,7 @@ pub fn make(request: &Request) -> Result<String, String> {
     if request.source_maps {
         for input in before.iter_mut().chain(&mut inputs) {
             input.source_maps.iter().for_each(|(file, map)| maps.add(file, map.as_bytes()));
-            input.profile = maps.apply(&input.profile);
+            maps.apply(&mut input.profile);
         }
     }
     let mut report = report(request, &inputs);
@@ -175,7 +175,7 @@ fn read(file: &Path) -> Result<Input, String> {
             Ok(Input { head, profile, source_maps, is_whole: end.is_some() })
         }
         Err(journal::NoJournal::Foreign) => {
-            let profile = read_cpuprofile::decode(&bytes).map_err(|error| error.to_string())?;
+            let profile = read_cpuprofile::decode(bytes).map_err(|error| error.to_string())?;
             let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let head = Head { name, thread: "main".to_owned(), ..Head::default() };
             Ok(Input { head, profile, source_maps: vec![], is_whole: true })

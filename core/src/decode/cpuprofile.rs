@@ -20,23 +20,24 @@ struct Document<'a> {
     #[serde(default)]
     end_time: f64,
     #[serde(default)]
-    samples: Vec<u64>,
+    samples: Vec<u32>,
+    /// In microseconds. Exact up to 16 s, and there is one for each sample of a large file.
     #[serde(default)]
-    time_deltas: Vec<f64>,
+    time_deltas: Vec<f32>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Node<'a> {
-    id: u64,
+    id: u32,
     #[serde(borrow)]
     call_frame: CallFrame<'a>,
     #[serde(default)]
     hit_count: u32,
     #[serde(default)]
-    children: Vec<u64>,
+    children: Vec<u32>,
     /// Instead of children.
-    parent: Option<u64>,
+    parent: Option<u32>,
     #[serde(default)]
     position_ticks: Vec<PositionTick>,
 }
@@ -65,19 +66,20 @@ struct PositionTick {
     ticks: u32,
 }
 
-/// Reads it. Times are those of the file, which are Unix times only where its writer says so.
+/// Reads it. Times are those of the file, which are Unix times only where its writer says so. It takes the bytes, which
+/// are needed no longer once the functions are read: the samples of a large file take as much again.
 ///
 /// # Errors
 /// Where it is no such file, or refers to nodes that it does not have.
-pub fn decode(json: &[u8]) -> Result<Profile, DecodeError> {
+pub fn decode(json: Vec<u8>) -> Result<Profile, DecodeError> {
     let Document { nodes, start_time, end_time, samples, time_deltas } =
-        serde_json::from_slice(json).map_err(|error| DecodeError::Json(error.to_string()))?;
+        serde_json::from_slice(&json).map_err(|error| DecodeError::Json(error.to_string()))?;
     if samples.len() != time_deltas.len() {
         return Err(DecodeError::Senseless(format!("{} samples and {} times", samples.len(), time_deltas.len())));
     }
-    let by_id: FxHashMap<u64, usize> = nodes.iter().enumerate().map(|(at, node)| (node.id, at)).collect();
+    let by_id: FxHashMap<u32, usize> = nodes.iter().enumerate().map(|(at, node)| (node.id, at)).collect();
     let index =
-        |id: u64| by_id.get(&id).copied().ok_or_else(|| DecodeError::Senseless(format!("there is no node {id}")));
+        |id: u32| by_id.get(&id).copied().ok_or_else(|| DecodeError::Senseless(format!("there is no node {id}")));
     let mut parents = vec![None; nodes.len()];
     for (at, node) in nodes.iter().enumerate() {
         for &child in &node.children {
@@ -89,20 +91,20 @@ pub fn decode(json: &[u8]) -> Result<Profile, DecodeError> {
     }
     let mut builder = ProfileBuilder::new();
     let stacks = stacks(&nodes, &parents, &mut builder)?;
-    let mut lines: Vec<Option<Lines>> = nodes.iter().map(|_| None).collect();
+    let mut lines: Vec<Lines> = nodes.iter().map(lines_of).collect();
+    drop(nodes);
+    drop(json);
     let mut time_us = start_time;
-    for (&id, delta) in samples.iter().zip(&time_deltas) {
+    for (&id, &delta) in samples.iter().zip(&time_deltas) {
         let at = index(id)?;
-        time_us += delta;
+        time_us += f64::from(delta);
         let time = Unix::from_us(time_us as i64);
         match stacks[at] {
-            Some(stack) => {
-                let lines = lines[at].get_or_insert_with(|| lines_of(&nodes[at]));
-                builder.sample_in_line(time, stack, lines.next());
-            }
+            Some(stack) => builder.sample_in_line(time, stack, lines[at].next()),
             None => builder.idle(time),
         }
     }
+    drop(samples);
     let (start, end) = (Unix::from_us(start_time as i64), Unix::from_us(end_time.max(time_us) as i64));
     // The last sample lasts until the end.
     builder.idle(end);
@@ -178,12 +180,12 @@ fn lines_of(node: &Node<'_>) -> Lines {
 }
 
 /// The file does not say it. Only pauses are longer, so the median distance is the interval.
-fn interval_us(mut deltas: Vec<f64>) -> u32 {
+fn interval_us(mut deltas: Vec<f32>) -> u32 {
     if deltas.is_empty() {
         return 1;
     }
     let middle = deltas.len() / 2;
-    let (_, median, _) = deltas.select_nth_unstable_by(middle, f64::total_cmp);
+    let (_, median, _) = deltas.select_nth_unstable_by(middle, f32::total_cmp);
     // Out of range it is cut.
     (*median as u32).max(1)
 }
@@ -196,7 +198,7 @@ mod tests {
     use crate::encode::cpuprofile;
 
     fn read(document: &serde_json::Value) -> Result<Profile, DecodeError> {
-        decode(document.to_string().as_bytes())
+        decode(document.to_string().into_bytes())
     }
 
     #[test]
@@ -239,7 +241,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_said() {
         let node =
-            |id: u64, children: &[u64]| json!({"id": id, "callFrame": {"functionName": "f"}, "children": children});
+            |id: u32, children: &[u32]| json!({"id": id, "callFrame": {"functionName": "f"}, "children": children});
         let told = |document| read(&document).unwrap_err().to_string();
         assert!(told(json!({"nodes": 5})).contains("invalid type"), "{}", told(json!({"nodes": 5})));
         assert!(told(json!({"nodes": [node(1, &[9])]})).contains("no node 9"));
@@ -252,7 +254,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn what_this_crate_writes_comes_back(profile in crate::encode::tests::any_profile()) {
-            let read = decode(&cpuprofile::encode(&profile)).expect("it is read");
+            let read = decode(cpuprofile::encode(&profile)).expect("it is read");
             let times = |profile: &Profile| {
                 let mut times: Vec<_> = profile
                     .hottest(usize::MAX)

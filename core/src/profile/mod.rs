@@ -8,6 +8,7 @@ mod builder;
 mod files;
 pub(crate) mod origin;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -68,23 +69,24 @@ impl Frame {
 
 /// Which of a profile's frames: an index into [`Profile::frames`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FrameId(u32);
+pub struct FrameId(NonZeroU32);
 
 /// Which of a profile's stacks: an index into [`Profile::stacks`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StackId(u32);
+pub struct StackId(NonZeroU32);
 
+/// One more than the index is kept: an [`Option`] of it takes no more room, and there is one in each sample.
 macro_rules! index {
     ($id:ident) => {
         impl $id {
             /// The one at an index.
             pub fn at(index: usize) -> Self {
-                Self(index as u32)
+                Self(NonZeroU32::MIN.saturating_add(index as u32))
             }
 
             /// The index.
             pub fn index(self) -> usize {
-                self.0 as usize
+                (self.0.get() - 1) as usize
             }
         }
     };

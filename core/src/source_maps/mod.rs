@@ -85,8 +85,11 @@ impl SourceMaps {
         contents
     }
 
-    /// The profile with functions and lines where they were written. What has no map stays as it is.
-    pub fn apply(&mut self, profile: &Profile) -> Profile {
+    /// Shows a profile's functions and lines where they were written. What has no map stays as it is.
+    pub fn apply(&mut self, profile: &mut Profile) {
+        if !profile.frames().iter().any(|frame| frame.kind == FrameKind::Script && self.of(&frame.file).is_some()) {
+            return;
+        }
         let mut builder = ProfileBuilder::new();
         let frames: Vec<_> = profile.frames().iter().map(|frame| builder.frame(&self.frame(frame))).collect();
         let mut stacks = Vec::with_capacity(profile.stacks().len());
@@ -106,7 +109,7 @@ impl SourceMaps {
         }
         *builder.measurements_mut() = profile.measurements().clone();
         (0..profile.dropped_samples()).for_each(|_| builder.drop_sample());
-        builder.finish(profile.start(), profile.end(), profile.interval_us())
+        *profile = builder.finish(profile.start(), profile.end(), profile.interval_us());
     }
 
     fn frame<'f>(&mut self, frame: &'f Frame) -> Cow<'f, Frame> {
@@ -311,7 +314,8 @@ mod tests {
         for line in 0..=4 {
             builder.sample_in_line(Unix::from_us(line.into()), stack, line);
         }
-        let profile = maps.apply(&builder.finish(Unix::from_us(0), Unix::from_us(9), 1));
+        let mut profile = builder.finish(Unix::from_us(0), Unix::from_us(9), 1);
+        maps.apply(&mut profile);
         let Frame { function, file, line, column, .. } = &profile.frames()[0];
         let lines = profile.samples().iter().map(|sample| sample.line).collect();
         (function.to_string(), file.to_string(), *line, *column, lines)
