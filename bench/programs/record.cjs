@@ -69,8 +69,11 @@ async function firstLine(name) {
   const begin = performance.now();
   const child = start(TOOLS[name], PROGRAMS.first);
   const ended = once(child, 'close');
-  await once(child.stdout, 'data');
-  const passed = performance.now() - begin;
+  let passed;
+  // Some tools print lines of their own.
+  child.stdout.on('data', data => {
+    if (/^first$/m.test(data)) passed ??= performance.now() - begin;
+  });
   await ended;
   return passed;
 }
@@ -109,7 +112,9 @@ async function lost(signal, toAll) {
   await ended;
   const { nodes, samples, timeDeltas } = JSON.parse(readFileSync(join(folder, 'out/profile.cpuprofile')));
   const burns = new Set(nodes.filter(node => node.callFrame.functionName === 'burn').map(node => node.id));
-  const us = samples.reduce((sum, id, at) => sum + (burns.has(id) ? (timeDeltas[at + 1] ?? 0) : 0), 0);
+  // From the loop's first sample on something ran all the time, the garbage collector at times.
+  const first = samples.findIndex(id => burns.has(id));
+  const us = timeDeltas.slice(first + 1).reduce((sum, delta) => sum + delta, 0);
   return ran - us / 1e3;
 }
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import { basename, delimiter, join, resolve } from 'node:path';
-import { loadRecorder } from '../loader';
+import { loadAddon, supportOf } from '../loader';
 import { messageOf } from '../sentry';
 import { outputs, USUAL_FORMATS } from './files';
 import { OPEN, openPage } from './open';
@@ -56,11 +56,6 @@ export async function record(given: Given, words: string[]): Promise<number> {
     throw new UsageError(`--rate must be a number from 1 to 10000, got ${String(given.rate)}`);
   }
   const [delay, length] = [seconds(given, 'delay'), seconds(given, 'duration')];
-  // Says what is wrong before the program runs.
-  const { supported, reason } = loadRecorder().support();
-  if (!supported) {
-    throw new Error(`this Node cannot be profiled: ${reason}`);
-  }
   const dir = resolve(String(given.output ?? join('profiles', `${nameOf(program)}-${stamp(new Date())}`)));
   const journals = join(dir, JOURNALS);
   mkdirSync(journals, { recursive: true, mode: 0o700 });
@@ -79,6 +74,11 @@ export async function record(given: Given, words: string[]): Promise<number> {
   const isShown = process.stderr.isTTY && !given.quiet && !given.json;
   const hideStatus = isShown ? showStatus(journals) : () => {};
   const ended = end(child).finally(hideStatus);
+  // Now that the program starts: it does not wait for this.
+  const reason = whyNot();
+  if (reason !== undefined) {
+    fail(`nothing can be recorded: ${reason}`);
+  }
   const loading = given['on-port'] === undefined ? undefined : load(child, journals, String(given['on-port']));
   const { code, signal, failure } = await ended;
   if (failure !== undefined) {
@@ -106,6 +106,15 @@ export async function record(given: Given, words: string[]): Promise<number> {
     openPage(made);
   }
   return ownEnd ? 0 : repeat({ code, signal });
+}
+
+/** Why this Node cannot be profiled, if that is so. */
+function whyNot(): string | undefined {
+  try {
+    return supportOf(loadAddon()).reason ?? undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 const nameOf = (program: string): string => basename(program).replace(/\.[cm]?[jt]sx?$/, '') || 'program';
