@@ -234,6 +234,8 @@ fn path_of(folder: &Path, source: &str) -> String {
     if source.contains("://") || source.starts_with("node:") {
         return source.into_owned();
     }
+    // It is a URL, too.
+    let source = unescaped(&source);
     let mut path = PathBuf::new();
     for part in folder.join(&*source).components() {
         match part {
@@ -409,6 +411,7 @@ mod tests {
         let path = |source| path_of(Path::new("/srv/dist"), source);
         assert_eq!(path("../src/./a.ts"), "/srv/src/a.ts");
         assert_eq!(path("/abs/a.ts"), "/abs/a.ts");
+        assert_eq!(path("../app/%5Bid%5D/page.jsx"), "/srv/app/[id]/page.jsx");
         assert_eq!(path("file:///abs/a%20b.ts"), "/abs/a b.ts");
         assert_eq!(path("webpack://shop/./src/a.ts"), "webpack://shop/./src/a.ts");
     }
