@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 /// How many functions a summary lists.
 const LISTED: usize = 10;
-/// Of how many source maps it is said why they are not used.
-const SKIPPED_SAID: usize = 3;
+/// Of how many source maps it says why they are not used.
+const SKIPPED: usize = 2;
 
 /// What to make.
 #[derive(Deserialize)]
@@ -35,6 +35,9 @@ pub struct Request {
     /// When it ended, Unix milliseconds, and the id of its process: what it has not recorded is said.
     end_ms: Option<f64>,
     pid: Option<u32>,
+    /// Whether that process had done all that was wanted when it was ended.
+    #[serde(default)]
+    is_done: bool,
     /// Whether hot lines are shown with their source.
     #[serde(default)]
     sources: bool,
@@ -129,9 +132,7 @@ pub fn make(request: &Request) -> Result<String, String> {
         let mut inputs = vec![];
         for file in files {
             match read(file) {
-                Ok(input) if input.profile.active_samples() > 0 => inputs.push(input),
-                // Processes and workers in which nothing ran.
-                Ok(_) => {}
+                Ok(input) => inputs.push(input),
                 Err(why) => unreadable.push((file.clone(), why)),
             }
         }
@@ -139,6 +140,11 @@ pub fn make(request: &Request) -> Result<String, String> {
         inputs
     };
     let (mut before, mut inputs) = (read_all(&request.before), read_all(&request.inputs));
+    let unrecorded = unrecorded(request, &inputs);
+    for inputs in [&mut before, &mut inputs] {
+        // Processes and workers in which nothing ran, or that were killed before it was written.
+        inputs.retain(|input| input.profile.active_samples() > 0);
+    }
     let mut maps = request.source_map_folder.clone().map_or_else(SourceMaps::new, SourceMaps::in_folder);
     if request.source_maps {
         for input in before.iter_mut().chain(&mut inputs) {
@@ -147,10 +153,11 @@ pub fn make(request: &Request) -> Result<String, String> {
         }
     }
     let mut report = report(request, &inputs);
-    let (said, more) = maps.skipped().split_at(maps.skipped().len().min(SKIPPED_SAID));
-    report.unrecorded.extend_from_slice(said);
-    if !more.is_empty() {
-        report.unrecorded.push(format!("{} more source maps are not used.", more.len()));
+    report.unrecorded = unrecorded;
+    report.unrecorded.extend(maps.skipped().iter().take(SKIPPED).cloned());
+    let more = maps.skipped().len().saturating_sub(SKIPPED);
+    if more > 0 {
+        report.unrecorded.push(format!("Nor are those of {more} more files."));
     }
     if request.sources {
         report.read_sources_with(&maps.contents());
@@ -209,19 +216,34 @@ fn report<'a>(request: &Request, inputs: &'a [Input]) -> Report<'a> {
         (Some(signal), _) => Some(Exit::Signal(signal.clone())),
         (None, code) => code.map(Exit::Code),
     };
-    for input in inputs.iter().filter(|input| !input.is_whole) {
-        let Head { pid, name, thread, .. } = &input.head;
-        // Of the others it is not known when they ended.
-        let end = request.end_ms.filter(|_| request.pid == Some(*pid)).map(|ms| Unix::from_us((ms * 1e3) as i64));
-        let lost = end.map(|end| (end - input.profile.end()).max(0));
-        report.unrecorded.push(match lost {
-            Some(us) => {
-                format!("The last {:.1} s of {name}, {thread}, are not recorded: it was killed.", us as f64 / 1e6)
-            }
-            None => format!("The end of {name}, {thread}, is not recorded: it was killed, or still runs."),
-        });
-    }
     report
+}
+
+/// What is missing of threads whose recordings have no end.
+fn unrecorded(request: &Request, inputs: &[Input]) -> Vec<String> {
+    let killed = inputs.iter().filter(|input| !input.is_whole);
+    // Of the other processes it is not known when they ended.
+    let (own, others): (Vec<_>, Vec<_>) = killed.partition(|input| request.pid == Some(input.head.pid));
+    let name = |input: &Input| format!("{}, {}", input.head.name, input.head.thread);
+    let mut sentences = vec![];
+    if let Some(end) = request.end_ms.filter(|_| !request.is_done).map(|ms| Unix::from_us((ms * 1e3) as i64)) {
+        sentences.extend(own.iter().map(|input| {
+            let lost = (end - input.profile.end()).max(0) as f64 / 1e6;
+            format!("The last {lost:.1} s of {}, are not recorded: it was killed.", name(input))
+        }));
+    }
+    match &others[..] {
+        [] => {}
+        [one] => {
+            sentences.push(format!("The end of {}, is not recorded: it was killed, or still runs.", name(one)));
+        }
+        [first, ..] => sentences.push(format!(
+            "The ends of {} threads, such as {}, are not recorded: they were killed, or still run.",
+            others.len(),
+            name(first)
+        )),
+    }
+    sentences
 }
 
 fn write(request: &Request, report: &Report<'_>, inputs: &[Input]) -> Result<Vec<PathBuf>, String> {
@@ -295,12 +317,7 @@ fn summary(report: &Report<'_>, files: Vec<PathBuf>) -> Summary {
         unreadable: vec![],
         unrecorded: report.unrecorded.clone(),
         duration_us: report.end - report.start,
-        samples: report
-            .processes
-            .iter()
-            .flat_map(|process| &process.threads)
-            .map(|thread| thread.profile.active_samples())
-            .sum(),
+        samples: sums.samples,
         ran_us: sums.ran_us,
         kinds: sums.kinds.iter().map(|&(name, us)| (name, part(us))).collect(),
         threads: threads.collect(),

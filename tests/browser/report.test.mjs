@@ -236,6 +236,9 @@ test('threads of all processes can be chosen', async t => {
   assert.deepEqual(await texts(page.locator('.thread')), ['main 1.05 s', 'worker 1 1.50 s', 'worker 2 0 µs']);
   assert.match(await said(page.locator('.notes')), /The last 0\.2 s are not recorded/);
   assert.match(await said(page.locator('.facts')), /ended by SIGTERM/);
+  // The one that ran most is shown first.
+  assert.ok('convertCurrency' in (await table(page)));
+  await page.locator('.thread', { hasText: 'main' }).click();
   assert.ok('map' in (await table(page)));
   // A click on a span.
   const { x, y, width } = await page.locator('.timeline canvas').boundingBox();

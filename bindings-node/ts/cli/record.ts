@@ -93,6 +93,7 @@ export async function record(given: Given, words: string[]): Promise<number> {
     code: ownEnd ? null : code,
     signal: ownEnd ? null : signal,
     endMs,
+    isDone: ownEnd,
     ...(child.pid !== undefined && { pid: child.pid }),
     sources: !given['no-source'],
     ...maps(String(given['source-maps'] ?? 'auto')),

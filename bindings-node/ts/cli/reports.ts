@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, extname, join, resolve } from 'node:path';
 import { loadAddon } from '../loader';
 import { UsageError } from './usage';
 
@@ -24,6 +24,7 @@ export interface Request {
   signal?: string | null;
   endMs?: number;
   pid?: number;
+  isDone?: boolean;
   sources?: boolean;
   sourceMaps?: boolean;
   sourceMapFolder?: string;
@@ -76,6 +77,9 @@ export function formats(list: string): FileFormat[] {
   });
 }
 
+/** How many threads, or files of threads, are listed one by one. */
+const LISTED = 8;
+
 /** The folder in that of a recording which has its journals. */
 export const JOURNALS = 'recording';
 
@@ -106,18 +110,32 @@ export const percent = (share: number): string => `${(100 * share).toFixed(1)} %
 /** The summary as lines of text. */
 export function lines(summary: Summary): string[] {
   const { samples, durationUs, ranUs, kinds, threads, hottest, unrecorded, unreadable, files } = summary;
-  const text = [`Recorded ${duration(durationUs)}, of which ${duration(ranUs)} ran: ${samples} samples.`];
+  const [recorded, ran] = [duration(durationUs), duration(ranUs)];
+  const what = threads.length > 1 ? `in which ${threads.length} threads ran ${ran}` : `of which ${ran} ran`;
+  const text = [`Recorded ${recorded}, ${what}: ${samples} samples.`];
   text.push(...unrecorded, ...unreadable.map(([file, why]) => `${file} cannot be read: ${why}.`));
   if (threads.length > 1) {
-    text.push('', ...table(threads.map(([process, thread, us]) => [duration(us), `${process}, ${thread}`])));
+    const busiest = [...threads].sort(([, , one], [, , other]) => other - one).slice(0, LISTED);
+    text.push('', ...table(busiest.map(([process, thread, us]) => [duration(us), `${process}, ${thread}`])));
+    if (threads.length > LISTED) {
+      text.push(`and ${threads.length - LISTED} more`);
+    }
   }
   if (hottest.length > 0) {
     text.push('', kinds.map(([kind, share]) => `${kind} ${percent(share)}`).join(', '), '', ...hot(summary));
   }
   if (files.length > 0) {
-    text.push('', ...files);
+    text.push('', ...shortened(files));
   }
   return text;
+}
+
+/** Files, of which those of threads are one line where they are many. */
+function shortened(files: string[]): string[] {
+  const all = (file: string) => join(dirname(file), `*${extname(file)}`);
+  const alike = (file: string) => files.filter(other => all(other) === all(file));
+  const line = (file: string) => (alike(file).length > LISTED ? `${all(file)} (${alike(file).length} files)` : file);
+  return [...new Set(files.map(line))];
 }
 
 /** The hottest functions. */

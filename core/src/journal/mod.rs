@@ -72,6 +72,8 @@ impl Journal {
         let interval_us = recorder.stream.interval_us;
         out.lock().head(recorder.stream.clock.wall(from_us), interval_us, head);
         let consumer = recorder.attach(Box::new(Writer::new(out.clone(), from_us, interval_us)));
+        // Otherwise it would be known only after the first slice when that should have ended.
+        recorder.stream.schedule();
         Ok(Self { recorder: recorder.clone(), consumer, out })
     }
 

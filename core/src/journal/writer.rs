@@ -21,6 +21,9 @@ use crate::window::Window;
 
 /// How often what was sampled is written: so much is lost when the process is killed.
 const WRITE_US: i64 = 250_000;
+/// In the beginning it is written more often, because many processes are killed as soon as they have done their work:
+/// test runners do that with each file's.
+const FIRST_WRITE_US: i64 = 50_000;
 
 /// The file, until it is closed or cannot be written to.
 pub(super) struct Out {
@@ -233,6 +236,7 @@ impl Consumer for Writer {
     }
 
     fn boundary_us(&self) -> Option<Monotonic> {
-        Some(self.written_us + WRITE_US)
+        let age_us = self.written_us - self.window.start_us();
+        Some(self.written_us + (age_us / 2).clamp(FIRST_WRITE_US, WRITE_US))
     }
 }

@@ -107,7 +107,10 @@ impl ProfileBuilder {
         if self.is_full() {
             self.drop_sample();
         } else {
-            self.samples.push(Sample { time, stack: Some(stack), line });
+            let frame = &self.frames[self.stacks[stack.index()].frame.index()];
+            // V8 gives its own functions the lines of their callers, and now and then the lines of what it inlined.
+            let is_its_own = (1..=line).contains(&frame.line);
+            self.samples.push(Sample { time, stack: Some(stack), line: if is_its_own { line } else { 0 } });
         }
     }
 

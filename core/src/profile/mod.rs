@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 use crate::time::Unix;
 
 pub use self::builder::ProfileBuilder;
-pub use self::files::{in_app, module_of, plain_path};
+pub use self::files::{in_app, module_of, plain_path, unescaped};
 
 /// The name of a native function that cannot be distinguished from others.
 pub const NATIVE: &str = "(native)";

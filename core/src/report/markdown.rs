@@ -81,7 +81,6 @@ impl Page<'_> {
     fn head(&mut self, report: &Report<'_>, threads: &[&Thread<'_>], sums: &Sums<'_>) {
         self.line(format!("# {}\n", plain(&report.title)));
         let duration_us = (report.end - report.start).max(0) as u64;
-        let samples: usize = threads.iter().map(|thread| thread.profile.active_samples()).sum();
         let mut facts = vec![
             format!("duration {}", duration(duration_us)),
             format!("ran {} ({} of one core)", duration(sums.ran_us), percent(sums.ran_us, duration_us)),
@@ -89,7 +88,7 @@ impl Page<'_> {
         let cpu: Option<u64> = threads.iter().map(|thread| thread.cpu.map(|cpu| cpu.as_micros() as u64)).sum();
         facts.extend(cpu.filter(|_| !threads.is_empty()).map(|us| format!("CPU {}", duration(us))));
         if let Some(thread) = threads.first() {
-            facts.push(format!("{samples} samples every {}", duration(thread.profile.interval_us().into())));
+            facts.push(format!("{} samples every {}", sums.samples, duration(thread.profile.interval_us().into())));
         }
         facts.extend(report.exit.as_ref().map(ToString::to_string));
         for fact in facts {

@@ -136,6 +136,8 @@ impl<'a> Report<'a> {
 pub struct Totals {
     /// How long something ran, microseconds.
     pub ran_us: u64,
+    /// In how many samples something ran.
+    pub samples: usize,
     /// How much of it each kind of code took, by the kind's name, the largest part first.
     pub kinds: Vec<(&'static str, u64)>,
     /// The functions that ran themselves, hottest first.
@@ -168,7 +170,7 @@ impl Report<'_> {
             self_us: times.self_us,
         };
         let hottest = sums.hottest().into_iter().map(hot).collect();
-        Totals { ran_us: sums.ran_us, kinds, hottest }
+        Totals { ran_us: sums.ran_us, samples: sums.samples, kinds, hottest }
     }
 }
 

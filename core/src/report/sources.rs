@@ -1,7 +1,7 @@
 //! The lines of source that a report shows next to the time that they took.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use rustc_hash::FxHashMap;
@@ -42,15 +42,41 @@ fn wanted<'a>(report: &Report<'a>) -> BTreeMap<&'a str, Vec<u32>> {
 
 /// The hottest lines of a report, as far as their files can be read on this machine.
 pub fn read(report: &Report<'_>, known: &BTreeMap<String, Vec<&str>>) -> Sources {
+    let functions = definitions(report);
     let read = |(file, lines): (&str, Vec<u32>)| {
         if let Some(known) = known.get(file) {
             return Some((file.to_owned(), chosen(known.iter().copied(), &lines)));
         }
         fs::metadata(file).ok().filter(|file| file.is_file() && file.len() <= MAX_FILE_BYTES)?;
         let text = fs::read_to_string(file).ok()?;
-        Some((file.to_owned(), chosen(text.lines(), &lines)))
+        is_what_ran(&text, functions.get(file)?).then(|| (file.to_owned(), chosen(text.lines(), &lines)))
     };
     wanted(report).into_iter().filter_map(read).collect()
+}
+
+/// The lines and the names of functions by file.
+fn definitions<'a>(report: &Report<'a>) -> FxHashMap<&'a str, BTreeSet<(u32, &'a str)>> {
+    let mut functions: FxHashMap<&str, BTreeSet<_>> = FxHashMap::default();
+    for frame in report.processes.iter().flat_map(|process| &process.threads).flat_map(|t| t.profile.frames()) {
+        functions.entry(&frame.file).or_default().insert((frame.line, &*frame.function));
+    }
+    functions
+}
+
+/// Whether most functions are at their lines. A file may have changed since, and what Vitest and others run is made
+/// of the file whose name it has.
+fn is_what_ran(text: &str, functions: &BTreeSet<(u32, &str)>) -> bool {
+    let lines: Vec<_> = text.lines().collect();
+    let is_there = functions.iter().filter_map(|&(line, function)| {
+        // Of `Shop.get price`, the last.
+        let name = function.rsplit(['.', ' ', '#']).next()?;
+        if name.is_empty() || name.contains(['<', '(']) {
+            return None;
+        }
+        Some(lines.get(line.checked_sub(1)? as usize).is_some_and(|line| line.contains(name)))
+    });
+    let (there, elsewhere): (Vec<_>, Vec<_>) = is_there.partition(|is_there| *is_there);
+    there.len() >= elsewhere.len()
 }
 
 fn chosen<'t>(text: impl Iterator<Item = &'t str>, lines: &[u32]) -> BTreeMap<u32, String> {
@@ -64,5 +90,19 @@ fn shortened(line: &str) -> String {
     match line.char_indices().nth(MAX_LINE_CHARS) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_text_is_not_shown() {
+        let text = "class Shop {\n  get price() {}\n}\nconst add = () => {};\n";
+        let is = |functions: &[(u32, &str)]| is_what_ran(text, &functions.iter().copied().collect());
+        assert!(is(&[(2, "get price"), (4, "add"), (1, "<anonymous>")]));
+        assert!(is(&[]) && is(&[(1, "(anonymous)"), (2, "Shop.price"), (3, "add")]));
+        assert!(!is(&[(3, "get price"), (6, "add")]) && !is(&[(9, "add")]));
     }
 }

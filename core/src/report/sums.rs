@@ -13,6 +13,8 @@ use crate::{Frame, Profile, StackId};
 #[derive(Default)]
 pub struct Sums<'a> {
     pub ran_us: u64,
+    /// In how many samples something ran.
+    pub samples: usize,
     pub kinds: [u64; Origin::ALL.len()],
     pub packages: FxHashMap<&'a str, u64>,
     pub functions: FxHashMap<&'a Frame, Times>,
@@ -48,6 +50,7 @@ impl<'a> Sums<'a> {
                 *lines.entry(total.line).or_default() += total.time_us;
             }
             for total in profile.stack_totals() {
+                sums.samples += total.samples as usize;
                 *sums.paths.entry(path(profile, total.stack, places)).or_default() += total.time_us;
             }
         }

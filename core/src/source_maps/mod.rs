@@ -15,13 +15,15 @@ use base64::prelude::BASE64_STANDARD;
 use map::Map;
 use rustc_hash::FxHashMap;
 
-use crate::profile::{Frame, FrameKind, Profile, ProfileBuilder, in_app, plain_path};
+use crate::profile::{Frame, FrameKind, Profile, ProfileBuilder, in_app, plain_path, unescaped};
 
 /// What is larger is passed over.
 const MAX_BYTES: u64 = 64 << 20;
 /// Where a line was written over more lines than this, it is not known which of them ran: the code is minified.
 const MAX_SPREAD: u32 = 8;
-/// What says, in a line of its own near a file's end, where its map is.
+/// Packages are often published without the maps that their files name.
+const PACKAGES: &str = "node_modules";
+/// What says, at a file's end, where its map is.
 const REFERENCE: &str = "//# sourceMappingURL=";
 
 /// The maps of files, each read when it is needed first.
@@ -122,7 +124,9 @@ impl SourceMaps {
         let Some(written) = mapped.map.at(line, column).and_then(|token| token.written) else {
             return Cow::Borrowed(frame);
         };
-        let file = path_of(&mapped.folder, &mapped.map.sources[written.source].name);
+        let source = &mapped.map.sources[written.source].name;
+        // What a package was made of is the package's, wherever that was.
+        let file = package_path(&frame.file, source).unwrap_or_else(|| path_of(&mapped.folder, source));
         // V8 has a function begin behind its name.
         let length = frame.function.encode_utf16().count() as u32;
         let name = column.checked_sub(length).and_then(|column| {
@@ -130,7 +134,7 @@ impl SourceMaps {
             mapped.map.name(token)
         });
         let function = name.map_or_else(|| frame.function.clone(), Arc::from);
-        let in_app = in_app(frame.kind, &function, &file, Some(frame.in_app));
+        let in_app = frame.in_app && in_app(frame.kind, &function, &file, Some(true));
         let (line, column) = (written.line.saturating_add(1), written.column.saturating_add(1));
         Cow::Owned(Frame { function, file: file.into(), line, column, kind: frame.kind, in_app })
     }
@@ -190,9 +194,11 @@ fn read(file: &str, folder: Option<&Path>) -> Result<Option<Mapped>, String> {
                 Some(data) => (inline(data)?, home.to_owned()),
                 None => {
                     let map = home.join(&*plain_path(&reference));
-                    // Many packages name maps that they do not publish.
-                    if !map.exists() && !in_app(FrameKind::Script, "", file, None) {
-                        return Ok(None);
+                    // It is a URL; some tools write a path nevertheless.
+                    let map = if map.exists() { map } else { home.join(&*unescaped(&plain_path(&reference))) };
+                    if !map.exists() {
+                        let is_package = file.contains(PACKAGES);
+                        return if is_package { Ok(None) } else { Err(format!("there is no {}", map.display())) };
                     }
                     (bytes_of(&map)?, map.parent().unwrap_or(home).to_owned())
                 }
@@ -211,14 +217,15 @@ fn bytes_of(file: &Path) -> Result<Vec<u8>, String> {
     fs::read(file).map_err(failed)
 }
 
-/// What the last comment of that kind says. Only comments follow it: elsewhere it is a text of the program's.
+/// What the last comment of that kind says. Only other comments may follow it: the same text in a string is none.
 fn reference(script: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(script).ok()?;
     let (_, rest) = text.rsplit_once(REFERENCE)?;
     let mut lines = rest.lines().map(str::trim);
     let reference = lines.next()?;
     let is_url = !reference.is_empty() && !reference.contains([' ', '\t', '"', '\'', '`']);
-    (is_url && lines.all(|line| line.is_empty() || line.starts_with("//"))).then(|| reference.to_owned())
+    let is_end = lines.all(|line| line.is_empty() || line.starts_with("//"));
+    (is_url && is_end).then(|| reference.to_owned())
 }
 
 /// The content of a `data:` URL.
@@ -230,12 +237,25 @@ fn inline(data: &str) -> Result<Vec<u8>, String> {
     BASE64_STANDARD.decode(content).map_err(|error| format!("its data: URL is broken, {error}"))
 }
 
+/// The path of a source that a bundler named by the root of the package that the file is in: `webpack://next/./src/a.js`.
+fn package_path(file: &str, source: &str) -> Option<String> {
+    let (folders, rest) = file.rsplit_once(PACKAGES)?;
+    let mut parts = rest.get(1..)?.split(['/', '\\']);
+    let scope = parts.next()?;
+    let name = if scope.starts_with('@') { format!("{scope}/{}", parts.next()?) } else { scope.to_owned() };
+    let (_, source) = source.split_once("://").filter(|(scheme, _)| *scheme == "webpack")?;
+    let (_, source) = source.split_once('/')?;
+    Some(path_of(Path::new(&format!("{folders}{PACKAGES}/{name}")), source))
+}
+
 /// The path of a source, relative to the map's folder unless it says where it is.
 fn path_of(folder: &Path, source: &str) -> String {
     let source = plain_path(source);
     if source.contains("://") || source.starts_with("node:") {
         return source.into_owned();
     }
+    // It is a URL, too.
+    let source = unescaped(&source);
     let mut path = PathBuf::new();
     for part in folder.join(&*source).components() {
         match part {
@@ -364,25 +384,58 @@ mod tests {
         ];
         for (name, skipped) in files {
             let file = folder.file(name);
-            let expected = ("a".to_owned(), file.clone(), 2, 11, vec![0, 1, 2, 3, 4]);
+            let expected = ("a".to_owned(), file.clone(), 2, 11, vec![0, 0, 2, 3, 4]);
             assert_eq!(mapped(&mut maps, &file), expected, "{name}");
             assert_eq!(maps.skipped().len(), skipped, "{:?}", maps.skipped());
         }
-        assert!(maps.skipped()[0].contains("gone.js.map cannot be read"), "{}", maps.skipped()[0]);
+        let why = format!("The source map of {0} is not used: there is no {0}.map.", folder.file("gone.js"));
+        assert_eq!(maps.skipped()[0], why);
         assert_eq!(mapped(&mut maps, "node:fs").1, "node:fs");
         assert_eq!(mapped(&mut maps, "/no/such/file.js").1, "/no/such/file.js");
         assert_eq!(maps.skipped().len(), 3);
     }
 
     #[test]
-    fn what_was_compiled_where_it_ran_has_the_map_that_is_given() {
-        let folder = Folder::new(&[("src/a.ts", "other lines")]);
-        let (mut maps, file) = (SourceMaps::new(), folder.file("src/a.ts"));
-        maps.add(&file, map().as_bytes());
-        maps.add("/b.ts", b"{");
-        assert_eq!(mapped(&mut maps, &file).2, 11);
-        assert_eq!(mapped(&mut maps, "/b.ts").2, 2);
-        assert_eq!(maps.skipped().len(), 1);
+    fn a_reference_is_the_last_comment() {
+        let reference = |end: &str| reference(format!("a();\n{end}").as_bytes());
+        assert_eq!(reference("//# sourceMappingURL=a.map\n//# debugId=1\n\n").as_deref(), Some("a.map"));
+        assert_eq!(reference("b();//# sourceMappingURL=a.map").as_deref(), Some("a.map"));
+        // What bundlers have in strings.
+        assert_eq!(reference("s += `//# sourceMappingURL=${url}`;\nb();"), None);
+        assert_eq!(reference("s += '//# sourceMappingURL=[url]';b()"), None);
+        assert_eq!(reference("s += \"//# sourceMappingURL=\" + url;"), None);
+    }
+
+    #[test]
+    fn names_of_maps_are_urls() {
+        let folder = Folder::new(&[
+            ("[a b].js", &format!("{SCRIPT}{REFERENCE}%5Ba%20b%5D.js.map")),
+            ("[a b].js.map", &map()),
+            ("c%20d.js", &format!("{SCRIPT}{REFERENCE}c%20d.js.map")),
+            ("c%20d.js.map", &map()),
+        ]);
+        for name in ["[a b].js", "c%20d.js"] {
+            let mut maps = SourceMaps::new();
+            assert_eq!(mapped(&mut maps, &folder.file(name)).0, "add", "{:?}", maps.skipped());
+        }
+    }
+
+    #[test]
+    fn packages_stay_packages() {
+        let script = format!("{SCRIPT}{REFERENCE}x.js.map");
+        let named = map().replace("../src/add.ts", "webpack://x/./src/add.ts");
+        let folder = Folder::new(&[
+            ("node_modules/@a/x/dist/x.js", &script),
+            ("node_modules/@a/x/dist/x.js.map", &named),
+            ("node_modules/y/x.js", &script),
+        ]);
+        let mut maps = SourceMaps::new();
+        assert_eq!(
+            mapped(&mut maps, &folder.file("node_modules/@a/x/dist/x.js")).1,
+            folder.file("node_modules/@a/x/src/add.ts")
+        );
+        assert_eq!(mapped(&mut maps, &folder.file("node_modules/y/x.js")).0, "a");
+        assert_eq!(maps.skipped(), [""; 0]);
     }
 
     #[test]
@@ -390,6 +443,7 @@ mod tests {
         let path = |source| path_of(Path::new("/srv/dist"), source);
         assert_eq!(path("../src/./a.ts"), "/srv/src/a.ts");
         assert_eq!(path("/abs/a.ts"), "/abs/a.ts");
+        assert_eq!(path("../app/%5Bid%5D/page.jsx"), "/srv/app/[id]/page.jsx");
         assert_eq!(path("file:///abs/a%20b.ts"), "/abs/a b.ts");
         assert_eq!(path("webpack://shop/./src/a.ts"), "webpack://shop/./src/a.ts");
     }

@@ -1,5 +1,7 @@
 // The time axis.
 
+import { clamp } from './dom.js';
+
 /** Its height in pixels. */
 export const AXIS = 18;
 
@@ -20,6 +22,7 @@ export function drawAxis(pen, top, width, [from, to], colors) {
   for (let time = Math.ceil(from / step) * step; time <= to; time += step) {
     const x = Math.round(((time - from) * width) / (to - from || 1));
     pen.fillRect(x, top, 1, 4);
-    if (x < width - 40) pen.fillText(short(time), Math.max(3, x - 8), top + 11);
+    const text = short(time);
+    pen.fillText(text, clamp(x - 8, 3, width - pen.measureText(text).width), top + 11);
   }
 }

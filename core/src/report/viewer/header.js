@@ -7,7 +7,7 @@ import { timesIn } from './times.js';
 const DATE = { dateStyle: 'medium', timeStyle: 'medium' };
 
 /** The CPU time of a thread if it was measured, otherwise its sampled time. */
-function taken(app, thread) {
+export function taken(app, thread) {
   thread.ran ??= timesIn(app.data, thread, 0, Number.POSITIVE_INFINITY);
   return thread.cpuTime ?? thread.ran.whole;
 }

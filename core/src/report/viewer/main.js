@@ -4,7 +4,7 @@ import { read } from './data.js';
 import { duration, KINDS, make, share, swatch } from './dom.js';
 import { Flame } from './flame.js';
 import { FOLDS, fold, rowTimes, usualFold } from './folding.js';
-import { header } from './header.js';
+import { header, taken } from './header.js';
 import { help, listen } from './keys.js';
 import { format, parse, usual } from './state.js';
 import { Tables } from './tables.js';
@@ -19,12 +19,19 @@ class App {
     this.report = data.reports[data.reports.length - 1];
     this.unfolded = data.reports.map(report => report.threads.map(() => new Set()));
     if (this.isDiff) usual.sort = '-change';
+    else usual.thread = this.busiest();
     this.state = parse(location.hash);
     this.searched = data.frames.name.map((name, frame) => {
       const { frames, files } = data;
       const file = frames.file[frame];
       return `${name} ${files.path[file]} ${files.package[file]} ${KINDS[frames.kind[frame]]}`.toLowerCase();
     });
+  }
+
+  /** The thread that is shown first. */
+  busiest() {
+    const times = this.report.threads.map(thread => taken(this, thread));
+    return Math.max(0, times.indexOf(Math.max(...times)));
   }
 
   get thread() {
