@@ -1,12 +1,13 @@
 // The command: what it records, what it makes of it, what it says.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { NPM, requireTool, TARBALL } from './support/environment.mjs';
 import { work } from './support/profile.mjs';
-import { folder, run, runProgram, start, timesOf } from './support/record.mjs';
+import { COMMAND, folder, run, runProgram, start, timesOf } from './support/record.mjs';
 
 const BUSY = `${work('burn')}\nburn(400);\n`;
 const RECORD = ['record', '-o', 'out'];
@@ -215,6 +216,28 @@ describe('files', { concurrency: 2 }, () => {
     assert.equal(report.code, 0, report.stderr);
     assert.match(report.stderr, /The end of loop\.cjs, main, is not recorded: it was killed, or still runs\./);
     assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).burn > 800);
+  });
+
+  test("on a terminal, all rows are the program's", { skip: !existsSync('/usr/bin/script') }, async t => {
+    const dir = folder(t, {
+      'idle.cjs':
+        'let n = 0;\nconst timer = setInterval(() => ++n < 8 ? console.log("ok " + n) : clearInterval(timer), 200);',
+    });
+    const command = `"${process.execPath}" "${COMMAND}" record -o out idle.cjs`;
+    const shown = execFileSync('script', ['-qec', command, '/dev/null'], {
+      cwd: dir,
+      encoding: 'utf8',
+      env: { ...process.env, TERM: 'xterm' },
+    });
+    assert.match(shown, /\]0;recording: 1 s, 1 thread, \d+ kB/);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: titles are made of them.
+    const rows = shown.replace(/\x1b\].*?\x07|\x1b\[2[23];0t/g, '').split('\r\n');
+    assert.deepEqual(
+      rows.slice(0, 7),
+      Array.from({ length: 7 }, (_, at) => `ok ${at + 1}`),
+    );
+    assert.match(shown, /Recorded .* ran: \d+ samples?\./);
+    assert.doesNotMatch(shown, /nothing was recorded/, 'it was idle');
   });
 
   test('convert and diff', async t => {

@@ -71,7 +71,7 @@ export async function report(given: Given, words: string[]): Promise<number> {
   if (given.open) {
     openPage(summary);
   }
-  return summary.samples > 0 ? 0 : 1;
+  return summary.threads.length > 0 ? 0 : 1;
 }
 
 export async function convert(given: Given, words: string[]): Promise<number> {

@@ -71,7 +71,7 @@ export async function record(given: Given, words: string[]): Promise<number> {
     port: given['on-port'] !== undefined,
   };
   const child = start(words, settings);
-  const isShown = process.stderr.isTTY && !given.quiet && !given.json;
+  const isShown = process.stderr.isTTY && process.env.TERM !== 'dumb' && !given.quiet && !given.json;
   const hideStatus = isShown ? showStatus(journals) : () => {};
   const ended = end(child).finally(hideStatus);
   // Now that the program starts: it does not wait for this.
@@ -231,7 +231,7 @@ function tell(made: Summary, journals: string, given: Given): void {
   for (const name of errors) {
     fail(`process ${name.split('-')[0]} was not recorded: ${readFileSync(join(journals, name), 'utf8')}`);
   }
-  if (made.samples === 0) {
+  if (made.threads.length === 0) {
     fail('nothing was recorded: no Node program ran, or none long enough');
   }
   if (given.json) {

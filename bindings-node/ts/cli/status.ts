@@ -2,11 +2,15 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 const EACH_MS = 1_000;
-/** Below the line that the program writes to, whose cursor stays where it is: room, then our line, then back. */
-const BELOW = '\x1bD\x1b[1A\x1b7\x1b[1B\r\x1b[2K';
-const BACK = '\x1b8';
+const title = (text: string): string => `\x1b]0;${text}\x07`;
+/** Terminals have a stack of titles. Those that do not get no title at the end. */
+const SAVE = '\x1b[22;0t';
+const RESTORE = `${title('')}\x1b[23;0t`;
 
-/** Says each second on the terminal what is recorded. Returns what ends that. */
+/**
+ * Says each second in the terminal's title what is recorded. All rows are the program's: what it prints next would be
+ * mixed with a line of ours. Returns what ends that.
+ */
 export function showStatus(journals: string): () => void {
   const began = Date.now();
   let isShown = false;
@@ -17,13 +21,13 @@ export function showStatus(journals: string): () => void {
     const bytes = sizes.reduce((sum, size) => sum + size, 0);
     const threads = `${sizes.length} thread${sizes.length === 1 ? '' : 's'}`;
     const line = `recording: ${Math.round((Date.now() - began) / 1e3)} s, ${threads}, ${Math.ceil(bytes / 1e3)} kB`;
-    process.stderr.write(`${BELOW}\x1b[2m${line}\x1b[0m${BACK}`);
+    process.stderr.write(`${isShown ? '' : SAVE}${title(line)}`);
     isShown = true;
   }, EACH_MS);
   return () => {
     clearInterval(timer);
     if (isShown) {
-      process.stderr.write(`${BELOW}${BACK}`);
+      process.stderr.write(RESTORE);
     }
   };
 }

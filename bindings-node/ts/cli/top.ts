@@ -26,7 +26,7 @@ export async function top(given: Given, words: string[]): Promise<number> {
     process.stdout.write(isLive ? `\x1b[H\x1b[2J${text}\n` : `${text}\n`);
     const isRecorded = inputs.some(input => Date.now() - statSync(input).mtimeMs < STALE_MS);
     if (!isLive || !isRecorded) {
-      return summary.samples > 0 ? 0 : 1;
+      return summary.threads.length > 0 ? 0 : 1;
     }
     await new Promise(resolve => setTimeout(resolve, EACH_MS));
   }
