@@ -247,6 +247,14 @@ typedef enum {
      * A flame graph as SVG, with callers above what they call. Browsers can zoom into it and search it.
      */
     SENTRY_PROFILER_FORMAT_FLAMEGRAPH = 6,
+    /**
+     * A page that any browser shows: what ran when, as a flame graph and in tables. It makes no requests.
+     */
+    SENTRY_PROFILER_FORMAT_HTML = 7,
+    /**
+     * The most important of it as a page of Markdown: shares, the hottest functions, lines and paths.
+     */
+    SENTRY_PROFILER_FORMAT_MARKDOWN = 8,
 } sentry_profiler_format_t;
 
 /**

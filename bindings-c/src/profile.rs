@@ -38,6 +38,10 @@ pub enum sentry_profiler_format_t {
     SENTRY_PROFILER_FORMAT_FOLDED = 5,
     /// A flame graph as SVG, with callers above what they call. Browsers can zoom into it and search it.
     SENTRY_PROFILER_FORMAT_FLAMEGRAPH = 6,
+    /// A page that any browser shows: what ran when, as a flame graph and in tables. It makes no requests.
+    SENTRY_PROFILER_FORMAT_HTML = 7,
+    /// The most important of it as a page of Markdown: shares, the hottest functions, lines and paths.
+    SENTRY_PROFILER_FORMAT_MARKDOWN = 8,
 }
 
 /// The maximum bytes for one call of a write callback.
@@ -230,6 +234,8 @@ mod tests {
             Format::Pprof => SENTRY_PROFILER_FORMAT_PPROF,
             Format::Folded => SENTRY_PROFILER_FORMAT_FOLDED,
             Format::Flamegraph => SENTRY_PROFILER_FORMAT_FLAMEGRAPH,
+            Format::Html => SENTRY_PROFILER_FORMAT_HTML,
+            Format::Markdown => SENTRY_PROFILER_FORMAT_MARKDOWN,
         }
     }
 

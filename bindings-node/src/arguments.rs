@@ -65,7 +65,7 @@ impl<'a> Given<'a> {
         unsafe { self.value.cast() }.map_err(refused)
     }
 
-    pub fn function(&self) -> Thrown<Function<'a, (), ()>> {
+    pub fn function<A: JsValuesTupleIntoVec, R: FromNapiValue>(&self) -> Thrown<Function<'a, A, R>> {
         if !is(&self.value, ValueType::Function) {
             return Err(self.mismatch("a function"));
         }
@@ -91,6 +91,13 @@ impl<'a> Given<'a> {
         number(&self.value)
             .filter(|number| (f64::from(least)..=f64::from(most)).contains(number))
             .ok_or_else(|| self.mismatch(&format!("a number from {least} to {most}")))
+    }
+
+    pub fn boolean(&self) -> Thrown<bool> {
+        if !is(&self.value, ValueType::Boolean) {
+            return Err(self.mismatch("true or false"));
+        }
+        Ok(is_true(&self.value))
     }
 
     pub fn milliseconds(&self) -> Thrown<Duration> {

@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use napi::bindgen_prelude::*;
+use sentry_profiler::RecordingOptions;
 use sentry_profiler::encode::{RawOptions, sample_v1, sample_v2};
 use sentry_profiler::profile::module_of;
 
@@ -46,7 +47,7 @@ fn start_profiling<'a>(env: &'a Env, arguments: &'a [Unknown<'a>]) -> Outcome<'a
         return Err(error("StartProfiling expects a non-empty string as first argument, got an empty string."));
     }
     let environment = Environment::of(env)?;
-    environment.profiler()?.start_profiling(&title).map_err(error)?;
+    environment.start(env, &title, None, RecordingOptions::default())?;
     Ok(None)
 }
 
@@ -67,7 +68,7 @@ fn stop_profiling<'a>(env: &'a Env, arguments: &'a [Unknown<'a>]) -> Outcome<'a>
         _ => return Err(error("StopProfiling expects a valid format type as second argument.")),
     };
     let environment = Environment::of(env)?;
-    let Some(profile) = environment.profiler()?.stop_profiling(&title).map_err(error)? else { return Ok(None) };
+    let Some(profile) = environment.stop(&title)? else { return Ok(None) };
     let options = RawOptions {
         thread_id: &thread_id.to_string(),
         collect_resources: rest.first().is_some_and(is_true),

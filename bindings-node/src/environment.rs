@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
+use std::path::Path;
 use std::ptr::NonNull;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -9,9 +10,12 @@ use std::sync::Arc;
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use parking_lot::Mutex;
+use sentry_profiler::journal::Journal;
 use sentry_profiler::profile::NATIVE;
 use sentry_profiler::v8::{self, Api, LoggingMode};
-use sentry_profiler::{LogLevel, Profiler, ProfilerOptions, panics};
+use sentry_profiler::{
+    DEFAULT_SAMPLING_INTERVAL_US, LogLevel, Profile, Profiler, ProfilerOptions, RecordingOptions, panics,
+};
 
 use crate::error::{Thrown, error, refused, throw};
 use crate::ready::Ready;
@@ -26,6 +30,10 @@ const MAX_STRING_LENGTH: usize = 0x1fff_ffe8;
 pub struct Environment {
     /// Made when the add-on is loaded, because V8 walks the heap, which is still small then.
     profiler: std::result::Result<Profiler, String>,
+    /// One for each other sampling interval that a running recording has.
+    others: RefCell<Vec<(u32, Rc<Profiler>)>>,
+    hidden_files: RefCell<Vec<String>>,
+    journal: RefCell<Option<Rc<Journal>>>,
     pub logging: LoggingMode,
     sessions: RefCell<Vec<Weak<Ready>>>,
     warnings: Arc<Warnings>,
@@ -52,7 +60,11 @@ impl Environment {
         // Panics are reported as warnings instead.
         panics::keep_off_stderr();
         let environment = Rc::new(Self {
-            profiler: new_profiler(env, logging, &warnings, &wake, &at_exit).map_err(|error| error.to_string()),
+            profiler: new_profiler(env, logging, DEFAULT_SAMPLING_INTERVAL_US, &warnings, &wake, &at_exit)
+                .map_err(|error| error.to_string()),
+            others: RefCell::default(),
+            hidden_files: RefCell::default(),
+            journal: RefCell::default(),
             logging,
             sessions: RefCell::default(),
             warnings,
@@ -63,9 +75,10 @@ impl Environment {
         environment.at_exit.listen(env)?;
         // A worker that ends with a live profiler would crash.
         env.add_env_cleanup_hook(environment.clone(), |environment| {
-            if let Ok(profiler) = &environment.profiler {
+            environment.finish_journal("null", &mut |_| None);
+            environment.each_profiler(|profiler| {
                 profiler.dispose();
-            }
+            });
         })?;
         env.set_instance_data(environment, (), |_| {})
     }
@@ -79,6 +92,106 @@ impl Environment {
 
     pub fn profiler(&self) -> Thrown<&Profiler> {
         self.profiler.as_ref().map_err(error)
+    }
+
+    /// Calls with each profiler; nothing is borrowed meanwhile, since some of what they do calls the program.
+    fn each_profiler(&self, mut each: impl FnMut(&Profiler)) {
+        self.profiler.iter().for_each(&mut each);
+        let others: Vec<_> = self.others.borrow().iter().map(|(_, other)| other.clone()).collect();
+        others.iter().for_each(|other| each(other));
+    }
+
+    fn other(&self, is_it: impl Fn(u32, &Profiler) -> bool) -> Option<Rc<Profiler>> {
+        let others = self.others.borrow();
+        others.iter().find(|(interval_us, other)| is_it(*interval_us, other)).map(|(_, other)| other.clone())
+    }
+
+    /// Starts a recording, also with another sampling interval than all others have: V8 has one for all recordings of
+    /// a profiler, so that takes a profiler of its own.
+    pub fn start(&self, env: &Env, title: &str, interval_us: Option<u32>, options: RecordingOptions) -> Thrown<()> {
+        let usual = self.profiler()?;
+        let interval_us = interval_us.unwrap_or(DEFAULT_SAMPLING_INTERVAL_US);
+        let other = match interval_us {
+            DEFAULT_SAMPLING_INTERVAL_US => None,
+            _ => {
+                Some(self.other(|other_us, _| other_us == interval_us).map_or_else(|| self.add(env, interval_us), Ok)?)
+            }
+        };
+        let profiler = other.as_deref().unwrap_or(usual);
+        let started = profiler.start_profiling_with(title, options).map_err(error);
+        if started.is_ok() {
+            // A title has one recording.
+            self.each_profiler(|another| {
+                if !std::ptr::eq(another, profiler) && another.is_recording(title) {
+                    // If this fails, that profiler is gone, and its recordings with it.
+                    let _ = another.stop_profiling(title);
+                }
+            });
+        }
+        self.drop_unused();
+        started
+    }
+
+    /// Adds a profiler with another interval.
+    fn add(&self, env: &Env, interval_us: u32) -> Thrown<Rc<Profiler>> {
+        let made = new_profiler(env, self.logging, interval_us, &self.warnings, &self.wake, &self.at_exit);
+        let profiler = Rc::new(made.map_err(error)?);
+        self.hidden_files.borrow().iter().for_each(|file| profiler.hide_file(file.clone()));
+        self.others.borrow_mut().push((interval_us, profiler.clone()));
+        Ok(profiler)
+    }
+
+    /// Stops the recording of this title; `None` if there is none.
+    pub fn stop(&self, title: &str) -> Thrown<Option<Profile>> {
+        let stopped = match self.other(|_, other| other.is_recording(title)) {
+            Some(other) => other.stop_profiling(title),
+            None => self.profiler()?.stop_profiling(title),
+        };
+        self.drop_unused();
+        stopped.map_err(error)
+    }
+
+    /// Drops the profilers that have no recording.
+    fn drop_unused(&self) {
+        let (used, unused) =
+            std::mem::take(&mut *self.others.borrow_mut()).into_iter().partition(|(_, other)| other.is_used());
+        *self.others.borrow_mut() = used;
+        drop::<Vec<_>>(unused);
+    }
+
+    /// Records this thread into a file from now on.
+    pub fn start_journal(&self, env: &Env, file: &Path, head: &str, interval_us: Option<u32>) -> Thrown<()> {
+        if self.journal.borrow().is_some() {
+            return Err(error("a journal of this thread is open already"));
+        }
+        let usual = self.profiler()?;
+        let interval_us = interval_us.unwrap_or(DEFAULT_SAMPLING_INTERVAL_US);
+        let journal = match interval_us {
+            DEFAULT_SAMPLING_INTERVAL_US => usual.journal(file, head),
+            _ => self.add(env, interval_us)?.journal(file, head),
+        };
+        *self.journal.borrow_mut() = Some(Rc::new(journal.map_err(error)?));
+        Ok(())
+    }
+
+    pub fn journal_maps(&self, map_of: &mut dyn FnMut(&str) -> Option<String>) {
+        let journal = self.journal.borrow().clone();
+        if let Some(journal) = journal {
+            journal.ask_for_maps(map_of);
+        }
+    }
+
+    pub fn finish_journal(&self, end: &str, map_of: &mut dyn FnMut(&str) -> Option<String>) {
+        let journal = self.journal.borrow_mut().take();
+        if let Some(journal) = journal {
+            journal.finish_with_maps(end, map_of);
+        }
+    }
+
+    /// Leaves the functions of a script out of all profiles.
+    pub fn hide_file(&self, file: String) {
+        self.each_profiler(|profiler| profiler.hide_file(file.clone()));
+        self.hidden_files.borrow_mut().push(file);
     }
 
     pub fn add_session(&self, ready: &Rc<Ready>) {
@@ -98,17 +211,7 @@ impl Environment {
 
     /// Parses JSON that we encoded to a JavaScript value.
     pub fn parse_json(&self, env: &Env, json: Vec<u8>) -> Thrown<Unknown<'_>> {
-        let json = String::from_utf8(json).map_err(|_| error("the encoder made invalid UTF-8"))?;
-        // A string has at most as many characters as bytes, so they rarely need to be counted.
-        if json.len() > MAX_STRING_LENGTH {
-            let length = json.encode_utf16().count();
-            if length > MAX_STRING_LENGTH {
-                return Err(error(format!(
-                    "The profile is too large: its JSON has {length} characters, and a string holds \
-                     {MAX_STRING_LENGTH}. Record for a shorter time."
-                )));
-            }
-        }
+        let json = text(json).map_err(error)?;
         let value = self.parse_json.borrow_back(env).and_then(|parse| parse.call(json)).map_err(refused)?;
         // SAFETY: the value lives in the handle scope of the current call.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value.raw()) })
@@ -117,15 +220,31 @@ impl Environment {
     /// The ticker or the encoder needs this thread.
     fn on_wake(&self, env: &Env) -> Result<()> {
         self.at_exit.check(env);
-        if let Ok(profiler) = &self.profiler {
+        self.each_profiler(|profiler| {
             // It only fails if the profiler is gone or the thread is wrong; then nothing is due here.
             let _ = profiler.poll();
-        }
+        });
         let warned = !self.warnings.0.lock().is_empty();
         let ready: Vec<_> =
             self.sessions.borrow().iter().filter_map(Weak::upgrade).filter(|r| warned || r.has_chunks()).collect();
         ready.into_iter().try_for_each(|session| session.notify())
     }
+}
+
+/// What was encoded, as a string of JavaScript can hold it.
+pub fn text(encoded: Vec<u8>) -> std::result::Result<String, String> {
+    let text = String::from_utf8(encoded).map_err(|_| "the encoder made invalid UTF-8")?;
+    // A string has at most as many characters as bytes, so they rarely need to be counted.
+    if text.len() > MAX_STRING_LENGTH {
+        let length = text.encode_utf16().count();
+        if length > MAX_STRING_LENGTH {
+            return Err(format!(
+                "The profile is too large: its text has {length} characters, and a string holds {MAX_STRING_LENGTH}. \
+                 Record for a shorter time."
+            ));
+        }
+    }
+    Ok(text)
 }
 
 /// The core's warnings, from any thread, until a session takes them.
@@ -157,6 +276,7 @@ fn logger(warnings: &Arc<Warnings>, wake: &Arc<WakeFunction>) -> sentry_profiler
 fn new_profiler(
     env: &Env,
     logging: LoggingMode,
+    interval_us: u32,
     warnings: &Arc<Warnings>,
     wake: &Arc<WakeFunction>,
     at_exit: &Rc<AtExit>,
@@ -180,6 +300,7 @@ fn new_profiler(
     };
     let mut options = ProfilerOptions::default();
     options.logging = logging;
+    options.sampling_interval_us = interval_us;
     options.wake = Some(waker(wake));
     options.log = Some(logger(warnings, wake));
     options.natives_share_name = true;
@@ -214,10 +335,10 @@ impl AtExit {
         let process = env.get_global()?.get_named_property::<Object>("process")?;
         let listener = env.create_function_from_closure::<(), (), _>("suspendProfiler", |call| {
             let environment = Environment::of(call.env).map_err(|thrown| throw(call.env, thrown))?;
-            if let Ok(profiler) = environment.profiler() {
+            environment.each_profiler(|profiler| {
                 // A profiler that is gone does not sample.
                 let _ = profiler.suspend();
-            }
+            });
             Ok(())
         })?;
         let removed = Rc::new(Cell::new(true));

@@ -2,10 +2,14 @@
 //! `@sentry/node-cpu-profiler`.
 
 mod arguments;
+pub mod background;
 mod compatible;
 mod environment;
 mod error;
+pub mod local;
 mod ready;
+pub mod recordings;
+pub mod reports;
 mod session;
 
 use napi::bindgen_prelude::*;
@@ -69,10 +73,7 @@ pub fn support(env: Env) -> Result<Support, &'static str> {
 #[napi(catch_unwind)]
 pub fn hide_file(env: Env, path: Unknown<'_>) -> Result<(), &'static str> {
     let path = Given::new("path", path).text()?;
-    let environment = Environment::of(&env)?;
-    if let Ok(profiler) = environment.profiler() {
-        profiler.hide_file(path);
-    }
+    Environment::of(&env)?.hide_file(path);
     Ok(())
 }
 

@@ -143,6 +143,25 @@ export interface IsolateTime {
   deletingMs: number;
 }
 
+/** @internal */
+export interface EncodingOptions {
+  format: string;
+  threadId: number;
+  threadName: string;
+  collectResources: boolean;
+}
+
+/** @internal A profile in one format, or why there is none. */
+export interface Encoded {
+  text?: string;
+  /** In formats that are no text. */
+  bytes?: Uint8Array;
+  error?: string;
+}
+
+/** @internal Returns the source map of what was compiled from a file in this process: JSON. */
+export type MapOf = (file: string) => string | undefined;
+
 /** @internal The exports of the native file. A test checks that they match exactly. */
 export interface Addon {
   startProfiling(title: string): void;
@@ -152,6 +171,17 @@ export interface Addon {
     threadId: number,
     collectResources?: boolean,
   ): ThreadProfile | ChunkProfile | null;
+  startRecording(title: string, options: { intervalUs?: number | undefined; maxSamples?: number | undefined }): void;
+  stopRecording(title: string, options: EncodingOptions): Encoded | null;
+  /** As `stopRecording`; the encoder does not run on this thread. */
+  stopRecordingAsync(title: string, options: EncodingOptions): Promise<Encoded> | null;
+  /** Records this thread into a file. `head` is JSON. */
+  startJournal(file: string, head: string, options: { intervalUs?: number | undefined }): void;
+  /** Asks for the source map, JSON, of each file that was recorded since the last call. */
+  journalMaps(mapOf: MapOf): void;
+  finishJournal(end: string, mapOf: MapOf): void;
+  /** Makes files of recordings. The request is JSON, and so is the text that the promise resolves to. */
+  makeReports(request: string): Promise<Encoded>;
   getFrameModule(path: string): string;
   support(): ProfilerSupport;
   /** Leaves the functions of a script out of all profiles. */

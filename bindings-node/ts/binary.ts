@@ -1,7 +1,10 @@
 // What a native file is by its headers, whatever its name says.
 
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { knownLibc, type Libc } from './target';
+
+/** The headers are in the first part of a file, and so is the table of the names that it asks for. */
+const HEAD_BYTES = 1 << 16;
 
 /** Why a file cannot be loaded, and what to do unless that is to replace it. */
 export interface Misfit {
@@ -15,9 +18,10 @@ export interface Misfit {
  * To be asked before: a system maps a file that was cut off, and ends the process once it touches what is not there.
  */
 export function misfit(file: string): Misfit | undefined {
-  let bytes: Buffer;
+  let head: Buffer;
+  let length: number;
   try {
-    bytes = readFileSync(file);
+    [head, length] = headOf(file);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     // Whatever else is wrong with it shows when it is loaded.
@@ -27,23 +31,34 @@ export function misfit(file: string): Misfit | undefined {
   }
   let binary: Binary | undefined;
   try {
-    binary = parse(bytes);
+    binary = parse(head);
   } catch {
     // A header that says more than there is.
-    return { reason: cutOff(bytes) };
+    return { reason: cutOff(length) };
   }
   if (!binary) {
-    return { reason: bytes.length === 0 ? cutOff(bytes) : 'it is not a native file.' };
+    return { reason: length === 0 ? cutOff(length) : 'it is not a native file.' };
   }
-  if (bytes.length < binary.end) {
-    return { reason: cutOff(bytes) };
+  if (length < binary.end) {
+    return { reason: cutOff(length) };
   }
   const { platform, arch, libc } = binary;
   return fits(binary) ? undefined : { reason: `it is built for ${[platform, arch, libc].filter(Boolean).join('-')}.` };
 }
 
-function cutOff(bytes: Buffer): string {
-  return `it was cut off after ${bytes.length} bytes.`;
+/** The first part of a file, and the length of all. */
+function headOf(file: string): [head: Buffer, length: number] {
+  const opened = openSync(file, 'r');
+  try {
+    const head = Buffer.allocUnsafe(HEAD_BYTES);
+    return [head.subarray(0, readSync(opened, head)), fstatSync(opened).size];
+  } finally {
+    closeSync(opened);
+  }
+}
+
+function cutOff(length: number): string {
+  return `it was cut off after ${length} bytes.`;
 }
 
 /** What a file's headers say. */

@@ -3,8 +3,10 @@ export {
   ProfilerUnavailableError,
   getFrameModule,
   nodeProfilingIntegration,
+  profile,
   profilerSupport,
   startProfiling,
   stopProfiling,
+  stopProfilingAsync,
 } from './index.js';
 export type * from './index.js';

@@ -8,6 +8,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use flate2::read::GzDecoder;
 use sentry_profiler::encode::{RawOptions, cpuprofile, flamegraph, folded, pprof, sample_v1, sample_v2};
+use sentry_profiler::report::{Report, html};
 use sentry_profiler::sentry::Metadata;
 use sentry_profiler::{Frame, FrameId, FrameKind, Slice, Stack, StackId};
 use serde::Deserialize;
@@ -122,6 +123,7 @@ fn formats(criterion: &mut Criterion) {
         bench("cpuprofile", &mut || cpuprofile::encode(&profile).len());
         bench("pprof", &mut || pprof::encode(&profile).len());
         bench("folded", &mut || folded::encode(&profile).len());
+        bench("html", &mut || html(&Report::of(&profile)).len());
         bench("flamegraph", &mut || flamegraph::encode(&profile).len());
     }
 }

@@ -38,6 +38,14 @@ pub enum Error {
     /// V8 could not allocate what a recording needs.
     #[error("V8 could not make what a recording needs: is it out of memory?")]
     StartFailed,
+    /// A journal cannot be written.
+    #[error("cannot write {}: {error}", file.display())]
+    Journal {
+        /// The journal's file.
+        file: std::path::PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
     /// The operating system could not create a thread.
     #[error("cannot start the profiler's thread: {0}")]
     Thread(#[from] std::io::Error),

@@ -32,12 +32,16 @@
 //! ```
 
 mod clock;
+mod columns;
+pub mod decode;
 pub mod encode;
 mod encoder;
 mod error;
 mod host;
 mod isolate_time;
+pub mod journal;
 mod lifetime;
+mod lines;
 mod measurements;
 pub mod panics;
 mod platform;
@@ -46,10 +50,14 @@ mod profiler;
 mod recorder;
 #[cfg(test)]
 mod reliability;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod sentry;
 mod session;
 mod slice;
 mod source;
+#[cfg(feature = "source-maps")]
+pub mod source_maps;
 mod stream;
 mod supply;
 mod ticker;
@@ -62,11 +70,12 @@ pub use host::{LogLevel, Logger, Waker};
 pub use isolate_time::IsolateTime;
 pub use platform::process;
 pub use profile::{
-    Frame, FrameId, FrameKind, Hotspot, Measurements, Point, Profile, ProfileBuilder, Sample, Stack, StackId,
-    StackTotal,
+    Frame, FrameId, FrameKind, Hotspot, LineTotal, Measurements, Point, Profile, ProfileBuilder, Sample, Stack,
+    StackId, StackTotal,
 };
 pub use profiler::{
-    DEFAULT_MAX_SAMPLES, DEFAULT_SAMPLING_INTERVAL_US, Profiler, ProfilerOptions, SAMPLING_INTERVAL_RANGE_US,
+    DEFAULT_MAX_SAMPLES, DEFAULT_SAMPLING_INTERVAL_US, Profiler, ProfilerOptions, RecordingOptions,
+    SAMPLING_INTERVAL_RANGE_US,
 };
 pub use session::{
     CHUNK_DURATION_RANGE, Chunk, DEFAULT_CHUNK_DURATION, DEFAULT_QUIET, DISPOSE_TIMEOUT, Lifecycle, MIN_SAMPLES,

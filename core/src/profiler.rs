@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
+use std::path::Path;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
@@ -13,6 +14,7 @@ use parking_lot::Mutex;
 use crate::error::Error;
 use crate::host::{Logger, Waker};
 use crate::isolate_time::IsolateTime;
+use crate::journal::Journal;
 use crate::lifetime::Threads;
 use crate::profile::Profile;
 use crate::recorder::{Recorder, RecorderOptions, Recorders};
@@ -69,6 +71,20 @@ impl Default for ProfilerOptions {
     }
 }
 
+/// How a recording is made.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RecordingOptions {
+    /// The maximum number of samples. Later samples are counted as dropped.
+    pub max_samples: u32,
+}
+
+impl Default for RecordingOptions {
+    fn default() -> Self {
+        Self { max_samples: DEFAULT_MAX_SAMPLES }
+    }
+}
+
 /// The profiler of one isolate, for use on the isolate's thread.
 ///
 /// Recordings have titles. Any number of them may overlap, and each gets the samples of its own time. Dropping the
@@ -104,13 +120,7 @@ impl Profiler {
                 got: options.sampling_interval_us.to_string(),
             });
         }
-        if options.max_samples < 2 {
-            return Err(Error::InvalidOption {
-                option: "maximum of samples",
-                expected: "2 or more",
-                got: options.max_samples.to_string(),
-            });
-        }
+        check_maximum(options.max_samples)?;
         let api = options.api.map_or_else(Api::get, Ok)?;
         let (logging, interval_us) = (options.logging, options.sampling_interval_us);
         // SAFETY: guaranteed by the caller.
@@ -149,14 +159,23 @@ impl Profiler {
     /// [`Error::EmptyTitle`], [`Error::WrongThread`], [`Error::Closed`], [`Error::Forked`], [`Error::StartRefused`],
     /// [`Error::StartFailed`], [`Error::Thread`], [`Error::Unsupported`].
     pub fn start_profiling(&self, title: &str) -> Result<(), Error> {
+        self.start_profiling_with(title, RecordingOptions { max_samples: self.max_samples })
+    }
+
+    /// As [`Profiler::start_profiling`], with options of its own.
+    ///
+    /// # Errors
+    /// Also [`Error::InvalidOption`].
+    pub fn start_profiling_with(&self, title: &str, options: RecordingOptions) -> Result<(), Error> {
         if title.is_empty() {
             return Err(Error::EmptyTitle);
         }
+        check_maximum(options.max_samples)?;
         let from_us = self.recorder.hold()?;
         let result = Arc::new(Mutex::new(None));
         let interval_us = self.recorder.stream.interval_us;
         let consumer = self.recorder.attach(Box::new(RecordingConsumer {
-            window: Some(Window::new(from_us, interval_us, self.max_samples as usize)),
+            window: Some(Window::new(from_us, interval_us, options.max_samples as usize)),
             end_us: None,
             result: result.clone(),
         }));
@@ -205,6 +224,16 @@ impl Profiler {
         self.recorder.hide_file(file);
     }
 
+    /// Whether a recording with this title runs.
+    pub fn is_recording(&self, title: &str) -> bool {
+        self.recordings.borrow().contains_key(title)
+    }
+
+    /// Whether it records anything.
+    pub fn is_used(&self) -> bool {
+        self.recorder.is_running()
+    }
+
     /// The number of running recordings.
     pub fn recordings(&self) -> usize {
         self.recordings.borrow().len()
@@ -239,6 +268,15 @@ impl Profiler {
         sessions.retain(|session| session.strong_count() > 0);
         sessions.push(session.delivery());
         Ok(session)
+    }
+
+    /// Records into a file until the journal is finished or dropped: see [`journal`](crate::journal). `head` is JSON
+    /// that its reader gets back.
+    ///
+    /// # Errors
+    /// [`Error::Journal`], and as [`Profiler::start_profiling`].
+    pub fn journal(&self, file: &Path, head: &str) -> Result<Journal, Error> {
+        Journal::start(&self.recorder, file, head)
     }
 
     /// Ends all sampling, because the process is about to end: V8's sampling thread must not outlive the platform
@@ -283,6 +321,17 @@ impl Drop for Profiler {
     }
 }
 
+fn check_maximum(max_samples: u32) -> Result<(), Error> {
+    if max_samples < 2 {
+        return Err(Error::InvalidOption {
+            option: "maximum of samples",
+            expected: "2 or more",
+            got: max_samples.to_string(),
+        });
+    }
+    Ok(())
+}
+
 /// The window of a named recording, from its start to its stop.
 struct RecordingConsumer {
     window: Option<Window>,
@@ -305,14 +354,14 @@ impl Consumer for RecordingConsumer {
         let to_us = self.end_us.map_or(input.to_us, |end_us| end_us.min(input.to_us));
         let mut merge = Merge::new(input.slice);
         let ticks = &input.slice.ticks;
-        for &(time_us, stack) in ticks.iter().filter(|(at, _)| (from_us..to_us).contains(at)) {
-            window.tick(time_us, stack, &mut merge, input.clock);
+        for &tick in ticks.iter().filter(|tick| (from_us..to_us).contains(&tick.time_us)) {
+            window.tick(tick, &mut merge, input.clock);
         }
         for reading in input.readings.iter().filter(|r| (begin_us..to_us).contains(&r.time_us)) {
             window.reading(reading, input.clock);
         }
         if let Some(end_us) = self.end_us.filter(|&end_us| end_us <= input.to_us) {
-            window.end_tick(ticks.iter().map(|tick| tick.0).find(|&at| at >= end_us), input.clock);
+            window.end_tick(ticks.iter().map(|tick| tick.time_us).find(|&at| at >= end_us), input.clock);
             *self.result.lock() = self.window.take().map(|window| window.finish(end_us, input.clock));
         }
     }

@@ -12,12 +12,21 @@ pub struct Slice {
     pub(crate) frames: Vec<Frame>,
     /// Parents first.
     pub(crate) stacks: Vec<Stack>,
-    /// The source's ticks and the stacks at those moments, in time order.
-    pub(crate) ticks: Vec<(Monotonic, StackId)>,
+    /// The source's ticks, in time order.
+    pub(crate) ticks: Vec<Tick>,
     /// The sum of the depths of the ticks' stacks.
     pub(crate) ticked_frames: usize,
     /// Whether the source was restarted for it, so that its ticks do not continue those before.
     pub(crate) anew: bool,
+}
+
+/// What ran at a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tick {
+    pub(crate) time_us: Monotonic,
+    pub(crate) stack: StackId,
+    /// The line of the leaf that ran, 0 when unknown.
+    pub(crate) line: u32,
 }
 
 impl Slice {
@@ -36,7 +45,8 @@ impl Slice {
 #[doc(hidden)]
 impl Slice {
     pub fn new(frames: Vec<Frame>, stacks: Vec<Stack>, ticks: Vec<(i64, StackId)>) -> Self {
-        let ticks = ticks.into_iter().map(|(us, stack)| (Monotonic::from_us(us), stack)).collect();
+        let ticks =
+            ticks.into_iter().map(|(us, stack)| Tick { time_us: Monotonic::from_us(us), stack, line: 0 }).collect();
         Self { frames, stacks, ticks, ..Self::default() }
     }
 
@@ -44,12 +54,12 @@ impl Slice {
         let mut builder = ProfileBuilder::new();
         for slice in slices {
             let mut merge = Merge::new(slice);
-            for &(time_us, stack) in &slice.ticks {
+            for &Tick { time_us, stack, line } in &slice.ticks {
                 let stack = merge.stack(&mut builder, stack);
-                builder.sample(Unix::from_us(time_us.us()), Some(stack));
+                builder.sample_in_line(Unix::from_us(time_us.us()), stack, line);
             }
         }
-        let times_us = || slices.iter().flat_map(|slice| &slice.ticks).map(|tick| tick.0.us());
+        let times_us = || slices.iter().flat_map(|slice| &slice.ticks).map(|tick| tick.time_us.us());
         let bound = |us: Option<i64>| Unix::from_us(us.unwrap_or(0));
         builder.finish(bound(times_us().next()), bound(times_us().next_back()), 10_101)
     }
@@ -70,7 +80,10 @@ impl Slice {
         Self {
             frames: vec![frame],
             stacks: vec![Stack { parent: None, frame: FrameId::at(0) }],
-            ticks: times_us.into_iter().map(|us| (Monotonic::from_us(us), StackId::at(0))).collect(),
+            ticks: times_us
+                .into_iter()
+                .map(|us| Tick { time_us: Monotonic::from_us(us), stack: StackId::at(0), line: 1 })
+                .collect(),
             ..Self::default()
         }
     }
@@ -80,7 +93,7 @@ impl Slice {
         for at in 0..self.ticks.len() {
             self.frames.push(Frame { function: name(at).into(), ..self.frames[0].clone() });
             self.stacks.push(Stack { parent: None, frame: FrameId::at(self.frames.len() - 1) });
-            self.ticks[at].1 = StackId::at(self.stacks.len() - 1);
+            self.ticks[at].stack = StackId::at(self.stacks.len() - 1);
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::measurements::Reading;
 use crate::profile::{Frame, Point, Profile, ProfileBuilder, StackId};
-use crate::slice::Merge;
+use crate::slice::{Merge, Tick};
 use crate::time::{Monotonic, Unix};
 
 /// Nothing is known of the time between two ticks that are further apart: the process was frozen or starved.
@@ -57,6 +57,11 @@ impl Window {
         }
     }
 
+    /// What it collects, for those who take it out bit by bit.
+    pub(crate) fn builder_mut(&mut self) -> &mut ProfileBuilder {
+        &mut self.builder
+    }
+
     pub(crate) fn start_us(&self) -> Monotonic {
         self.from_us
     }
@@ -67,7 +72,8 @@ impl Window {
     }
 
     /// Adds a tick.
-    pub(crate) fn tick(&mut self, time_us: Monotonic, stack: StackId, merge: &mut Merge<'_>, clock: &Clock) {
+    pub(crate) fn tick(&mut self, tick: Tick, merge: &mut Merge<'_>, clock: &Clock) {
+        let Tick { time_us, stack, line } = tick;
         let longest_us = if self.paused { self.longest_tick_us() } else { GAP_US };
         if self.open_tick_us.is_some_and(|last_us| time_us - last_us > longest_us) {
             self.end_tick(None, clock);
@@ -81,7 +87,7 @@ impl Window {
         }
         let stack = merge.stack(&mut self.builder, stack);
         self.count(stack);
-        self.builder.sample(self.wall(time_us, clock), Some(stack));
+        self.builder.sample_in_line(self.wall(time_us, clock), stack, line);
         self.open_tick_us = Some(time_us);
     }
 
@@ -210,7 +216,7 @@ mod tests {
         let slice = Slice::of((0..100).map(|at| at * SECOND_US / 10));
         let mut window = Window::new(at(0), 100_000, 3);
         let mut merge = Merge::new(&slice);
-        slice.ticks.iter().for_each(|&(at_us, stack)| window.tick(at_us, stack, &mut merge, &clock));
+        slice.ticks.iter().for_each(|&tick| window.tick(tick, &mut merge, &clock));
         for second in 1..=20 {
             let reading = Reading { time_us: at(second * SECOND_US), cpu_usage: Some(1.0), heap_bytes: Some(2) };
             window.reading(&reading, &clock);

@@ -171,7 +171,7 @@ sentry_profile_t *profile = nullptr;
 
 void EncodeInCallback(const sentry_profiler_chunk_t *, void *) {
     chunks++;
-    for (uint32_t format = SENTRY_PROFILER_FORMAT_SAMPLE_V2; format <= SENTRY_PROFILER_FORMAT_FLAMEGRAPH; format++) {
+    for (uint32_t format = SENTRY_PROFILER_FORMAT_SAMPLE_V2; format <= SENTRY_PROFILER_FORMAT_MARKDOWN; format++) {
         sentry_profiler_buffer_t *buffer = nullptr;
         IS(OK, sentry_profile_encode(profile, format, nullptr, &buffer));
         sentry_profiler_buffer_free(buffer);

@@ -16,9 +16,14 @@ namespace {
 using Profiler = sentry_profiler::Profiler;
 
 constexpr std::pair<const char *, sentry_profiler::Format> kFormats[] = {
-    {"sampleV2", SENTRY_PROFILER_FORMAT_SAMPLE_V2},    {"sampleV1", SENTRY_PROFILER_FORMAT_SAMPLE_V1},
-    {"cpuprofile", SENTRY_PROFILER_FORMAT_CPUPROFILE}, {"pprof", SENTRY_PROFILER_FORMAT_PPROF},
-    {"folded", SENTRY_PROFILER_FORMAT_FOLDED},         {"flamegraph", SENTRY_PROFILER_FORMAT_FLAMEGRAPH},
+    {"sampleV2", SENTRY_PROFILER_FORMAT_SAMPLE_V2},
+    {"sampleV1", SENTRY_PROFILER_FORMAT_SAMPLE_V1},
+    {"cpuprofile", SENTRY_PROFILER_FORMAT_CPUPROFILE},
+    {"pprof", SENTRY_PROFILER_FORMAT_PPROF},
+    {"folded", SENTRY_PROFILER_FORMAT_FOLDED},
+    {"flamegraph", SENTRY_PROFILER_FORMAT_FLAMEGRAPH},
+    {"html", SENTRY_PROFILER_FORMAT_HTML},
+    {"markdown", SENTRY_PROFILER_FORMAT_MARKDOWN},
 };
 
 void Need(bool right, const char *what) {

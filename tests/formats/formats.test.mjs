@@ -6,6 +6,9 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import vm from 'node:vm';
+import { gunzipSync, inflateRawSync } from 'node:zlib';
+import { read as readReport } from '../../core/src/report/viewer/data.js';
 
 const require = createRequire(import.meta.url);
 const { start, stop } = require(process.env.SENTRY_PROFILER_TEST_FORMATS_ADDON);
@@ -103,6 +106,13 @@ const READERS = {
         const [, stack, us] = /^(.*) (\d+)$/.exec(line);
         return [stack.split(';').map(frame => frame.split(' ')[0]), us / 1e3];
       }),
+  report: ({ html }) => {
+    const [, packed] = / id="data">([^<]*)</.exec(html);
+    const { frames, reports } = readReport(new Uint8Array(inflateRawSync(Buffer.from(packed, 'base64'))));
+    const [{ frame, parent, node: nodes, time }] = reports[0].threads;
+    const stackOf = node => (node > 0 ? [frames.name[frame[node]], ...stackOf(parent[node])] : []);
+    return Array.from(nodes, (node, i) => [stackOf(node), ((time[i + 1] ?? time[i]) - time[i]) / 1e3]);
+  },
 };
 
 function stacksOf({ nodes }) {
@@ -116,7 +126,7 @@ function stacksOf({ nodes }) {
 }
 
 function pprofPairs(bytes, value, factor) {
-  const profile = Pprof.decode(require('node:zlib').gunzipSync(bytes));
+  const profile = Pprof.decode(gunzipSync(bytes));
   const text = id => profile.stringTable.strings[Number(id)];
   assert.deepEqual([text(profile.periodType.type), text(profile.periodType.unit)], ['cpu', 'nanoseconds']);
   const functions = new Map(profile.function.map(({ id, name }) => [id, text(name)]));
@@ -240,4 +250,56 @@ test('a flame graph has the times of folded stacks', () => {
   for (const [name, [us, drawn]] of seen)
     assert.ok(drawn <= us && us - drawn < whole / 2_000, `${name}: ${us} µs, of which ${drawn} are drawn`);
   assert.ok(seen.filter(([, [us, drawn]]) => drawn === us).length >= seen.length - 1);
+});
+
+/** Three quarters of the time at line 4, a quarter at line 6. */
+const { lines } = vm.runInThisContext(
+  `({ lines(ms) {
+  let s = 0;
+  const quarters = [performance.now() + ms * 0.75, performance.now() + ms];
+  while (performance.now() < quarters[0]) for (let i = 0; i < 20_000; i++) s += i % 7;
+  // The rest.
+  while (performance.now() < quarters[1]) for (let i = 0; i < 20_000; i++) s += i % 7;
+  return s;
+} })`,
+  { filename: '/app/lines.js' },
+);
+
+/** Hits of `lines` by line. */
+const LINES = {
+  '.cpuprofile': ({ cpuprofile }) => {
+    const nodes = JSON.parse(cpuprofile).nodes.filter(({ callFrame }) => callFrame.functionName === 'lines');
+    for (const { hitCount, positionTicks = [] } of nodes) {
+      const atLines = positionTicks.reduce((sum, { ticks }) => sum + ticks, 0);
+      assert.ok(atLines <= hitCount, `${atLines} of ${hitCount} hits`);
+    }
+    return nodes.flatMap(({ positionTicks = [] }) => positionTicks.map(({ line, ticks }) => [line, ticks]));
+  },
+  pprof: ({ pprof }) => {
+    const profile = Pprof.decode(gunzipSync(pprof));
+    const named = id => profile.stringTable.strings[Number(profile.function.find(known => known.id === id).name)];
+    const lines = new Map(
+      profile.location.map(({ id, line: [{ functionId, line }] }) => [id, [named(functionId), line]]),
+    );
+    const leaves = profile.sample.map(({ locationId, value }) => [...lines.get(locationId[0]), value[0]]);
+    return leaves.filter(([name]) => name === 'lines').map(([, line, ticks]) => [Number(line), Number(ticks)]);
+  },
+};
+
+test('a function has its time at the lines that took it', t => {
+  start('lines');
+  for (let i = 0; i < 5; i++) lines(600);
+  const recording = stop('lines');
+  const read = Object.entries(LINES).map(([format, read]) => {
+    const ticks = {};
+    for (const [line, count] of read(recording)) ticks[line] = (ticks[line] ?? 0) + count;
+    t.diagnostic(`${format}: ${JSON.stringify(ticks)}`);
+    return ticks;
+  });
+  assert.deepEqual(read[0], read[1]);
+  assert.match(String(recording.markdown), /- `lines` .*\n {2}- line 4, 2\.\d+ s\n {2}- line 6, /);
+  const [{ 4: long, 6: short, ...others }] = read;
+  const all = long + short + Object.values(others).reduce((sum, ticks) => sum + ticks, 0);
+  assert.ok(all > 200, `${all} ticks`);
+  assert.ok(Math.abs(long / all - 0.75) < 0.1 && Math.abs(short / all - 0.25) < 0.1, `${long} and ${short} of ${all}`);
 });

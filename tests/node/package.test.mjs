@@ -60,9 +60,11 @@ console.log(JSON.stringify({ names, same: names.every(name => imported[name] ===
       'ProfilerUnavailableError',
       'getFrameModule',
       'nodeProfilingIntegration',
+      'profile',
       'profilerSupport',
       'startProfiling',
       'stopProfiling',
+      'stopProfilingAsync',
     ],
     same: true,
   });
@@ -87,7 +89,7 @@ record('native thread', 0);
 record('native chunk', 1, 7, true);
 results.module = getFrameModule('/app/lib/db.js');
 results.unknown = stopProfiling('unknown');
-for (const bad of [{ format: 'pprof' }, 'chunk', null]) {
+for (const bad of [{ format: 'jpeg' }, 'chunk', null]) {
   try {
     stopProfiling('title', bad);
   } catch ({ code, message }) {
@@ -107,7 +109,10 @@ console.log(JSON.stringify(results));
     'native chunk': ['stack_id', '7', true],
     module: 'app.lib:db',
     unknown: null,
-    '{"format":"pprof"}': noFormat,
+    '{"format":"jpeg"}': [
+      'NAPI_ERROR',
+      "format must be 'chunk' or 'thread' or 'cpuprofile' or 'pprof' or 'folded' or 'flamegraph' or 'html' or 'markdown', got 'jpeg'",
+    ],
     '"chunk"': noFormat,
     null: noFormat,
   });
@@ -119,10 +124,12 @@ import {
   type ChunkProfile,
   getFrameModule,
   nodeProfilingIntegration,
+  profile,
   profilerSupport,
   ProfilerUnavailableError,
   startProfiling,
   stopProfiling,
+  stopProfilingAsync,
   type ThreadProfile,
 } from 'sentry-profiler-node';
 
@@ -138,6 +145,12 @@ const chunk: ChunkProfile | null = stopProfiling('title');
 const same: ChunkProfile | null = stopProfiling('title', { format: 'chunk', threadId: 1 });
 const thread: ThreadProfile | null = stopProfiling('title', { format: 'thread' });
 const native: ThreadProfile | null = stopProfiling('title', 0, 0, true);
+const text: string | null = stopProfiling('title', { format: 'html' });
+const bytes: Uint8Array | null = stopProfiling('title', { format: 'pprof' });
+const later: Promise<string | null> = stopProfilingAsync('title', { format: 'cpuprofile' });
+startProfiling('title', { intervalUs: 1_000, maxSamples: 100 });
+export const ran: Promise<{ value: number; profile: string }> = profile(async () => 1, { format: 'folded' });
+export const all = [text, bytes, later];
 export const time: number | undefined = chunk?.samples[0]?.timestamp ?? same?.samples[0]?.timestamp;
 export const elapsed: string | undefined = (thread ?? native)?.samples[0]?.elapsed_since_start_ns;
 export const module: string = getFrameModule('/x.js');
@@ -145,7 +158,7 @@ export const reason: string | null = profilerSupport().reason;
 export const code = (error: unknown) => (error instanceof ProfilerUnavailableError ? error.code : undefined);
 
 // @ts-expect-error there is no such format
-stopProfiling('title', { format: 'pprof' });
+stopProfiling('title', { format: 'jpeg' });
 // @ts-expect-error there is no such option
 nodeProfilingIntegration({ sampleRate: 1 });
 `;

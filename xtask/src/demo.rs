@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use sentry_profiler::encode::{cpuprofile, flamegraph};
+use sentry_profiler::report::{Report, html};
 use sentry_profiler::{Hotspot, Profile};
 use sentry_profiler_ingest::{Ingest, Received, ReceivedItem};
 
@@ -154,12 +155,14 @@ fn report(received: &Received, dir: &Path) -> Result<()> {
     println!();
     print!("{}", table(&profile));
     println!();
+    let of_service = Report { title: "node server.mjs".into(), ..Report::of(&profile) };
     for (name, bytes, how) in [
         (
             "demo.cpuprofile",
             cpuprofile::encode(&profile),
             "open it in Chrome DevTools (Performance, Load profile) or VS Code",
         ),
+        ("demo.html", html(&of_service), "the report: open it in any browser"),
         ("demo.svg", flamegraph::encode(&profile), "a flame graph for any browser"),
     ] {
         let file = dir.join(name);

@@ -1,12 +1,12 @@
 //! The project's commands. `cargo xtask` lists them.
 
 mod bench;
+mod browser;
 mod c;
 mod cache;
 mod debian_packages;
 mod demo;
 mod dist;
-mod flamegraph;
 mod fuzz;
 mod ingest;
 mod js_lint;

@@ -3,13 +3,26 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
-use sentry_profiler::{Frame, FrameKind, Profile, ProfileBuilder, Unix};
+use sentry_profiler::{Frame, FrameKind, Point, Profile, ProfileBuilder, Unix};
 use serde::Deserialize;
 
-/// The part of a `profile_chunk` (sample format V2) that says what ran.
+/// The part of a `profile_chunk` (sample format V2) that says what ran, and what was measured.
 #[derive(Deserialize)]
 struct Chunk {
     profile: Samples,
+    #[serde(default)]
+    measurements: HashMap<String, Measurement>,
+}
+
+#[derive(Deserialize)]
+struct Measurement {
+    values: Vec<Reading>,
+}
+
+#[derive(Deserialize)]
+struct Reading {
+    timestamp: f64,
+    value: f64,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +80,15 @@ impl ChunkFrame {
 pub fn profile<'a>(payloads: impl IntoIterator<Item = &'a serde_json::Value>, thread: &str) -> Result<Profile> {
     let mut builder = ProfileBuilder::new();
     for payload in payloads {
-        let Samples { samples, stacks, frames } = Chunk::deserialize(payload).context("not a profile chunk")?.profile;
+        let Chunk { profile, mut measurements } = Chunk::deserialize(payload).context("not a profile chunk")?;
+        let Samples { samples, stacks, frames } = profile;
+        let mut points = |name| {
+            let values = measurements.remove(name).map_or(vec![], |measurement| measurement.values);
+            values.into_iter().map(|Reading { timestamp, value }| Point { time: unix(timestamp), value })
+        };
+        let readings = builder.measurements_mut();
+        readings.cpu_usage.extend(points("cpu_usage"));
+        readings.memory_footprint.extend(points("memory_footprint"));
         let frames: Vec<_> = frames.iter().map(|frame| builder.frame(&frame.to_frame())).collect();
         let mut ids = HashMap::new();
         let mut last = None;
@@ -87,7 +108,7 @@ pub fn profile<'a>(payloads: impl IntoIterator<Item = &'a serde_json::Value>, th
                     stack
                 }
             };
-            let time = Unix::from_us((timestamp * 1e6).round() as i64);
+            let time = unix(timestamp);
             last = last.max(Some(time));
             builder.sample(time, stack);
         }
@@ -104,6 +125,10 @@ pub fn profile<'a>(payloads: impl IntoIterator<Item = &'a serde_json::Value>, th
     distances.sort_unstable();
     let interval = distances.get(distances.len() / 2).copied().unwrap_or_default();
     Ok(builder.finish(start, end, interval.clamp(1, u32::MAX.into()) as u32))
+}
+
+fn unix(seconds: f64) -> Unix {
+    Unix::from_us((seconds * 1e6).round() as i64)
 }
 
 #[cfg(test)]

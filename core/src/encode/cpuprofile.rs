@@ -7,8 +7,7 @@ use rustc_hash::FxHashMap;
 use serde::{Serialize, Serializer};
 
 use super::to_json;
-use crate::StackId;
-use crate::{Frame, Profile};
+use crate::{Frame, LineTotal, Profile, StackId};
 
 /// JSON that opens in Chrome DevTools and VS Code. Times are Unix microseconds; files are URLs, so that they can be
 /// opened.
@@ -70,6 +69,8 @@ struct Tree<'a> {
     /// By stack, with the idle node's at the end. Readers multiply hits by one time per hit for all nodes, so idle
     /// time has as many hits as samples would fit into it.
     hits: Vec<u32>,
+    /// At known lines, by stack and line.
+    lines: Vec<LineTotal>,
     /// By node id; [`NONE`] ends a list.
     first_child: Vec<u32>,
     next_sibling: Vec<u32>,
@@ -128,7 +129,10 @@ impl<'a> Tree<'a> {
             CallFrame::of(frame, script)
         });
         let call_frames = call_frames.collect();
-        Self { profile, call_frames, stacks, ids, hits, first_child, next_sibling }
+        let mut lines = profile.line_totals();
+        lines.retain(|total| total.line > 0);
+        lines.sort_unstable_by_key(|total| (total.stack, total.line));
+        Self { profile, call_frames, stacks, ids, hits, lines, first_child, next_sibling }
     }
 
     fn node_of(&self, stack: Option<StackId>) -> u32 {
@@ -140,20 +144,28 @@ impl<'a> Tree<'a> {
         std::iter::successors(listed(self.first_child[id as usize]), move |&id| listed(self.next_sibling[id as usize]))
     }
 
+    fn lines_of(&self, stack: StackId) -> PositionTicks<'_> {
+        let begin = self.lines.partition_point(|total| total.stack < stack);
+        let count = self.lines[begin..].partition_point(|total| total.stack == stack);
+        PositionTicks(&self.lines[begin..begin + count])
+    }
+
     fn nodes(&self) -> impl Iterator<Item = impl Serialize> {
         static ROOT_FRAME: CallFrame<'_> = CallFrame::named("(root)");
         static IDLE_FRAME: CallFrame<'_> = CallFrame::named("(idle)");
 
         let idle_hits = self.hits[self.profile.stacks().len()];
-        let own = [(ROOT, &ROOT_FRAME, 0), (IDLE, &IDLE_FRAME, idle_hits)];
+        let nowhere = || PositionTicks(&[]);
+        let own = [(ROOT, &ROOT_FRAME, 0, nowhere()), (IDLE, &IDLE_FRAME, idle_hits, nowhere())];
         let sampled = (FIRST..).zip(&self.stacks).map(|(id, &stack)| {
             let frame = self.profile.stacks()[stack.index()].frame;
-            (id, &self.call_frames[frame.index()], self.hits[stack.index()])
+            (id, &self.call_frames[frame.index()], self.hits[stack.index()], self.lines_of(stack))
         });
-        own.into_iter().chain(sampled).map(move |(id, call_frame, hit_count)| Node {
+        own.into_iter().chain(sampled).map(move |(id, call_frame, hit_count, position_ticks)| Node {
             id,
             call_frame,
             hit_count,
+            position_ticks,
             children: self.children(id).next().map(|_| Seq(move || self.children(id))),
         })
     }
@@ -165,8 +177,30 @@ struct Node<'a, C> {
     id: u32,
     call_frame: &'a CallFrame<'a>,
     hit_count: u32,
+    #[serde(skip_serializing_if = "PositionTicks::is_empty")]
+    position_ticks: PositionTicks<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     children: Option<C>,
+}
+
+/// How many of a node's hits were at each line, from 1.
+struct PositionTicks<'a>(&'a [LineTotal]);
+
+impl PositionTicks<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for PositionTicks<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct PositionTick {
+            line: u32,
+            ticks: u64,
+        }
+        serializer.collect_seq(self.0.iter().map(|total| PositionTick { line: total.line, ticks: total.samples }))
+    }
 }
 
 /// Lines and columns from 0, -1 when unknown.

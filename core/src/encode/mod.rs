@@ -4,14 +4,13 @@ pub mod cpuprofile;
 pub mod flamegraph;
 pub mod folded;
 mod json;
-mod origin;
 #[cfg(feature = "pprof")]
 pub mod pprof;
 mod sample;
 pub mod sample_v1;
 pub mod sample_v2;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use sample::RawOptions;
 
@@ -38,6 +37,12 @@ pub enum Format {
     Folded = 5,
     /// A flame graph as SVG, with callers above what they call.
     Flamegraph = 6,
+    /// A page for any browser that shows the profile: see [`report`](crate::report).
+    #[cfg(feature = "report")]
+    Html = 7,
+    /// The most important of a profile as a page of Markdown: see [`report`](crate::report).
+    #[cfg(feature = "report")]
+    Markdown = 8,
 }
 
 impl Format {
@@ -51,6 +56,10 @@ impl Format {
         Self::Pprof,
         Self::Folded,
         Self::Flamegraph,
+        #[cfg(feature = "report")]
+        Self::Html,
+        #[cfg(feature = "report")]
+        Self::Markdown,
     ];
 
     /// The format with this number.
@@ -76,6 +85,10 @@ pub fn encode(profile: &Profile, format: Format, metadata: &Metadata) -> Vec<u8>
         Format::Pprof => pprof::encode(profile),
         Format::Folded => folded::encode(profile),
         Format::Flamegraph => flamegraph::encode(profile),
+        #[cfg(feature = "report")]
+        Format::Html => crate::report::html(&crate::report::Report::of(profile)),
+        #[cfg(feature = "report")]
+        Format::Markdown => crate::report::markdown(&crate::report::Report::of(profile)).into_bytes(),
     }
 }
 

@@ -7,8 +7,7 @@ use flate2::write::GzEncoder;
 use prost::Message;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::FrameId;
-use crate::{Frame, Profile};
+use crate::{Frame, FrameId, LineTotal, Profile};
 
 /// A profile with two values per stack, `samples/count` and `cpu/nanoseconds`, without idle samples. Each sample
 /// stands for one period, the sampling interval.
@@ -21,8 +20,9 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
 }
 
 fn proto(profile: &Profile) -> proto::Profile {
-    let totals = profile.stack_totals();
+    let totals = profile.line_totals();
     let sampled: FxHashSet<FrameId> = totals.iter().flat_map(|total| profile.frames_of(total.stack)).collect();
+    let mut locations = Locations::default();
     let frames = || (0..).map(FrameId::at).zip(profile.frames()).filter(|(frame, _)| sampled.contains(frame));
     let mut strings = Strings::default();
     let samples = proto::ValueType { r#type: strings.id("samples"), unit: strings.id("count") };
@@ -35,20 +35,20 @@ fn proto(profile: &Profile) -> proto::Profile {
         start_line: frame.line.into(),
     };
     let functions = frames().map(function).collect();
-    let location = |(frame_id, frame): (FrameId, &Frame)| proto::Location {
-        id: id(frame_id),
-        line: vec![proto::Line { function_id: id(frame_id), line: frame.line.into(), column: frame.column.into() }],
+    let sample = |total: &LineTotal| {
+        // Where a caller called from is not known.
+        let lines = std::iter::once(total.line).chain(std::iter::repeat(0));
+        proto::Sample {
+            location_id: std::iter::zip(profile.frames_of(total.stack), lines)
+                .map(|(frame, line)| locations.id(profile, frame, line))
+                .collect(),
+            value: vec![total.samples as i64, nanoseconds(total.time_us as i64)],
+        }
     };
     proto::Profile {
         sample_type: vec![samples, cpu],
-        sample: totals
-            .iter()
-            .map(|total| proto::Sample {
-                location_id: profile.frames_of(total.stack).map(id).collect(),
-                value: vec![total.samples as i64, nanoseconds(total.time_us as i64)],
-            })
-            .collect(),
-        location: frames().map(location).collect(),
+        sample: totals.iter().map(sample).collect(),
+        location: locations.table,
         function: functions,
         time_nanos: nanoseconds(profile.start().us()),
         duration_nanos: nanoseconds(profile.end() - profile.start()),
@@ -59,7 +59,28 @@ fn proto(profile: &Profile) -> proto::Profile {
     }
 }
 
-/// The id of a function and of its only known location, the definition. 0 would mean none.
+/// The lines of functions that were sampled, and the definitions of those of which no line is known.
+#[derive(Default)]
+struct Locations {
+    table: Vec<proto::Location>,
+    ids: FxHashMap<(FrameId, u32), u64>,
+}
+
+impl Locations {
+    /// 0 would mean none.
+    fn id(&mut self, profile: &Profile, frame_id: FrameId, line: u32) -> u64 {
+        *self.ids.entry((frame_id, line)).or_insert_with(|| {
+            let next = self.table.len() as u64 + 1;
+            let frame = &profile.frames()[frame_id.index()];
+            let (line, column) = if line > 0 { (line, 0) } else { (frame.line, frame.column) };
+            let line = proto::Line { function_id: id(frame_id), line: line.into(), column: column.into() };
+            self.table.push(proto::Location { id: next, line: vec![line] });
+            next
+        })
+    }
+}
+
+/// The id of a function. 0 would mean none.
 fn id(frame: FrameId) -> u64 {
     frame.index() as u64 + 1
 }

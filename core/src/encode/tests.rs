@@ -1,6 +1,6 @@
 //! Tests of every encoder: snapshots of a small handmade profile, properties of arbitrary ones.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -38,14 +38,17 @@ pub(super) fn small() -> Profile {
     let read = builder.stack(Some(query), read);
     let collector = builder.stack(None, collector);
     for (after_us, stack) in [
-        (1_000, Some(main)),
-        (11_101, Some(read)),
+        (1_000, Some((main, 5))),
+        (11_101, Some((read, 447))),
         (21_202, None),
-        (2_000_000, Some(read)),
-        (2_010_101, Some(collector)),
+        (2_000_000, Some((read, 442))),
+        (2_010_101, Some((collector, 0))),
         (2_020_000, None),
     ] {
-        builder.sample(START + after_us, stack);
+        match stack {
+            Some((stack, line)) => builder.sample_in_line(START + after_us, stack, line),
+            None => builder.sample(START + after_us, None),
+        }
     }
     builder.measurements_mut().cpu_usage =
         vec![Point { time: START + 100_000, value: 12.5 }, Point { time: START + 200_000, value: f64::NAN }];
@@ -282,12 +285,14 @@ fn any_frame() -> impl Strategy<Value = Frame> {
 }
 
 /// Up to a minute of samples at most a second apart, in any order of arrival.
-pub(super) fn any_profile() -> impl Strategy<Value = Profile> {
+pub(crate) fn any_profile() -> impl Strategy<Value = Profile> {
     let frames = prop::collection::vec(any_frame(), 1..12);
     let stacks =
         prop::collection::vec((any::<prop::sample::Index>(), prop::option::of(any::<prop::sample::Index>())), 1..40);
-    let samples =
-        prop::collection::vec((0..1_000_000_i64, prop::option::weighted(0.8, any::<prop::sample::Index>())), 0..60);
+    let samples = prop::collection::vec(
+        (0..1_000_000_i64, prop::option::weighted(0.8, any::<prop::sample::Index>()), 0..4_u32),
+        0..60,
+    );
     let value = || prop_oneof![8 => 0.0..=100.0, 1 => Just(f64::NAN), 1 => Just(f64::INFINITY), 1 => Just(0.0)];
     let readings = prop::collection::vec((any::<prop::sample::Index>(), value(), value()), 0..8);
     (frames, stacks, samples, readings).prop_map(|(mut frames, stacks, samples, readings)| {
@@ -312,9 +317,9 @@ pub(super) fn any_profile() -> impl Strategy<Value = Profile> {
         let mut time = START;
         let mut timed: Vec<_> = samples
             .into_iter()
-            .map(|(delta, stack)| {
+            .map(|(delta, stack, line)| {
                 time = time + delta;
-                (time, stack.map(|stack| *stack.get(&stack_ids)))
+                (time, stack.map(|stack| *stack.get(&stack_ids)), line)
             })
             .collect();
         if !timed.is_empty() {
@@ -325,7 +330,12 @@ pub(super) fn any_profile() -> impl Strategy<Value = Profile> {
             }
         }
         timed.reverse();
-        timed.iter().for_each(|&(time, stack)| builder.sample(time, stack));
+        for (time, stack, line) in timed {
+            match stack {
+                Some(stack) => builder.sample_in_line(time, stack, line),
+                None => builder.sample(time, None),
+            }
+        }
         builder.finish(START, time + 10_000, 10_101)
     })
 }
@@ -450,6 +460,7 @@ proptest! {
         prop_assert_eq!(deltas.len(), samples.len());
         let mut time_us = document["startTime"].as_i64().expect("a start");
         let mut hits = vec![0; nodes.len() + 1];
+        let mut lines = vec![BTreeMap::new(); nodes.len() + 1];
         let mut idle_us = profile.samples().first().map_or(0, |sample| sample.time - profile.start());
         let next = profile.samples().iter().skip(1).map(Some).chain([None]);
         for (((sample, after), node), delta) in profile.samples().iter().zip(next).zip(samples).zip(deltas) {
@@ -460,6 +471,9 @@ proptest! {
                 idle_us += after.map_or(profile.end(), |after| after.time) - sample.time;
             } else {
                 hits[node] += 1;
+                if sample.line > 0 {
+                    *lines[node].entry(sample.line).or_insert(0) += 1;
+                }
             }
             let names = std::iter::successors(Some(node), |&node| parents[node])
                 .map(|node| nodes[node - 1]["callFrame"]["functionName"].as_str().expect("a name"));
@@ -471,6 +485,11 @@ proptest! {
             prop_assert_eq!(names.collect::<Vec<_>>(), expected);
         }
         prop_assert!(document["endTime"].as_i64().expect("an end") >= time_us);
+        for (node, lines) in nodes.iter().zip(&lines[1..]) {
+            let expected: Vec<_> = lines.iter().map(|(line, ticks)| json!({"line": line, "ticks": ticks})).collect();
+            let expected = (!expected.is_empty()).then(|| Value::from(expected));
+            prop_assert_eq!(node.get("positionTicks"), expected.as_ref());
+        }
         for (node, &hits) in nodes.iter().zip(&hits[1..]) {
             if node["id"] == 2 {
                 // Readers assume that all hits have the same duration.
@@ -505,9 +524,15 @@ proptest! {
         let text = |id: i64| &*decoded.string_table[id as usize];
         prop_assert_eq!(text(0), "");
         let (mut samples, mut nanoseconds) = (0, 0);
-        for (sample, total) in decoded.sample.iter().zip(profile.stack_totals()) {
+        let totals = profile.line_totals();
+        prop_assert_eq!(decoded.sample.len(), totals.len());
+        for (sample, total) in decoded.sample.iter().zip(&totals) {
             samples += sample.value[0];
             nanoseconds += sample.value[1];
+            let leaf = decoded.location.iter().find(|location| location.id == sample.location_id[0]).expect("a location");
+            let definition = profile.frames_of(total.stack).next().expect("a leaf");
+            let definition = profile.frames()[definition.index()].line;
+            prop_assert_eq!(leaf.line[0].line, i64::from(if total.line > 0 { total.line } else { definition }));
             let names = sample.location_id.iter().map(|&id| {
                 let location = decoded.location.iter().find(|location| location.id == id).expect("a location");
                 let function = location.line[0].function_id;

@@ -1,6 +1,9 @@
 //! Linux and macOS.
 
 use std::ffi::{CStr, c_void};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::thread::JoinHandle;
 use std::{io, ptr};
 
@@ -41,6 +44,11 @@ fn read(clock: libc::clockid_t) -> i64 {
     // SAFETY: the structure is ours; a clock that does not exist leaves it as it is.
     unsafe { libc::clock_gettime(clock, &mut time) };
     time.tv_sec * 1_000_000 + time.tv_nsec / 1_000
+}
+
+/// Creates a file that only its owner can read, and that is not there yet.
+pub(crate) fn create_private(file: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)
 }
 
 /// What the processor reports of the code that runs. Where it is blocked the kernel ends the process without asking

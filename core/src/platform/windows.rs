@@ -1,6 +1,8 @@
 //! Windows.
 
 use std::ffi::{CStr, c_void};
+use std::fs::File;
+use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{io, ptr};
@@ -71,6 +73,11 @@ pub(crate) fn process_cpu_us() -> i64 {
 /// Windows counts in units of 100 ns.
 fn us(time: FILETIME) -> i64 {
     (i64::from(time.dwHighDateTime) << 32 | i64::from(time.dwLowDateTime)) / 10
+}
+
+/// Creates a file that is not there yet. Who can read it is up to its folder.
+pub(crate) fn create_private(file: &Path) -> io::Result<File> {
+    File::create_new(file)
 }
 
 /// There are no signals here.

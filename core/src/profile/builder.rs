@@ -83,7 +83,7 @@ impl ProfileBuilder {
 
     /// Adds an idle sample, which ends the previous sample's time. It does not count towards the maximum.
     pub fn idle(&mut self, time: Unix) {
-        self.samples.push(Sample { time, stack: None });
+        self.samples.push(Sample { time, stack: None, line: 0 });
         self.idle_samples += 1;
     }
 
@@ -92,13 +92,25 @@ impl ProfileBuilder {
     /// # Panics
     /// When the index did not come from this builder.
     pub fn sample(&mut self, time: Unix, stack: Option<StackId>) {
-        assert!(stack.is_none_or(|s| s.index() < self.stacks.len()), "{stack:?} is not of this builder");
-        if stack.is_none() {
-            self.idle(time);
-        } else if self.is_full() {
+        match stack {
+            Some(stack) => self.sample_in_line(time, stack, 0),
+            None => self.idle(time),
+        }
+    }
+
+    /// Adds a sample whose leaf was at this line of its file, 0 when unknown.
+    ///
+    /// # Panics
+    /// When the index did not come from this builder.
+    pub fn sample_in_line(&mut self, time: Unix, stack: StackId, line: u32) {
+        assert!(stack.index() < self.stacks.len(), "{stack:?} is not of this builder");
+        if self.is_full() {
             self.drop_sample();
         } else {
-            self.samples.push(Sample { time, stack });
+            let frame = &self.frames[self.stacks[stack.index()].frame.index()];
+            // V8 gives its own functions the lines of their callers, and now and then the lines of what it inlined.
+            let is_its_own = (1..=line).contains(&frame.line);
+            self.samples.push(Sample { time, stack: Some(stack), line: if is_its_own { line } else { 0 } });
         }
     }
 
@@ -110,6 +122,17 @@ impl ProfileBuilder {
     /// The frames so far.
     pub fn frames(&self) -> &[Frame] {
         &self.frames
+    }
+
+    /// The stacks so far.
+    pub fn stacks(&self) -> &[Stack] {
+        &self.stacks
+    }
+
+    /// Takes the samples so far out.
+    pub(crate) fn take_samples(&mut self) -> Vec<Sample> {
+        self.idle_samples = 0;
+        std::mem::take(&mut self.samples)
     }
 
     /// The samples so far, in the order in which they were added.

@@ -22,9 +22,9 @@ pub fn in_app(kind: FrameKind, function: &str, file: &str, caller: Option<bool>)
     if file.is_empty() {
         return caller.unwrap_or(true) && !WRAPPERS.iter().any(|wrapper| function.starts_with(wrapper));
     }
-    !UNNAMED.contains(&file)
-        && !file.contains("node_modules")
-        && url_scheme(file).is_none_or(|scheme| BUNDLERS.contains(&scheme))
+    // There, Vite puts what it makes of the project's own configuration.
+    let is_package = file.contains("node_modules") && !file.contains(".vite-temp");
+    !UNNAMED.contains(&file) && !is_package && url_scheme(file).is_none_or(|scheme| BUNDLERS.contains(&scheme))
 }
 
 /// The scheme of a URL; `None` for a path, including one with a drive.
@@ -97,15 +97,20 @@ pub fn plain_path(resource: &str) -> std::borrow::Cow<'_, str> {
         [b'/', drive, b':', ..] if drive.is_ascii_alphabetic() => &rest[1..],
         _ => rest,
     };
-    if !rest.contains('%') {
-        return rest.into();
+    unescaped(rest)
+}
+
+/// A part of a URL without its `%20` and the like; unchanged where that is no text.
+pub fn unescaped(text: &str) -> std::borrow::Cow<'_, str> {
+    if !text.contains('%') {
+        return text.into();
     }
-    let bytes = rest.as_bytes();
+    let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
         let escape = (bytes[at] == b'%')
-            .then(|| rest.get(at + 1..at + 3))
+            .then(|| text.get(at + 1..at + 3))
             .flatten()
             .filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))
             .and_then(|hex| u8::from_str_radix(hex, 16).ok());
@@ -122,7 +127,7 @@ pub fn plain_path(resource: &str) -> std::borrow::Cow<'_, str> {
     }
     match String::from_utf8(decoded) {
         Ok(path) => path.into(),
-        Err(_) => rest.to_owned().into(),
+        Err(_) => text.to_owned().into(),
     }
 }
 

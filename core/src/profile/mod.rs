@@ -6,13 +6,17 @@
 
 mod builder;
 mod files;
+pub(crate) mod origin;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::time::Unix;
 
 pub use self::builder::ProfileBuilder;
-pub use self::files::{in_app, module_of, plain_path};
+pub use self::files::{in_app, module_of, plain_path, unescaped};
 
 /// The name of a native function that cannot be distinguished from others.
 pub const NATIVE: &str = "(native)";
@@ -65,23 +69,24 @@ impl Frame {
 
 /// Which of a profile's frames: an index into [`Profile::frames`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FrameId(u32);
+pub struct FrameId(NonZeroU32);
 
 /// Which of a profile's stacks: an index into [`Profile::stacks`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StackId(u32);
+pub struct StackId(NonZeroU32);
 
+/// One more than the index is kept: an [`Option`] of it takes no more room, and there is one in each sample.
 macro_rules! index {
     ($id:ident) => {
         impl $id {
             /// The one at an index.
             pub fn at(index: usize) -> Self {
-                Self(index as u32)
+                Self(NonZeroU32::MIN.saturating_add(index as u32))
             }
 
             /// The index.
             pub fn index(self) -> usize {
-                self.0 as usize
+                (self.0.get() - 1) as usize
             }
         }
     };
@@ -106,6 +111,11 @@ pub struct Sample {
     pub time: Unix,
     /// An index into [`Profile::stacks`]; `None` for an idle sample, which ends the previous sample's time.
     pub stack: Option<StackId>,
+    /// The line of the leaf's file that ran, from 1; 0 when unknown.
+    ///
+    /// V8 counts lines for each stack of a slice, not for each sample. Where a stack was sampled at several lines of a
+    /// function, they are dealt out to its samples in proportion.
+    pub line: u32,
 }
 
 /// One reading of a measurement.
@@ -131,6 +141,19 @@ pub struct Measurements {
 pub struct StackTotal {
     /// An index into [`Profile::stacks`].
     pub stack: StackId,
+    /// The number of samples.
+    pub samples: u64,
+    /// How long it ran, microseconds.
+    pub time_us: u64,
+}
+
+/// The sum of all samples of one stack at one line of its leaf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineTotal {
+    /// An index into [`Profile::stacks`].
+    pub stack: StackId,
+    /// The line of the leaf's file, from 1; 0 when unknown.
+    pub line: u32,
     /// The number of samples.
     pub samples: u64,
     /// How long it ran, microseconds.
@@ -224,19 +247,39 @@ impl Profile {
     pub fn stack_totals(&self) -> Vec<StackTotal> {
         let mut totals: Vec<StackTotal> = Vec::new();
         let mut slots = vec![None; self.stacks.len()];
-        for (at, sample) in self.samples.iter().enumerate() {
-            let Some(stack) = sample.stack.filter(|_| !self.is_idle(sample.stack)) else {
-                continue;
-            };
+        for (stack, _, time_us) in self.worked() {
             let slot = *slots[stack.index()].get_or_insert_with(|| {
                 totals.push(StackTotal { stack, samples: 0, time_us: 0 });
                 totals.len() - 1
             });
-            let next = self.samples.get(at + 1).unwrap_or(sample);
             totals[slot].samples += 1;
-            totals[slot].time_us += (next.time - sample.time).unsigned_abs();
+            totals[slot].time_us += time_us;
         }
         totals
+    }
+
+    /// As [`Profile::stack_totals`], for each line of the leaf on its own.
+    pub fn line_totals(&self) -> Vec<LineTotal> {
+        let mut totals: Vec<LineTotal> = Vec::new();
+        let mut slots = FxHashMap::default();
+        for (stack, line, time_us) in self.worked() {
+            let slot = *slots.entry((stack, line)).or_insert_with(|| {
+                totals.push(LineTotal { stack, line, samples: 0, time_us: 0 });
+                totals.len() - 1
+            });
+            totals[slot].samples += 1;
+            totals[slot].time_us += time_us;
+        }
+        totals
+    }
+
+    /// The samples in which something ran: its stack, its line, and for how many microseconds.
+    fn worked(&self) -> impl Iterator<Item = (StackId, u32, u64)> + '_ {
+        self.samples.iter().enumerate().filter_map(|(at, sample)| {
+            let stack = sample.stack.filter(|_| !self.is_idle(sample.stack))?;
+            let next = self.samples.get(at + 1).unwrap_or(sample);
+            Some((stack, sample.line, (next.time - sample.time).unsigned_abs()))
+        })
     }
 
     /// The `count` functions with the most self time, hottest first; then by total time, then in order of first use.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::delivery::{Delivery, MIN_SAMPLES};
 use crate::clock::Clock;
 use crate::measurements::Reading;
-use crate::slice::Merge;
+use crate::slice::{Merge, Tick};
 use crate::stream::{Consumer, Input, Mark, push_mark};
 use crate::time::Monotonic;
 use crate::window::Window;
@@ -224,8 +224,9 @@ impl Consumer for Chunker {
         let mut merge = Merge::new(input.slice);
         let mut merged_into = self.state.window().map(Window::start_us);
         let mut readings = input.readings.iter().peekable();
-        let ticks = input.slice.ticks.iter().filter(|(at, _)| (input.from_us..input.to_us).contains(at));
-        for &(time_us, stack) in ticks {
+        let ticks = input.slice.ticks.iter().filter(|tick| (input.from_us..input.to_us).contains(&tick.time_us));
+        for &tick in ticks {
+            let time_us = tick.time_us;
             while let Some(reading) = readings.next_if(|reading| reading.time_us <= time_us) {
                 self.reading(reading, clock);
             }
@@ -238,11 +239,11 @@ impl Consumer for Chunker {
                 if merged_into.replace(window.start_us()) != Some(window.start_us()) {
                     merge = Merge::new(input.slice);
                 }
-                if is_new || window.takes(stack, &mut merge, MAX_CHUNK_BYTES) {
+                if is_new || window.takes(tick.stack, &mut merge, MAX_CHUNK_BYTES) {
                     // A tick may be late and the next ones not. Chunks do not overlap for that.
                     let from_us = self.after_us.map_or(time_us, |after_us| time_us.max(after_us + 1));
                     self.after_us = Some(from_us);
-                    window.tick(from_us, stack, &mut merge, clock);
+                    window.tick(Tick { time_us: from_us, ..tick }, &mut merge, clock);
                     break;
                 }
                 window.end_tick(Some(time_us), clock);

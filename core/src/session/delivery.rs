@@ -245,7 +245,7 @@ mod tests {
             let slice = Slice::of([1, 2, 3]);
             let clock = Clock::with_anchors(&[(0, 1_700_000_000_000_000)]);
             let mut merge = Merge::new(&slice);
-            slice.ticks.iter().for_each(|&(at, stack)| window.tick(at, stack, &mut merge, &clock));
+            slice.ticks.iter().for_each(|&tick| window.tick(tick, &mut merge, &clock));
             window.finish(Monotonic::from_us(10), &clock)
         };
         let count = MAX_QUEUED_CHUNKS as u64 + 5;

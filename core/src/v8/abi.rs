@@ -41,6 +41,12 @@ pub struct CpuProfileNode {
     _opaque: [u8; 0],
 }
 
+/// `v8::CpuProfileNode::LineTick`, whose size depends on V8's version.
+#[repr(C)]
+pub struct LineTick {
+    _opaque: [u8; 0],
+}
+
 /// `v8::Local<T>`: one register, never looked into.
 #[repr(transparent)]
 #[derive(Clone, Copy)]
@@ -238,6 +244,12 @@ symbols! {
     node_hit_count: fn(*const CpuProfileNode) -> u32,
         "_ZNK2v814CpuProfileNode11GetHitCountEv",
         "?GetHitCount@CpuProfileNode@v8@@QEBAIXZ";
+    node_hit_line_count: fn(*const CpuProfileNode) -> u32,
+        "_ZNK2v814CpuProfileNode15GetHitLineCountEv",
+        "?GetHitLineCount@CpuProfileNode@v8@@QEBAIXZ";
+    node_line_ticks: fn(*const CpuProfileNode, *mut LineTick, u32) -> bool,
+        "_ZNK2v814CpuProfileNode12GetLineTicksEPNS0_8LineTickEj",
+        "?GetLineTicks@CpuProfileNode@v8@@QEBA_NPEAULineTick@12@I@Z";
     node_source_type: fn(*const CpuProfileNode) -> c_int,
         "_ZNK2v814CpuProfileNode13GetSourceTypeEv",
         "?GetSourceType@CpuProfileNode@v8@@QEBA?AW4SourceType@12@XZ";

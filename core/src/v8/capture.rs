@@ -7,8 +7,9 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::tree::{FinishedProfile, Node, NodeMemory};
+use crate::lines::Lines;
 use crate::profile::{Frame, FrameId, FrameKind, NATIVE, Stack, StackId, in_app, plain_path};
-use crate::slice::Slice;
+use crate::slice::{Slice, Tick};
 use crate::source::{Beginning, Circumstances, START_US};
 use crate::time::Monotonic;
 
@@ -56,7 +57,8 @@ pub(super) fn capture(
         // and says nothing.
         let is_muted = || muted.iter().any(|&(from, to)| (from..to).contains(&time_us)) && !is_waiting(node);
         if let Some(stack) = capture.stack(node).filter(|_| is_tick && !is_muted()) {
-            capture.slice.ticks.push((time_us, stack));
+            let line = capture.line(node);
+            capture.slice.ticks.push(Tick { time_us, stack, line });
             capture.slice.ticked_frames += capture.depths[stack.index()];
         }
     }
@@ -179,6 +181,8 @@ struct Capture<'a> {
     functions: FxHashMap<usize, Arc<str>>,
     files: FxHashMap<usize, Arc<str>>,
     path: Vec<(u32, u32)>,
+    /// By node id, of those that had ticks.
+    lines: FxHashMap<u32, Lines>,
 }
 
 /// What became of a node.
@@ -217,7 +221,13 @@ impl<'a> Capture<'a> {
             functions: FxHashMap::default(),
             files: FxHashMap::default(),
             path: vec![],
+            lines: FxHashMap::default(),
         }
+    }
+
+    /// A line for the next tick of a node.
+    fn line(&mut self, node: Node<'_>) -> u32 {
+        self.lines.entry(node.id()).or_insert_with(|| Lines::new(node.line_ticks(), node.hit_count())).next()
     }
 
     /// The stack of a node, `None` for the root.

@@ -130,6 +130,8 @@ pub(crate) fn api() -> Arc<Api> {
             "node_line" | "node_column" => one as *const c_void,
             "node_id" => node_id as *const c_void,
             "node_hit_count" => node_hit_count as *const c_void,
+            "node_hit_line_count" => node_hit_line_count as *const c_void,
+            "node_line_ticks" => node_line_ticks as *const c_void,
             "node_parent" => node_parent as *const c_void,
             _ => zero as *const c_void,
         }
@@ -281,6 +283,23 @@ extern "C" fn node_id(this: *const c_void) -> u32 {
 extern "C" fn node_hit_count(this: *const c_void) -> u32 {
     let node = node(this);
     if node.parent.is_null() { 0 } else { profile(node.profile.cast()).samples as u32 }
+}
+
+/// Two lines, at which it is in turns.
+extern "C" fn node_hit_line_count(this: *const c_void) -> u32 {
+    if node_hit_count(this) > 1 { 2 } else { 0 }
+}
+
+extern "C" fn node_line_ticks(this: *const c_void, words: *mut c_int, count: u32) -> bool {
+    let hits = node_hit_count(this);
+    if count < node_hit_line_count(this) {
+        return false;
+    }
+    if count > 0 {
+        // SAFETY: there is room for two entries with columns.
+        unsafe { words.cast::<[c_int; 6]>().write([7, 1, (hits / 2) as c_int, 9, 1, (hits - hits / 2) as c_int]) };
+    }
+    true
 }
 
 extern "C" fn node_parent(this: *const c_void) -> *const FakeNode {

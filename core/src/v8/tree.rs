@@ -1,11 +1,13 @@
 //! What V8 hands out when a recording ends: a tree of nodes, and the samples, each at one of them.
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::abi::{self, Api};
+use crate::lines::LineTicks;
 use crate::profile::FrameKind;
 use crate::source::Home;
 use crate::time::Monotonic;
@@ -183,6 +185,17 @@ impl<'a> Node<'a> {
         unsafe { (self.api.node_hit_count)(self.raw.as_ptr()) }
     }
 
+    /// At which lines the samples were that had it as their leaf, and how many were at each, in order of lines. Not
+    /// all samples are at a line.
+    pub(super) fn line_ticks(self) -> Vec<LineTicks> {
+        // SAFETY: the profile is alive.
+        let count = unsafe { (self.api.node_hit_line_count)(self.raw.as_ptr()) };
+        let mut words = vec![UNWRITTEN; count as usize * MAX_LINE_TICK_WORDS];
+        // SAFETY: as above; there is room for as many as V8 has, of any size that they may have.
+        let copied = unsafe { (self.api.node_line_ticks)(self.raw.as_ptr(), words.as_mut_ptr().cast(), count) };
+        if copied { line_ticks(&words, count as usize) } else { vec![] }
+    }
+
     /// The function's name.
     pub(super) fn function_name(self) -> Name<'a> {
         // SAFETY: the profile is alive.
@@ -216,6 +229,27 @@ impl<'a> Node<'a> {
     }
 }
 
+/// No line and no count.
+const UNWRITTEN: i32 = i32::MIN;
+/// V8 14 has three: line, column, count. Those before have no column.
+const MAX_LINE_TICK_WORDS: usize = 8;
+
+/// Reads `count` entries of V8, which has filled as much of the buffer as they take. Nothing, if it is not known what
+/// they look like.
+fn line_ticks(words: &[i32], count: usize) -> Vec<LineTicks> {
+    let written = words.iter().position(|&word| word == UNWRITTEN).unwrap_or(words.len());
+    if count == 0 || ![2 * count, 3 * count].contains(&written) {
+        return vec![];
+    }
+    let entry = |entry: &[i32]| Some((u32::try_from(entry[0]).ok()?, u32::try_from(*entry.last()?).ok()?));
+    // With columns there are several of a line.
+    let mut lines = BTreeMap::new();
+    for (line, ticks) in words[..written].chunks(written / count).filter_map(entry).filter(|(line, _)| *line > 0) {
+        *lines.entry(line).or_default() += ticks;
+    }
+    lines.into_iter().map(|(line, ticks)| LineTicks { line, ticks }).collect()
+}
+
 /// A name in a finished profile. Most nodes have one that was met before: how long it is, is found out only when it
 /// is read.
 #[derive(Clone, Copy)]
@@ -240,6 +274,24 @@ impl<'a> Name<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_read_whatever_v8_says_of_them() {
+        let read = |written: &[i32], count| {
+            let mut words = vec![UNWRITTEN; count * MAX_LINE_TICK_WORDS];
+            words[..written.len()].copy_from_slice(written);
+            line_ticks(&words, count).into_iter().map(|LineTicks { line, ticks }| (line, ticks)).collect::<Vec<_>>()
+        };
+        assert_eq!(read(&[9, 4, 7, 1], 2), [(7, 1), (9, 4)]);
+        assert_eq!(read(&[9, 1, 4, 7, 5, 1, 9, 3, 2], 3), [(7, 1), (9, 6)], "with columns");
+        assert_eq!(read(&[3, 2], 1), [(3, 2)]);
+        assert_eq!(read(&[3, 1, 2], 1), [(3, 2)]);
+        assert_eq!(read(&[0, 1, 3, 2], 2), [(3, 2)], "0 is no line");
+        // Of a size that nobody knows, or none.
+        assert_eq!(read(&[3, 1, 1, 2], 1), []);
+        assert_eq!(read(&[], 1), []);
+        assert_eq!(read(&[], 0), []);
+    }
 
     #[test]
     fn another_clock_is_one_that_stamps_a_start_elsewhere() {

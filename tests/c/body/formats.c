@@ -15,9 +15,11 @@ void formats(const body_host_t *host) {
                               "\"functionName\":\"hot\"",
                               "\x1f\x8b",
                               "hot",
-                              "<svg"};
+                              "<svg",
+                              "<!doctype html>",
+                              "# Profile\n"};
     sentry_profiler_buffer_t *buffer = NULL;
-    for (uint32_t format = 0; format < 7; format++) {
+    for (uint32_t format = 0; format < 9; format++) {
         IS(OK, sentry_profile_encode(profile, format, NULL, &buffer));
         SAMPLED(has(buffer, expected[format]));
         CHECK(sentry_profiler_buffer_data(buffer)[sentry_profiler_buffer_len(buffer)] == 0);

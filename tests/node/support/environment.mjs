@@ -1,9 +1,9 @@
 // The environment of the tests: the built package, an ingest, and two majors of the Sentry SDK. `cargo xtask test`
 // sets it up.
 
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, join } from 'node:path';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 function variable(name) {
@@ -18,6 +18,18 @@ function variable(name) {
 
 /** The folder of the package as published. */
 export const PACKAGE = variable('SENTRY_PROFILER_TEST_PACKAGE');
+
+/** What npm would upload. */
+export const TARBALL = variable('SENTRY_PROFILER_TEST_TARBALL');
+
+/** The folder of npm's own programs, which any Node runs. */
+export const NPM = dirname(
+  realpathSync(
+    process.env.PATH.split(delimiter)
+      .map(dir => join(dir, 'npm'))
+      .find(existsSync),
+  ),
+);
 
 /** The program that receives envelopes and checks every chunk. */
 export const INGEST = variable('SENTRY_PROFILER_TEST_INGEST');

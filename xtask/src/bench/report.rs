@@ -42,6 +42,13 @@ const FIGURES: &[(&str, &str, usize)] = &[
     ("jsonPerSecond", "JSON, rounds per CPU second", 0),
     ("calls", "calls, × the twin's rounds", 3),
     ("callsPerSecond", "calls, rounds per CPU second", 0),
+    ("firstLine", "the program's first line is later by, ms", 0),
+    ("cpuAdded", "CPU added to a run, with the report, %", 2),
+    ("page", "page about the compiler, bytes", 0),
+    ("lostKill", "lost of an endless loop at SIGKILL, ms", 0),
+    ("lostInt", "lost of an endless loop at Ctrl-C, ms", 0),
+    ("convert", "converting the file, s", 2),
+    ("convertMemory", "peak memory of that, × the file", 2),
 ];
 
 /// When, where and with which versions this was measured, as Markdown.

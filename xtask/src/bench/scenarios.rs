@@ -30,6 +30,8 @@ const BESIDE: &[&str] = &["datadog", "inspector"];
 /// Each takes a minute; the deep shape is enough for the other profilers.
 const DEEPEST: &[&str] = &["none", "ours", "ours, native", "peer"];
 const RUNNING: &[&str] = &["none", "ours, idle", "ours", "peer"];
+/// What records a whole program.
+const RECORDERS: &[&str] = &["ours", "--cpu-prof", "0x", "flame"];
 
 pub fn all(quick: bool) -> Vec<Scenario> {
     let pick = |short: u32, long: u32| if quick { short } else { long };
@@ -101,5 +103,14 @@ pub fn all(quick: bool) -> Vec<Scenario> {
         ),
         running("service", "an HTTP service under load", "service.cjs", pick(3, 8), pick(1, 3)),
         running("loops", "CPU-bound loops", "loops.cjs", pick(1, 6), 1),
+        {
+            let (seconds, megabytes) = (pick(2, 10), pick(20, 100));
+            let about = format!(
+                "the command and others: {seconds} s of work with and without, the TypeScript compiler, endless loops that \
+                 are killed, a .cpuprofile of {megabytes} MB"
+            );
+            let arguments = [seconds, megabytes].map(|number| number.to_string());
+            scenario("record", about, "record.cjs", &arguments, RECORDERS, 1)
+        },
     ]
 }

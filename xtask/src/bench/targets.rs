@@ -77,6 +77,17 @@ const TARGETS: &[Target] = &[
     target("throughput while idle, × without a profiler", AtLeast(0.99), |r, node| {
         r.median(node, "service", "ours, idle", "throughput")
     }),
+    target("record: first line later by, ms", AtMost(60.0), |r, node| r.median(node, "record", "ours", "firstLine")),
+    target("record: CPU added, %", AtMost(1.5), |r, node| r.median(node, "record", "ours", "cpuAdded")),
+    target("record: page about the TypeScript compiler, kB", AtMost(100.0), |r, node| {
+        Some(r.median(node, "record", "ours", "page")? / 1e3)
+    }),
+    target("record: lost at SIGKILL, ms", AtMost(1000.0), |r, node| r.median(node, "record", "ours", "lostKill")),
+    target("record: lost at Ctrl-C, ms", AtMost(300.0), |r, node| r.median(node, "record", "ours", "lostInt")),
+    target("convert: a file of 100 MB, s", AtMost(1.5), |r, node| r.median(node, "record", "ours", "convert")),
+    target("convert: peak memory, × the file", AtMost(3.0), |r, node| {
+        r.median(node, "record", "ours", "convertMemory")
+    }),
 ];
 
 /// Each target with what was measured on each version of Node.

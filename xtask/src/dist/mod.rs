@@ -15,10 +15,10 @@ use crate::{npm_package, workspace};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How large an add-on may be, in bytes.
-const ADDON_LIMIT: u64 = 850_000;
+const ADDON_LIMIT: u64 = 1_300_000;
 /// How large the npm package may be, unpacked and as it is downloaded.
-const PACKAGE_LIMIT: u64 = 6 << 20;
-const TARBALL_LIMIT: u64 = 5 << 19;
+const PACKAGE_LIMIT: u64 = 9 << 20;
+const TARBALL_LIMIT: u64 = 9 << 19;
 
 /// Build what a release publishes, in target/dist/release: the npm package with the add-ons of all platforms, an
 /// archive of the C library for each, and their checksums

@@ -19,7 +19,7 @@ pub enum Profile {
 
 impl Profile {
     /// As cargo calls it, and the folder that it fills.
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Release => "release",
             Self::Tested => "platforms",
@@ -45,8 +45,8 @@ pub fn build(target: &Target, profile: Profile) -> Result<Built> {
     let folder = workspace::target()?.join("platforms").join(target.processor());
     // One after the other: built together they would have each other's features.
     for package in ["sentry-profiler-node", "sentry-profiler-c"] {
-        let mut cargo = toolchain::cargo_build(target)?;
-        cargo.args(["--quiet", "--locked", "--package", package, "--profile", profile.name(), "--target-dir"]);
+        let mut cargo = toolchain::cargo_build(target, profile)?;
+        cargo.args(["--quiet", "--locked", "--package", package, "--target-dir"]);
         process::output(cargo.arg(&folder)).with_context(|| format!("building {package} for {}", target.name))?;
     }
     let system = target.system;

@@ -64,7 +64,9 @@ const SUFFIX: &str = ".test.mjs";
 /// two cores with Node 24.
 const COSTLY: &[Costly] = &[
     costly("accuracy", 140, Between::Skipped),
-    costly("chunks", 19, Between::Runs),
+        costly("chunks", 19, Between::Runs),
+    costly("record-ends", 15, Between::Skipped),
+    costly("record", 15, Between::Skipped),
     costly("no-thread", 14, Between::Runs),
     costly("measurements", 13, Between::Skipped),
     costly("frames", 11, Between::Runs),
@@ -180,6 +182,7 @@ pub fn run(context: &Context, release: &Release, suite: Suite) -> Result<Outcome
             .args(pattern.map(|pattern| format!("--test-name-pattern={pattern}")))
             .args(files.iter().map(|file| folder.join(format!("{file}{SUFFIX}"))))
             .env("SENTRY_PROFILER_TEST_PACKAGE", &package.dir)
+            .env("SENTRY_PROFILER_TEST_TARBALL", &package.tarball)
             .env("SENTRY_PROFILER_TEST_INGEST", ingest)
             .env("SENTRY_PROFILER_TEST_LAMBDA", workspace::target()?.join("lambda"))
             .env(fuzz::SEED, context.fuzz.seed.to_string())

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use super::context::{Context, Outcome};
 use super::node::{self, Suite};
 use crate::node_releases::{self, RELEASES, Release};
-use crate::{c, demo, flamegraph, js_lint, libclang, process, settings, v8_abi, workspace};
+use crate::{browser, c, demo, js_lint, libclang, process, settings, v8_abi, workspace};
 
 /// The Debian packages that build AWS's client of the Lambda Runtime API.
 const LAMBDA_PACKAGES: &[&str] = &["autoconf", "automake", "cmake", "libtool", "make"];
@@ -83,9 +83,11 @@ pub fn all() -> Vec<Step> {
         };
         Step { named: matches!(run, c::Run::Tests(_)), ..Step::new(name, about, check).needs(c::PACKAGES) }
     }));
-    let check = |context: &Context| flamegraph::test(context.selection.name.as_deref()).map(Outcome::Passed);
-    let step = Step::new("flamegraph", "a browser opens flame graphs: zoom, search, keys, screens of any width", check);
-    steps.push(Step { named: true, ..step.needs(flamegraph::PACKAGES) });
+    let check =
+        |context: &Context| browser::test(context.package()?, context.selection.name.as_deref()).map(Outcome::Passed);
+    let about = "a browser opens reports and flame graphs: mouse, keys, links, screens of any width";
+    let step = Step::new("browser", about, check);
+    steps.push(Step { named: true, ..step.needs(browser::PACKAGES) });
     for release in RELEASES {
         let about = format!("the Node tests on {}: {}", release.version, release.why);
         steps.push(Step::node(format!("node-{}", release.version), about, release, Suite::Main));

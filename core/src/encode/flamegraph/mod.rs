@@ -13,8 +13,8 @@ mod tests;
 use std::fmt::Write;
 
 use self::layout::{Layout, Limits, Placed, What};
-use super::origin::{Origin, Places};
 use super::printable;
+use crate::profile::origin::{Origin, Places};
 use crate::{Frame, Profile};
 
 /// Writing to a string cannot fail.
@@ -68,7 +68,7 @@ struct Picture<'a> {
 
 impl<'a> Picture<'a> {
     fn of(profile: &'a Profile, limits: Limits, direction: Direction) -> Self {
-        Self { profile, places: Places::of(profile), layout: Layout::new(profile, limits), direction }
+        Self { profile, places: Places::of(profile.frames()), layout: Layout::new(profile, limits), direction }
     }
 
     fn svg(&self) -> String {

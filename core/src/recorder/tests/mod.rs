@@ -46,7 +46,7 @@ impl Consumer for Notes {
     }
 
     fn input(&mut self, input: &Input<'_>) {
-        let ticks = input.slice.ticks.iter().map(|tick| tick.0);
+        let ticks = input.slice.ticks.iter().map(|tick| tick.time_us);
         let ticks = ticks.filter(|at| (input.from_us..input.to_us).contains(at)).collect();
         let readings = input.readings.iter().map(|reading| (reading.time_us, reading.heap_bytes)).collect();
         let Input { from_us, to_us, last, .. } = *input;

@@ -5,15 +5,14 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { CONTRAST, contrastOf } from './contrast.mjs';
 
-const DIR = process.env.SENTRY_PROFILER_TEST_FLAMEGRAPHS;
-const { chromium } = createRequire(join(DIR, 'node_modules', 'x'))('playwright-core');
+const DIR = join(process.env.SENTRY_PROFILER_TEST_BROWSER, 'flamegraphs');
+const { chromium } = createRequire(join(DIR, '..', 'node_modules', 'x'))('playwright-core');
 
 const WIDE = { width: 1200, height: 800 };
 const NARROW = { width: 400, height: 700 };
 const NAMES = ['shop', 'flame', 'names', 'empty', 'deep', 'very-deep', 'deep-flame'];
-/** Of text on what it lies on: level AA of the Web Content Accessibility Guidelines. */
-const CONTRAST = 4.5;
 
 let browser;
 before(async () => {
@@ -307,17 +306,6 @@ test('text can be read on every colour', async t => {
     }
   }
 });
-
-function contrastOf(one, other) {
-  const luminance = colour => {
-    const [r, g, b] = colour
-      .map(value => value / 255)
-      .map(v => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const [dark, light] = [luminance(one), luminance(other)].sort((a, b) => a - b);
-  return (light + 0.05) / (dark + 0.05);
-}
 
 test('without scripts it is a picture with titles', async t => {
   const page = await open(t, 'shop', { javaScriptEnabled: false });

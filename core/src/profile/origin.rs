@@ -1,10 +1,10 @@
 //! Whose code a frame is, and where, as people read it.
 
-use crate::{Frame, FrameKind, Profile};
+use super::{Frame, FrameKind};
 
 /// Whose code a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub enum Origin {
     /// The user's: what [`Frame::in_app`] says.
     Own,
     /// Other scripts: packages, WebAssembly, and what has no file of the user's.
@@ -45,13 +45,13 @@ impl Origin {
 
 /// Paths as short as they can be understood: those of the user's files begin in the folder that they have in common,
 /// those of packages with the package's name.
-pub(super) struct Places<'a> {
+pub struct Places<'a> {
     folder: &'a str,
 }
 
 impl<'a> Places<'a> {
-    pub fn of(profile: &'a Profile) -> Self {
-        let own = profile.frames().iter().filter(|frame| frame.in_app && is_absolute(&frame.file));
+    pub fn of(frames: impl IntoIterator<Item = &'a Frame>) -> Self {
+        let own = frames.into_iter().filter(|frame| frame.in_app && is_absolute(&frame.file));
         let folder = own.map(|frame| folder_of(&frame.file)).reduce(common).unwrap_or("");
         // The root of a file system, or of a drive, says nothing.
         Self { folder: if folder.matches(SEPARATORS).count() < 2 { "" } else { folder } }
@@ -127,7 +127,7 @@ mod tests {
             builder.frame(&frame("a", file, FrameKind::Script, *in_app));
         }
         let profile = builder.finish(Unix::from_us(0), Unix::from_us(0), 1);
-        let places = Places::of(&profile);
+        let places = Places::of(profile.frames());
         let paths = profile.frames().iter().map(|frame| places.path(frame).to_owned()).collect();
         (places.folder().to_owned(), paths)
     }

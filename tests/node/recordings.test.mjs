@@ -1,0 +1,182 @@
+// Recordings as the package hands them out: in every format, on this thread and off it, around a function, with options.
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import test from 'node:test';
+import { PACKAGE } from './support/environment.mjs';
+import { work } from './support/profile.mjs';
+import { project, run } from './support/service.mjs';
+
+/** Runs a program that uses the package; it leaves what it found in `results`. */
+async function results(t, program) {
+  const dir = project(t, {
+    'program.mjs': `
+import { profile, startProfiling, stopProfiling, stopProfilingAsync } from 'sentry-profiler-node';
+import { gunzipSync } from 'node:zlib';
+${work('burn')}
+const results = {};
+${program}
+console.log(JSON.stringify(results));
+`,
+  });
+  const { stdout, stderr } = await run(join(dir, 'program.mjs'));
+  assert.equal(stderr, '');
+  return JSON.parse(stdout);
+}
+
+test('every format, on this thread and on another', async t => {
+  const found = await results(
+    t,
+    `
+const READ = {
+  chunk: ({ frames }) => frames.some(frame => frame.function === 'burn'),
+  thread: ({ frames }) => frames.some(frame => frame.function === 'burn'),
+  cpuprofile: text => JSON.parse(text).nodes.some(node => node.callFrame.functionName === 'burn' && node.positionTicks),
+  pprof: bytes => gunzipSync(bytes).includes('burn'),
+  folded: text => /burn[^;]* \\d+\\n/.test(text),
+  flamegraph: text => text.startsWith('<?xml') && text.includes('burn'),
+  markdown: text => /^# title\\n/.test(text) && /\\| .burn. \\| program.mjs:\\d+ \\|/.test(text) && /line \\d+, .*.for \\(let i/.test(text),
+  html: text => text.startsWith('<!doctype html>'),
+};
+for (const [format, read] of Object.entries(READ)) {
+  const seen = [];
+  for (const stop of [stopProfiling, stopProfilingAsync]) {
+    startProfiling('title');
+    burn(60);
+    seen.push(read(await stop('title', { format })), await stop('title', { format }));
+  }
+  results[format] = seen;
+}
+`,
+  );
+  const formats = ['chunk', 'thread', 'cpuprofile', 'pprof', 'folded', 'flamegraph', 'html', 'markdown'];
+  assert.deepEqual(found, Object.fromEntries(formats.map(format => [format, [true, null, true, null]])));
+});
+
+test('a function, its value and its errors', async t => {
+  const found = await results(
+    t,
+    `
+const folded = { format: 'folded' };
+const one = await profile(() => burn(60) && 1, folded);
+results.value = [one.value > 0, /burn/.test(one.profile), /(^|;)(profile|stopProfiling)/m.test(one.profile)];
+const later = await profile(async () => { await null; burn(60); return 'later'; }, folded);
+results.promise = [later.value, /burn/.test(later.profile)];
+const inner = await profile(async () => (await profile(() => burn(60), folded)).profile, folded);
+results.nested = [/burn/.test(inner.value), /burn/.test(inner.profile)];
+for (const fails of [() => { throw new Error('no'); }, async () => { throw new Error('later'); }]) {
+  try {
+    await profile(fails, { title: 'fails' });
+  } catch (error) {
+    (results.errors ??= []).push(error.message);
+  }
+}
+results.left = stopProfiling('fails');
+try {
+  await profile(() => stopProfiling('stopped'), { title: 'stopped' });
+} catch (error) {
+  results.stopped = error.message;
+}
+results.usual = JSON.parse((await profile(() => burn(30))).profile).nodes.length > 0;
+`,
+  );
+  assert.deepEqual(found, {
+    value: [true, true, false],
+    promise: ['later', true],
+    nested: [true, true],
+    errors: ['no', 'later'],
+    left: null,
+    stopped: "The recording 'stopped' was stopped while the function ran.",
+    usual: true,
+  });
+});
+
+test('interval and maximum', async t => {
+  const found = await results(
+    t,
+    `
+const samplesOf = options => {
+  startProfiling('title', options);
+  burn(400);
+  return stopProfiling('title').samples.length;
+};
+startProfiling('all along');
+results.usual = samplesOf({});
+results.often = samplesOf({ intervalUs: 1_000 });
+results.few = samplesOf({ maxSamples: 5 });
+results.oftenAgain = samplesOf({ intervalUs: 1_000, maxSamples: 50 });
+results.meanwhile = stopProfiling('all along').samples.length;
+// A title has one recording, whatever its interval.
+startProfiling('title', { intervalUs: 1_000 });
+burn(200);
+startProfiling('title');
+burn(100);
+results.anew = stopProfiling('title').samples.length;
+results.none = stopProfiling('title');
+results.errors = [];
+for (const options of [{ intervalUs: 99 }, { intervalUs: 'x' }, { maxSamples: 1 }, 5, 'x']) {
+  try {
+    startProfiling('title', options);
+  } catch ({ code, message }) {
+    results.errors.push([code, message]);
+  }
+}
+for (const options of [{ threadId: -1 }, { collectResources: 1 }]) {
+  startProfiling('title');
+  try {
+    stopProfiling('title', options);
+  } catch ({ code, message }) {
+    results.errors.push([code, message]);
+  }
+  results.kept = stopProfiling('title') !== null;
+}
+`,
+  );
+  const { usual, often, few, oftenAgain, meanwhile, anew, errors, ...rest } = found;
+  // An idle sample ends each.
+  assert.ok(usual >= 25 && usual <= 60, `${usual} samples in 400 ms at 99 Hz`);
+  assert.ok(often > 4 * usual, `${often} samples in 400 ms at a kilohertz`);
+  assert.equal(few, 5 + 1);
+  assert.equal(oftenAgain, 50 + 1);
+  assert.ok(meanwhile > 100 && meanwhile < 250, `${meanwhile} samples in 1.6 s at 99 Hz`);
+  assert.ok(anew < 30, `${anew} samples in 100 ms at 99 Hz`);
+  assert.deepEqual(rest, { none: null, kept: true });
+  assert.deepEqual(errors, [
+    ['NAPI_ERROR', 'intervalUs must be a number from 100 to 1000000, got 99'],
+    ['NAPI_ERROR', "intervalUs must be a number from 100 to 1000000, got 'x'"],
+    ['NAPI_ERROR', 'maxSamples must be a number from 2 to 4294967295, got 1'],
+    ['NAPI_ERROR', 'options must be an object, got 5'],
+    ['NAPI_ERROR', "options must be an object, got 'x'"],
+    ['NAPI_ERROR', 'threadId must be a number from 0 to 4294967295, got -1'],
+    ['NAPI_ERROR', 'collectResources must be true or false, got 1'],
+  ]);
+});
+
+test('workers have recordings of their own, and a worker may end while one is encoded', async t => {
+  const found = await results(
+    t,
+    `
+import { Worker } from 'node:worker_threads';
+const program = \`
+const { parentPort } = require('node:worker_threads');
+const { profile, startProfiling, stopProfilingAsync } = require(${JSON.stringify(PACKAGE)});
+\${burn}
+profile(() => burn(100), { format: 'chunk', intervalUs: 2_000 }).then(({ profile }) => {
+  parentPort.postMessage([profile.samples.length > 20, profile.samples[0].thread_id !== '0']);
+  startProfiling('last');
+  burn(50);
+  stopProfilingAsync('last', { format: 'html' });
+  process.exit();
+});
+\`;
+const workers = Array.from({ length: 4 }, () => {
+  const worker = new Worker(program, { eval: true });
+  const said = new Promise(resolve => worker.on('message', resolve));
+  return [said, new Promise(resolve => worker.on('exit', resolve))];
+});
+results.said = await Promise.all(workers.map(([said]) => said));
+results.exits = await Promise.all(workers.map(([, exit]) => exit));
+`,
+  );
+  assert.deepEqual(found, { said: Array(4).fill([true, true]), exits: Array(4).fill(0) });
+});
