@@ -6,8 +6,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use sentry_profiler::decode::cpuprofile as read_cpuprofile;
-use sentry_profiler::encode::{cpuprofile, flamegraph, folded, pprof};
+use sentry_profiler::decode::{chunk, cpuprofile};
+use sentry_profiler::encode::{self, flamegraph, folded, pprof};
 use sentry_profiler::journal::{self, Recorded};
 use sentry_profiler::report::{self, Exit, Process, Report, Thread};
 use sentry_profiler::source_maps::SourceMaps;
@@ -24,7 +24,7 @@ const SKIPPED: usize = 2;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Request {
     title: String,
-    /// Journals and `.cpuprofile`s.
+    /// Journals, `.cpuprofile`s and chunks.
     inputs: Vec<PathBuf>,
     /// The files to compare with, for a diff.
     #[serde(default)]
@@ -129,13 +129,15 @@ struct Input {
 pub fn make(request: &Request) -> Result<String, String> {
     let mut unreadable = vec![];
     let mut read_all = |files: &[PathBuf]| {
-        let mut inputs = vec![];
+        let (mut inputs, mut chunks) = (vec![], vec![]);
         for file in files {
             match read(file) {
-                Ok(input) => inputs.push(input),
+                Ok(Read::Thread(input)) => inputs.push(*input),
+                Ok(Read::Chunk(bytes)) => chunks.push((name_of(file), bytes)),
                 Err(why) => unreadable.push((file.clone(), why)),
             }
         }
+        inputs.extend(threads_of(&chunks));
         inputs.sort_by_key(|input| (input.head.pid, input.head.thread_id, input.profile.start()));
         inputs
     };
@@ -174,21 +176,48 @@ pub fn make(request: &Request) -> Result<String, String> {
     serde_json::to_string(&summary).map_err(|error| error.to_string())
 }
 
-fn read(file: &Path) -> Result<Input, String> {
-    let bytes = fs::read(file).map_err(|error| error.to_string())?;
+/// What a file has.
+enum Read {
+    Thread(Box<Input>),
+    /// One chunk of Sentry's, among others: the bytes.
+    Chunk(Vec<u8>),
+}
+
+fn read(file: &Path) -> Result<Read, String> {
+    let read_file = || fs::read(file).map_err(|error| error.to_string());
+    let bytes = read_file()?;
     match journal::read(&bytes) {
         Ok(Recorded { head, end, profile, source_maps, .. }) => {
             let head = serde_json::from_str(&head).map_err(|error| format!("its head is no JSON: {error}"))?;
-            Ok(Input { head, profile, source_maps, is_whole: end.is_some() })
+            Ok(Read::Thread(Box::new(Input { head, profile, source_maps, is_whole: end.is_some() })))
         }
-        Err(journal::NoJournal::Foreign) => {
-            let profile = read_cpuprofile::decode(bytes).map_err(|error| error.to_string())?;
-            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let head = Head { name, thread: "main".to_owned(), ..Head::default() };
-            Ok(Input { head, profile, source_maps: vec![], is_whole: true })
-        }
+        Err(journal::NoJournal::Foreign) => match cpuprofile::decode(bytes) {
+            Ok(profile) => {
+                let head = Head { name: name_of(file), thread: "main".to_owned(), ..Head::default() };
+                Ok(Read::Thread(Box::new(Input { head, profile, source_maps: vec![], is_whole: true })))
+            }
+            Err(why) => {
+                let bytes = read_file()?;
+                chunk::decode([&bytes]).map(|_| Read::Chunk(bytes)).map_err(|_| why.to_string())
+            }
+        },
         Err(why) => Err(why.to_string()),
     }
+}
+
+fn name_of(file: &Path) -> String {
+    file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The threads of chunks, each of which can be read, with the name of the first one's file.
+fn threads_of(chunks: &[(String, Vec<u8>)]) -> Vec<Input> {
+    let threads = chunk::decode(chunks.iter().map(|(_, bytes)| bytes)).unwrap_or_default();
+    let input = |(at, chunk::Thread { id, name, profile })| {
+        let thread = name.unwrap_or_else(|| format!("thread {id}"));
+        let head = Head { name: chunks[0].0.clone(), thread, thread_id: at, ..Head::default() };
+        Input { head, profile, source_maps: vec![], is_whole: true }
+    };
+    (0..).zip(threads).map(input).collect()
 }
 
 fn of_threads(inputs: &[Input]) -> Report<'_> {
@@ -262,7 +291,7 @@ fn write(request: &Request, report: &Report<'_>, inputs: &[Input]) -> Result<Vec
         }
         for input in inputs {
             let encode = match format {
-                Format::Cpuprofile => cpuprofile::encode,
+                Format::Cpuprofile => encode::cpuprofile::encode,
                 Format::Pprof => pprof::encode,
                 Format::Folded => folded::encode,
                 _ => flamegraph::encode,

@@ -151,7 +151,7 @@ fn report(received: &Received, dir: &Path) -> Result<()> {
     if valid.is_empty() {
         bail!("no valid profile chunk arrived");
     }
-    let profile = received_profile::profile(valid.iter().copied(), "0")?;
+    let profile = received_profile::profile(valid.iter().copied())?;
     println!();
     print!("{}", table(&profile));
     println!();

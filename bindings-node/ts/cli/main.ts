@@ -45,7 +45,7 @@ const COMMANDS: Record<string, Command> = {
   },
   convert: {
     usage: '<file> -f FORMAT [-o FILE]',
-    about: 'Write a recording or a .cpuprofile in another format',
+    about: 'Write a recording, a .cpuprofile or a chunk in another format',
     options: CONVERT,
     anywhere: true,
     run: convert,

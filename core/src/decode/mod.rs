@@ -1,5 +1,6 @@
 //! Formats that can be read.
 
+pub mod chunk;
 pub mod cpuprofile;
 
 /// Why a file cannot be read.

@@ -60,12 +60,14 @@ export const runProgram = (t, dir, args, options) => startProgram(t, dir, args, 
 
 /** Milliseconds by function of a `.cpuprofile`. */
 export function timesOf(file) {
-  const { nodes, samples, timeDeltas } = JSON.parse(readFileSync(file, 'utf8'));
+  const { nodes, samples, timeDeltas, startTime, endTime } = JSON.parse(readFileSync(file, 'utf8'));
   const names = new Map(nodes.map(({ id, callFrame }) => [id, callFrame.functionName]));
   const times = {};
+  // Each lasts until the next one, the last one until the end.
+  const last = endTime - startTime - timeDeltas.reduce((sum, delta) => sum + delta, 0);
   samples.forEach((id, at) => {
     const name = names.get(id);
-    times[name] = (times[name] ?? 0) + (timeDeltas[at + 1] ?? 0) / 1e3;
+    times[name] = (times[name] ?? 0) + (timeDeltas[at + 1] ?? last) / 1e3;
   });
   return times;
 }

@@ -17,7 +17,7 @@ pub const START: Unix = Unix::from_us(1_700_000_000_000_000);
 pub fn recorded(name: &str) -> Result<Profile> {
     let file = workspace::root().join(format!("core/benches/recorded/{name}.json.gz"));
     let reader = GzDecoder::new(File::open(&file).with_context(|| format!("opening {}", file.display()))?);
-    received_profile::profile([&serde_json::from_reader(reader)?], "0")
+    received_profile::profile([&serde_json::from_reader(reader)?])
 }
 
 /// A function, its file and line.

@@ -19,7 +19,7 @@ pub fn write(dir: &Path, compiler: &serde_json::Value) -> Result<()> {
     write_one(dir, "names", &profile(&NAMES))?;
     write_one(dir, "hostile", &hostile())?;
     write_one(dir, "many", &many())?;
-    write_one(dir, "compiler", &received_profile::profile([compiler], "0")?)?;
+    write_one(dir, "compiler", &received_profile::profile([compiler])?)?;
     for name in RECORDED {
         write_one(dir, name, &recorded(name)?)?;
     }

@@ -64,7 +64,7 @@ const SUFFIX: &str = ".test.mjs";
 /// two cores with Node 24.
 const COSTLY: &[Costly] = &[
     costly("accuracy", 140, Between::Skipped),
-        costly("chunks", 19, Between::Runs),
+    costly("chunks", 19, Between::Runs),
     costly("record-ends", 15, Between::Skipped),
     costly("record", 15, Between::Skipped),
     costly("no-thread", 14, Between::Runs),

@@ -265,7 +265,7 @@ fn serve(command: &mut Command, log: &Path) -> Result<usize> {
     ensure!(received.errors.is_empty(), "the ingest refused a request: {}", received.errors.join("; "));
     let broken: Vec<_> = received.chunks().filter_map(|chunk| chunk.violations.as_ref()).flatten().collect();
     ensure!(broken.is_empty(), "a chunk is not valid: {broken:?}");
-    let profile = received_profile::profile(received.chunks().map(|chunk| &chunk.payload), "0")?;
+    let profile = received_profile::profile(received.chunks().map(|chunk| &chunk.payload))?;
     let hottest = profile.hottest(1).first().map(|spot| spot.frame.function.to_string());
     ensure!(hottest.as_deref() == Some("hot"), "the hottest function is {hottest:?}");
     Ok(checks + received.chunks().count())
