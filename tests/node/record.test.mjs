@@ -285,6 +285,16 @@ const timer = setInterval(() => (++n < 16 ? console.log('row ' + n) : clearInter
       const ended = await run(t, dir, args);
       assert.deepEqual([ended.code, said.test(ended.stderr)], [code, true], ended.stderr);
     }
+    // Nothing that is read is overwritten, and no file by another of the same name.
+    const own = join(dir, 'after/profile.cpuprofile');
+    const before = readFileSync(own);
+    const onto = await run(t, dir, ['convert', own, '-f', 'cpuprofile']);
+    assert.deepEqual([onto.code, /would be overwritten/.test(onto.stderr)], [125, true], onto.stderr);
+    assert.equal((await run(t, dir, ['report', own])).code, 0);
+    assert.deepEqual(readFileSync(own), before);
+    const both = ['report', 'before/profile.cpuprofile', own, '-o', 'both', '-f', 'folded'];
+    assert.equal((await run(t, dir, both)).code, 0);
+    assert.deepEqual(readdirSync(join(dir, 'both')), ['profile-0-main-2.folded', 'profile-0-main.folded']);
     writeFileSync(join(dir, 'none.cpuprofile'), '{"nodes": []}');
     assert.match((await run(t, dir, ['convert', 'none.cpuprofile', '-f', 'md'])).stderr, /has no samples/);
   });
