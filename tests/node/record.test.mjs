@@ -80,10 +80,13 @@ fork('child.cjs');
   });
 
   test('a rate, a delay and a duration', async t => {
-    const dir = folder(t, { 'a.cjs': `${work('burn')}\nburn(300);\nsetTimeout(() => burn(1_000), 300);` });
-    const { stderr } = await run(t, dir, [...RECORD, '-r', '1000', '--delay', '200ms', '-d', '2', '--json', 'a.cjs']);
+    const dir = folder(t, {
+      'a.cjs': `${work('burn')}\nsetInterval(() => burn(50), 1);\nsetTimeout(() => process.exit(), 3_000);`,
+    });
+    const { stderr } = await run(t, dir, [...RECORD, '-r', '1000', '--delay', '200ms', '-d', '1', '--json', 'a.cjs']);
     const { samples, durationUs } = JSON.parse(stderr);
-    assert.ok(samples > 500 && samples < 1_200, `${samples} samples in a second at a kilohertz`);
+    // At the usual rate there are a hundred. A busy machine takes fewer than a thousand.
+    assert.ok(samples > 200 && samples < 1_200, `${samples} samples in a second at a kilohertz`);
     assert.ok(durationUs < 1.6e6, `${durationUs} µs`);
   });
 
