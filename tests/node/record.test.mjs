@@ -28,7 +28,7 @@ describe('record', { concurrency: 2 }, () => {
       'recording',
       'report.html',
     ]);
-    assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).burn > 300);
+    assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).burn > 200);
     assert.match(readFileSync(join(dir, 'out/profile.md'), 'utf8'), /^# a b\.cjs --flag/);
     if (process.platform !== 'win32') {
       assert.equal(statSync(join(dir, 'out/recording')).mode & 0o777, 0o700);
@@ -58,7 +58,7 @@ execFileSync(process.execPath, ['-e', ${JSON.stringify(`${work('inEval')}\ninEva
     }
     const profiles = files.filter(file => file.endsWith('.cpuprofile')).map(file => timesOf(join(dir, 'out', file)));
     for (const name of ['inMain', 'inWorker', 'inChild', 'inEval']) {
-      assert.equal(profiles.filter(times => times[name] > 150).length, 1, name);
+      assert.equal(profiles.filter(times => times[name] > 100).length, 1, name);
     }
     for (const name of ['main.mjs (pid', 'child.cjs (pid', 'worker 1']) assert.ok(stderr.includes(name), stderr);
   });
@@ -98,7 +98,7 @@ fork('child.cjs');
     const { code, stderr } = await run(t, dir, [...RECORD, '--', 'npm', 'run', 'start']);
     assert.equal(code, 0, stderr);
     assert.equal(readdirSync(join(dir, 'out/recording')).length, 1, 'npm itself is not recorded');
-    assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).burn > 300);
+    assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).burn > 200);
   });
 
   test('a service under load', async t => {
@@ -112,7 +112,7 @@ require('node:http').createServer((_, response) => { answer(50); response.end('y
     const load = `"${process.execPath}" load.cjs`;
     const { code, stderr } = await run(t, dir, [...RECORD, '--on-port', load, 'service.cjs']);
     assert.equal(code, 0, stderr);
-    assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).answer > 350);
+    assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).answer > 250);
     assert.doesNotMatch(stderr, /not recorded/, 'we ended it ourselves');
   });
 
@@ -176,7 +176,7 @@ const { fork } = require('node:child_process');
     assert.equal(added.code, 0, added.stderr);
     const { code, stderr } = await npm('npx', 'sentry-profiler-node', ...RECORD, 'a.cjs');
     assert.equal(code, 0, stderr);
-    assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).burn > 300);
+    assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).burn > 200);
   });
 
   test('exit codes of what cannot run', async t => {
@@ -218,7 +218,7 @@ describe('files', { concurrency: 2 }, () => {
     const report = await run(t, dir, ['report', 'out']);
     assert.equal(report.code, 0, report.stderr);
     assert.match(report.stderr, /The end of loop\.cjs, main, is not recorded: it was killed, or still runs\./);
-    assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).burn > 800);
+    assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).burn > 500);
   });
 
   test('on a terminal, the last row says what is recorded', { skip: !existsSync('/usr/bin/script') }, async t => {
@@ -322,12 +322,12 @@ ${work('first')}${work('second')}
     for (const name of ['first', 'first-bare']) {
       const convert = await run(t, dir, ['convert', `${name}.json`, '-f', 'cpuprofile']);
       assert.equal(convert.code, 0, convert.stderr);
-      assert.ok(timesOf(join(dir, `${name}.cpuprofile`)).first > 250);
+      assert.ok(timesOf(join(dir, `${name}.cpuprofile`)).first > 150);
     }
     const report = await run(t, dir, ['report', 'first.json', 'second.json', '-o', 'both']);
     assert.equal(report.code, 0, report.stderr);
     const { first, second } = timesOf(join(dir, 'both/profile.cpuprofile'));
-    assert.ok(first > 250 && second > 250, `${first} and ${second} ms`);
+    assert.ok(first > 150 && second > 150, `${first} and ${second} ms`);
   });
 
   test('help', async t => {
