@@ -142,6 +142,15 @@ pub fn make(request: &Request) -> Result<String, String> {
         inputs
     };
     let (mut before, mut inputs) = (read_all(&request.before), read_all(&request.inputs));
+    for Output { file, .. } in &request.outputs {
+        let read = request.before.iter().chain(&request.inputs);
+        // A file that is not there yet is none of them.
+        if let Ok(written) = fs::canonicalize(file)
+            && read.flat_map(fs::canonicalize).any(|read| read == written)
+        {
+            return Err(format!("{} would be overwritten, which is read: give another place with -o", file.display()));
+        }
+    }
     let unrecorded = unrecorded(request, &inputs);
     for inputs in [&mut before, &mut inputs] {
         // Processes and workers in which nothing ran, or that were killed before it was written.
@@ -296,8 +305,15 @@ fn write(request: &Request, report: &Report<'_>, inputs: &[Input]) -> Result<Vec
                 Format::Folded => folded::encode,
                 _ => flamegraph::encode,
             };
-            let file = if inputs.len() > 1 { of_thread(file, &input.head) } else { file.clone() };
-            put(&file, &encode(&input.profile), &mut files)?;
+            let mut own = if inputs.len() > 1 { of_thread(file, &input.head, None) } else { file.clone() };
+            // Files of other tools say neither their process nor their thread.
+            for number in 2.. {
+                if !files.contains(&own) {
+                    break;
+                }
+                own = of_thread(file, &input.head, Some(number));
+            }
+            put(&own, &encode(&input.profile), &mut files)?;
         }
     }
     Ok(files)
@@ -314,12 +330,13 @@ fn write_diff(request: &Request, before: &Report<'_>, after: &Report<'_>) -> Res
     Ok(files)
 }
 
-/// `profile.cpuprofile` becomes `profile-4711-worker-3.cpuprofile`.
-fn of_thread(file: &Path, head: &Head) -> PathBuf {
+/// `profile.cpuprofile` becomes `profile-4711-worker-3.cpuprofile`, and with a number `profile-4711-worker-3-2.cpuprofile`.
+fn of_thread(file: &Path, head: &Head, number: Option<u32>) -> PathBuf {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let (stem, extension) = name.split_once('.').unwrap_or((&name, ""));
     let thread = head.thread.replace(|character: char| !character.is_ascii_alphanumeric(), "-");
-    file.with_file_name(format!("{stem}-{}-{thread}.{extension}", head.pid))
+    let number = number.map(|number| format!("-{number}")).unwrap_or_default();
+    file.with_file_name(format!("{stem}-{}-{thread}{number}.{extension}", head.pid))
 }
 
 fn put(file: &Path, bytes: &[u8], files: &mut Vec<PathBuf>) -> Result<(), String> {

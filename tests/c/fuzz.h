@@ -35,7 +35,7 @@ constexpr Statuses NOT_RECORDING = only(SENTRY_PROFILER_NOT_RECORDING);
 constexpr Statuses NOT_SAMPLED = only(SENTRY_PROFILER_NOT_SAMPLED);
 constexpr Statuses TRACE_LIFECYCLE = only(SENTRY_PROFILER_TRACE_LIFECYCLE);
 
-constexpr uint32_t FORMATS = 7;
+constexpr uint32_t FORMATS = SENTRY_PROFILER_FORMAT_MARKDOWN + 1;
 
 // Counts for the last line of the output.
 extern std::atomic<uint64_t> chunks_seen, samples_seen, timeouts, terminations, lives, profiles_made;

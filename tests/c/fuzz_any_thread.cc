@@ -226,6 +226,8 @@ void check_encoded(uint32_t format, std::string_view text) {
             text.remove_prefix(end + 1);
         }
         break;
+    case SENTRY_PROFILER_FORMAT_HTML: CHECK(is_utf8(text) && text.substr(0, 15) == "<!doctype html>"); break;
+    case SENTRY_PROFILER_FORMAT_MARKDOWN: CHECK(is_utf8(text) && text.substr(0, 2) == "# "); break;
     default: {
         size_t end = text.rfind("</svg>");
         CHECK(is_utf8(text) && text.substr(0, 5) == "<?xml" && end != text.npos && end + 8 > text.size());

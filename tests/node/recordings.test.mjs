@@ -133,12 +133,12 @@ for (const options of [{ threadId: -1 }, { collectResources: 1 }]) {
 `,
   );
   const { usual, often, few, oftenAgain, meanwhile, anew, errors, ...rest } = found;
-  // An idle sample ends each.
-  assert.ok(usual >= 25 && usual <= 60, `${usual} samples in 400 ms at 99 Hz`);
-  assert.ok(often > 4 * usual, `${often} samples in 400 ms at a kilohertz`);
+  // An idle sample ends each. A busy machine takes fewer.
+  assert.ok(usual >= 20 && usual <= 60, `${usual} samples in 400 ms at 99 Hz`);
+  assert.ok(often > 2 * usual, `${often} samples in 400 ms at a kilohertz`);
   assert.equal(few, 5 + 1);
   assert.equal(oftenAgain, 50 + 1);
-  assert.ok(meanwhile > 100 && meanwhile < 250, `${meanwhile} samples in 1.6 s at 99 Hz`);
+  assert.ok(meanwhile > 80 && meanwhile < 250, `${meanwhile} samples in 1.6 s at 99 Hz`);
   assert.ok(anew < 30, `${anew} samples in 100 ms at 99 Hz`);
   assert.deepEqual(rest, { none: null, kept: true });
   assert.deepEqual(errors, [

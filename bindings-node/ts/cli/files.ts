@@ -1,4 +1,4 @@
-import { basename, dirname, extname, join } from 'node:path';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { OPEN, openPage } from './open';
 import { duration, EXTENSIONS, formats, lines, make, maps, percent, recordings, SOURCE_MAPS, table } from './reports';
 import type { FileFormat } from './reports';
@@ -61,7 +61,10 @@ export async function report(given: Given, words: string[]): Promise<number> {
     inputs,
     sources: !given['no-source'],
     ...maps(text(given, 'source-maps', 'auto')),
-    outputs: outputs(formats(text(given, 'format', USUAL_FORMATS)), dir),
+    // What is read is there in its format already.
+    outputs: outputs(formats(text(given, 'format', USUAL_FORMATS)), dir).filter(
+      ({ file }) => !inputs.some(input => resolve(input) === resolve(file)),
+    ),
   });
   if (given.json) {
     print(JSON.stringify(summary));

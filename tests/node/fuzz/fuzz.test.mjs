@@ -18,7 +18,8 @@ const MIB = 2 ** 20;
 
 /** The last calls of each thread of a process. */
 function lastCalls(folder) {
-  return readdirSync(folder).map(name => {
+  const threads = readdirSync(folder).filter(name => name.startsWith('thread-'));
+  return threads.map(name => {
     const lines = readFileSync(join(folder, name), 'utf8')
       .split('\n')
       .filter(line => /^ *\d+ /.test(line));

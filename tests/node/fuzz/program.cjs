@@ -32,7 +32,7 @@ function createRecord() {
 }
 
 const record = createRecord();
-const surface = own => createSurface({ seed: own, addonFile, packageDir, record });
+const surface = own => createSurface({ seed: own, addonFile, packageDir, folder, record });
 /** Waits for a turn of the event loop. */
 const turn = () => new Promise(resolve => setImmediate(resolve));
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));

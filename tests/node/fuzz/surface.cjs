@@ -1,8 +1,10 @@
-// Random calls of every export of the add-on and of the package on one thread, with checks of the results.
+// Random calls of the exports of the add-on and of the package on one thread, with checks of the results.
 
 'use strict';
 
 const assert = require('node:assert/strict');
+const { join } = require('node:path');
+const { threadId } = require('node:worker_threads');
 const { OnPurpose, anything, createRandom, spoiled } = require('./values.cjs');
 
 const OUTCOMES = [
@@ -15,6 +17,7 @@ const OUTCOMES = [
   'no-thread',
   'closed',
 ];
+const FORMATS = ['chunk', 'thread', 'cpuprofile', 'pprof', 'folded', 'flamegraph', 'html', 'markdown'];
 const SPAN = { isRecording: () => true };
 
 /** Works long enough for some samples. */
@@ -113,10 +116,22 @@ function checkChunk(payload) {
   return profiler_id;
 }
 
+/** Checks what a recording was encoded as. */
+function checkEncoded({ text, bytes, error }, format) {
+  assert.equal(error, undefined, format);
+  if (format === 'pprof') {
+    assert.deepEqual([...bytes.subarray(0, 2)], [0x1f, 0x8b]);
+  } else if (['chunk', 'thread', 'cpuprofile'].includes(format)) {
+    JSON.parse(text);
+  } else {
+    assert.equal(typeof text, 'string');
+  }
+}
+
 /**
- * The calls of one thread. `record(line)` is called before each; `act()` makes one.
+ * The calls of one thread. `record(line)` is called before each; `act()` makes one. Files are written to `folder`.
  */
-function createSurface({ seed, addonFile, packageDir, record }) {
+function createSurface({ seed, addonFile, packageDir, folder, record }) {
   const random = createRandom(seed);
   const addon = require(addonFile);
   const library = require(packageDir);
@@ -125,6 +140,7 @@ function createSurface({ seed, addonFile, packageDir, record }) {
   const integrations = [];
   let sessions = [];
   const seen = { calls: 0, chunks: 0, profiles: 0, ready: 0 };
+  const journal = { isOpen: false, count: 0 };
 
   /** Makes a call, which must return or throw either one of our errors or `OnPurpose`. */
   function attempt(name, call) {
@@ -171,6 +187,62 @@ function createSurface({ seed, addonFile, packageDir, record }) {
     if (value) {
       seen.profiles += 1;
       checkProfile(value, sample => sample.timestamp ?? Number(sample.elapsed_since_start_ns));
+    }
+  }
+
+  const wellFormed = name => name.toWellFormed?.() ?? name;
+
+  function startRecording() {
+    const name = some(title());
+    const good = { intervalUs: random.of([undefined, 1_000, 10_101]), maxSamples: random.of([undefined, 2, 50]) };
+    const options = random.oneIn(6) ? spoiled(random, good) : good;
+    const { error } = attempt('startRecording', () => addon.startRecording(name, options));
+    if (error === undefined) {
+      assert.ok(typeof name === 'string' && name !== '', 'startRecording');
+      titles.add(wellFormed(name));
+    }
+  }
+
+  function stopRecording() {
+    const name = some(title());
+    const format = random.of(FORMATS);
+    const good = { format, threadId: 0, threadName: 'main', collectResources: random.oneIn(2) };
+    const isGood = !random.oneIn(6);
+    const method = random.of(['stopRecording', 'stopRecordingAsync']);
+    const { error, value } = attempt(method, () => addon[method](name, isGood ? good : spoiled(random, good)));
+    // What is wrong is said before a recording ends.
+    if (error !== undefined) return;
+    assert.equal(value !== null, titles.delete(wellFormed(name)), method);
+    if (value === null || !isGood) return;
+    seen.profiles += 1;
+    if (method === 'stopRecording') {
+      checkEncoded(value, format);
+    } else {
+      value.then(encoded => checkEncoded(encoded, format));
+    }
+  }
+
+  function useJournal() {
+    const mapOf = some(() => random.of([undefined, '{}', null, 5, { toString: () => '{}' }]));
+    switch (random.below(4)) {
+      case 0: {
+        const good = join(folder, `${threadId}-${journal.count++}.journal`);
+        const file = some(good, 4) === good ? good : random.of(['/no/such/folder/x', '', 7, undefined]);
+        const { error } = attempt('startJournal', () => addon.startJournal(file, '{}', {}));
+        assert.equal(error === undefined, file === good && !journal.isOpen, error?.message);
+        journal.isOpen ||= file === good;
+        break;
+      }
+      case 1:
+        attempt('startJournal', () => addon.startJournal(folder, anything(random), anything(random)));
+        break;
+      case 2:
+        attempt('journalMaps', () => addon.journalMaps(mapOf));
+        break;
+      default:
+        if (attempt('finishJournal', () => addon.finishJournal(some('null'), mapOf)).error === undefined) {
+          journal.isOpen = false;
+        }
     }
   }
 
@@ -336,7 +408,7 @@ function createSurface({ seed, addonFile, packageDir, record }) {
         const name = random.of(Object.keys(addon));
         const args = Array.from({ length: random.below(6) }, () => anything(random));
         // Nothing would stop what these record under odd titles.
-        if (/^st.*Profiling$/.test(name)) break;
+        if (/^st(art|op)|^makeReports/.test(name)) break;
         attempt(name, () => addon[name].apply(anything(random), args));
       }
     }
@@ -406,7 +478,7 @@ function createSurface({ seed, addonFile, packageDir, record }) {
   }
 
   function act() {
-    switch (random.below(16)) {
+    switch (random.below(19)) {
       case 0:
       case 1:
         return start(random.of([addon, library]));
@@ -432,6 +504,12 @@ function createSurface({ seed, addonFile, packageDir, record }) {
         return undefined;
       }
       case 13:
+        return startRecording();
+      case 14:
+        return stopRecording();
+      case 15:
+        return useJournal();
+      case 16:
         assert.equal(library.profilerSupport().supported, true);
         assert.equal(addon.support().reason, null);
         assert.ok(addon.isolateTime().count >= 0);
@@ -446,6 +524,7 @@ function createSurface({ seed, addonFile, packageDir, record }) {
   function end() {
     for (const name of titles) attempt('stopProfiling', () => addon.stopProfiling(name, 0, 0));
     titles.clear();
+    attempt('finishJournal', () => addon.finishJournal('null', () => undefined));
     for (const state of sessions.splice(0))
       take(
         state,
