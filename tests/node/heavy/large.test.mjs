@@ -42,7 +42,7 @@ console.log('then', stopProfiling('small', 1, 0).samples.length > 2);
   const [said, then] = stdout.split('\n');
   assert.match(
     said,
-    /^NAPI_ERROR The profile is too large: its JSON has \d{9,10} characters, and a string holds 536870888\. Record for a/,
+    /^NAPI_ERROR The profile is too large: its text has \d{9,10} characters, and a string holds 536870888\. Record for a/,
   );
   assert.equal(then, 'then true');
 });
