@@ -330,7 +330,8 @@ fn write_diff(request: &Request, before: &Report<'_>, after: &Report<'_>) -> Res
     Ok(files)
 }
 
-/// `profile.cpuprofile` becomes `profile-4711-worker-3.cpuprofile`, and with a number `profile-4711-worker-3-2.cpuprofile`.
+/// `profile.cpuprofile` becomes `profile-4711-worker-3.cpuprofile`, with a number
+/// `profile-4711-worker-3-2.cpuprofile`.
 fn of_thread(file: &Path, head: &Head, number: Option<u32>) -> PathBuf {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let (stem, extension) = name.split_once('.').unwrap_or((&name, ""));

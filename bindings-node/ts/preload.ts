@@ -69,7 +69,7 @@ function record(settings: RecordSettings): void {
       setTimeout(() => finish(undefined), Math.min(settings.untilMs - Date.now(), LONGEST_MS)).unref();
     }
   } catch (error) {
-    // Its output is its own, so only the command says what went wrong.
+    // The program's output is its own, so only the command says what went wrong.
     writeFileSync(join(settings.dir, `${process.pid}-${threadId}.error`), messageOf(error));
   }
 }

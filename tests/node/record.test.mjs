@@ -179,6 +179,15 @@ const { fork } = require('node:child_process');
     assert.ok(timesOf(join(dir, 'out/profile.cpuprofile')).burn > 200);
   });
 
+  test('a program that removes its own recording ends as it does', async t => {
+    const dir = folder(t, {
+      'a.cjs': `${BUSY}require('node:fs').rmSync('out', { recursive: true });process.exitCode = 7;`,
+    });
+    const { code, stderr } = await run(t, dir, [...RECORD, 'a.cjs']);
+    assert.equal(code, 7, stderr);
+    assert.match(stderr, /nothing was recorded/);
+  });
+
   test('exit codes of what cannot run', async t => {
     const dir = folder(t, { text: 'no program' });
     const ends = async (...args) => {

@@ -11,7 +11,7 @@ export function openPage({ files }: Summary): void {
     fail('there is no report to open; -f html makes one');
     return;
   }
-  const opener: Partial<Record<NodeJS.Platform, string[]>> = { darwin: ['open'], win32: ['cmd', '/c', 'start', '""'] };
+  const opener: Partial<Record<NodeJS.Platform, string[]>> = { darwin: ['open'], win32: ['cmd', '/c', 'start', ''] };
   const [command, ...args] = opener[process.platform] ?? ['xdg-open'];
   const opened = spawn(command as string, [...args, page], { stdio: 'ignore', detached: true });
   opened.once('error', error => fail(`${page} cannot be opened: ${error.message}`));

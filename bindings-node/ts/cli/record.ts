@@ -70,6 +70,8 @@ export async function record(given: Given, words: string[]): Promise<number> {
     untilMs: length === undefined ? undefined : (fromMs ?? Date.now()) + length * 1e3,
     port: given['on-port'] !== undefined,
   };
+  // The terminal may be closed before the program has ended, and its report is made nevertheless.
+  process.stderr.on('error', () => {});
   const child = start(words, settings);
   const isShown = process.stderr.isTTY && process.env.TERM !== 'dumb' && !given.quiet && !given.json;
   const hideStatus = isShown ? showStatus(journals) : () => {};
@@ -213,7 +215,7 @@ async function load(child: ChildProcess, journals: string, command: string): Pro
 }
 
 const inputsIn = (journals: string): string[] =>
-  readdirSync(journals)
+  (existsSync(journals) ? readdirSync(journals) : [])
     .filter(name => name.endsWith('.journal'))
     .map(name => join(journals, name));
 
@@ -227,7 +229,7 @@ async function finish(request: Parameters<typeof make>[0]): Promise<Summary | un
 }
 
 function tell(made: Summary, journals: string, given: Given): void {
-  const errors = readdirSync(journals).filter(name => name.endsWith('.error'));
+  const errors = existsSync(journals) ? readdirSync(journals).filter(name => name.endsWith('.error')) : [];
   for (const name of errors) {
     fail(`process ${name.split('-')[0]} was not recorded: ${readFileSync(join(journals, name), 'utf8')}`);
   }

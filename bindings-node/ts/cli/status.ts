@@ -49,10 +49,18 @@ export function showStatus(journals: string): () => void {
 }
 
 function describe(journals: string, ms: number): string {
-  const sizes = readdirSync(journals)
-    .filter(name => name.endsWith('.journal'))
-    .map(name => statSync(join(journals, name)).size);
+  const sizes = sizesOf(journals);
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
   const threads = `${sizes.length} thread${sizes.length === 1 ? '' : 's'}`;
   return `recording: ${Math.round(ms / 1e3)} s, ${threads}, ${Math.ceil(bytes / 1e3)} kB`;
+}
+
+function sizesOf(journals: string): number[] {
+  try {
+    const names = readdirSync(journals).filter(name => name.endsWith('.journal'));
+    return names.map(name => statSync(join(journals, name)).size);
+  } catch {
+    // The program may remove them. It goes on, and so must what waits for it.
+    return [];
+  }
 }
