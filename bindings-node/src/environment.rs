@@ -320,7 +320,6 @@ type On = FunctionRef<FnArgs<(&'static str, Function<'static, (), ()>)>, Unknown
 struct AtExit {
     process: ObjectRef<false>,
     on: On,
-    listeners: FunctionRef<&'static str, Object<'static>>,
     /// For `exit`.
     listener: FunctionRef<(), ()>,
     /// For `removeListener`.
@@ -350,11 +349,9 @@ impl AtExit {
         })?;
         // Taken now, because the program may replace them later.
         let on: Function<_, _> = process.get_named_property("on")?;
-        let listeners: Function<_, _> = process.get_named_property("listeners")?;
         Ok(Self {
             process: process.create_ref()?,
             on: on.create_ref()?,
-            listeners: listeners.create_ref()?,
             listener: listener.create_ref()?,
             watcher: watcher.create_ref()?,
             removed,
@@ -385,15 +382,31 @@ impl AtExit {
     fn register(&self, env: &Env, event: &'static str, listener: &FunctionRef<(), ()>) -> Result<()> {
         let process = self.process.get_value(env)?;
         let listener = listener.borrow_back(env)?;
-        let listeners = self.listeners.borrow_back(env)?.apply(process, event)?;
-        for at in 0..listeners.get_array_length()? {
-            if env.strict_equals(listeners.get_element::<Unknown>(at)?, listener)? {
-                return Ok(());
-            }
+        if !is_listed(env, process, event, listener)? {
+            self.on.borrow_back(env)?.apply(process, FnArgs::from((event, listener)))?;
         }
-        self.on.borrow_back(env)?.apply(process, FnArgs::from((event, listener)))?;
         Ok(())
     }
+}
+
+/// Whether an event of the process has this listener. Runs no JavaScript, as `process.listeners()` would: an isolate
+/// that is woken in order to sleep would be awake.
+fn is_listed(env: &Env, process: Object<'_>, event: &str, listener: Function<'_, (), ()>) -> Result<bool> {
+    // What Node's event emitters have had since the first ones: per event a function, or an array of several.
+    let Some(events) = process.get::<Object>("_events")? else { return Ok(false) };
+    let Some(listed) = events.get::<Either<Array, Unknown>>(event)? else { return Ok(false) };
+    let listed = match listed {
+        Either::A(several) => several,
+        Either::B(one) => return env.strict_equals(one, listener),
+    };
+    for at in 0..listed.len() {
+        if let Some(other) = listed.get::<Unknown>(at)?
+            && env.strict_equals(other, listener)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn waker(wake: &Arc<WakeFunction>) -> sentry_profiler::Waker {

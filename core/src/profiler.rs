@@ -231,7 +231,7 @@ impl Profiler {
 
     /// Whether it records anything.
     pub fn is_used(&self) -> bool {
-        self.recorder.is_running()
+        self.recorder.lives()
     }
 
     /// The number of running recordings.

@@ -13,6 +13,8 @@ use crate::time::Monotonic;
 
 /// The time between two readings of CPU and memory.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
+/// The same while all streams sleep.
+const REST: Duration = Duration::from_secs(1);
 /// How long it outlives the last recording, because short recordings come in bursts.
 const LINGERS: Duration = Duration::from_secs(5);
 /// The minimum time between two looks at a stream.
@@ -24,10 +26,13 @@ const PROVES_BEFORE_US: i64 = 1_000;
 pub(crate) trait Ticked: Send + Sync {
     /// A unique id.
     fn id(&self) -> u64;
-    /// Called every 100 ms, with the share of the cores that this process used since.
+    /// Called every 100 ms, or every second while all streams rest, with the share of the cores that this process used
+    /// since.
     fn tick(self: Arc<Self>, now_us: Monotonic, cpu_usage: Option<f64>);
     /// Called between two ticks when something may be due.
-    fn nudge(&self, now_us: Monotonic);
+    fn nudge(self: Arc<Self>, now_us: Monotonic);
+    /// Whether nothing is to be read nor asked before it wakes up, when it calls [`Ticker::hurry`].
+    fn rests(&self) -> bool;
     /// When to come back between two ticks; `None` if nothing is due.
     fn next_look_us(&self) -> Option<Monotonic>;
     /// When to interrupt the isolate for the first tick of its samples; `None` if it was interrupted.
@@ -140,6 +145,7 @@ impl Ticker {
     fn run(&'static self) {
         let mut cpu = CpuUsage::new();
         let mut last_needed = Instant::now();
+        // On the grid of ticks. While all streams rest it is put off.
         let mut reading = last_needed + TICK;
         let mut next = reading;
         loop {
@@ -182,7 +188,7 @@ impl Ticker {
                     }
                 }
             };
-            if now >= reading {
+            if now >= reading + put_off(&streams) {
                 self.encoder.ensure();
                 // Saves the next start this check.
                 if streams.is_empty() {
@@ -192,14 +198,20 @@ impl Ticker {
                 each(&|stream| stream.clone().tick(now_us, usage));
                 reading = next_tick(reading, now);
             } else {
-                each(&|stream| stream.nudge(now_us));
+                each(&|stream| stream.clone().nudge(now_us));
             }
             let looks = streams.iter().filter_map(|stream| next_look(now, now_us, stream.next_look_us()?));
             let first_ticks =
                 streams.iter().filter_map(|stream| next_for_first_tick(now, now_us, stream.first_tick_due_us()?));
-            next = looks.chain(first_ticks).fold(reading, Instant::min);
+            next = looks.chain(first_ticks).fold(reading + put_off(&streams), Instant::min);
         }
     }
+}
+
+/// How much later than on the grid the next tick comes.
+fn put_off(streams: &[Arc<dyn Ticked>]) -> Duration {
+    let all_rest = !streams.is_empty() && streams.iter().all(|stream| stream.rests());
+    if all_rest { REST - TICK } else { Duration::ZERO }
 }
 
 /// The next tick on a grid. A late tick makes the next one come at most half a tick early.
@@ -226,6 +238,7 @@ fn until(now_us: Monotonic, at_us: Monotonic) -> Duration {
 /// A stream for tests, whose ticks block until the test continues.
 #[cfg(test)]
 pub(crate) mod testing {
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::*;
@@ -235,6 +248,7 @@ pub(crate) mod testing {
         tell: Sender<()>,
         wait: Mutex<Receiver<()>>,
         panics: Mutex<Vec<String>>,
+        rests: AtomicBool,
     }
 
     /// The test's ends of two channels: a tick has begun, and it may continue.
@@ -245,10 +259,23 @@ pub(crate) mod testing {
 
     pub(crate) fn probe(id: u64) -> (Arc<Probe>, Ends) {
         let ((tell, begun), (go_on, wait)) = (channel(), channel());
-        (Arc::new(Probe { id, tell, wait: Mutex::new(wait), panics: Mutex::default() }), Ends { begun, go_on })
+        (
+            Arc::new(Probe {
+                id,
+                tell,
+                wait: Mutex::new(wait),
+                panics: Mutex::default(),
+                rests: AtomicBool::default(),
+            }),
+            Ends { begun, go_on },
+        )
     }
 
     impl Probe {
+        pub(crate) fn set_resting(&self, rests: bool) {
+            self.rests.store(rests, Ordering::Relaxed);
+        }
+
         pub(crate) fn panics(&self) -> usize {
             lock(&self.panics).len()
         }
@@ -265,7 +292,11 @@ pub(crate) mod testing {
             lock(&self.wait).recv().expect("the test is over");
         }
 
-        fn nudge(&self, _now_us: Monotonic) {}
+        fn nudge(self: Arc<Self>, _now_us: Monotonic) {}
+
+        fn rests(&self) -> bool {
+            self.rests.load(Ordering::Relaxed)
+        }
 
         fn next_look_us(&self) -> Option<Monotonic> {
             None
@@ -358,6 +389,33 @@ mod tests {
         }
         assert!(bad.panics() >= 2, "{}", bad.panics());
         drop(ends);
+        ticker.end();
+    }
+
+    #[test]
+    fn streams_that_all_rest_are_ticked_less_often() {
+        let ticker = ticker();
+        let ((one, one_ends), (two, two_ends)) = (probe(1), probe(2));
+        one.set_resting(true);
+        two.set_resting(true);
+        ticker.register(one).unwrap();
+        ticker.register(two.clone()).unwrap();
+        let began = Instant::now();
+        let tick = || {
+            for ends in [&one_ends, &two_ends] {
+                ends.begun.recv_timeout(PATIENT).unwrap();
+                ends.go_on.send(()).unwrap();
+            }
+            began.elapsed()
+        };
+        let first = tick();
+        assert!(first >= REST - TICK / 2, "{first:?}");
+        // One wakes up, and says so.
+        two.set_resting(false);
+        ticker.hurry();
+        let (second, third) = (tick(), tick());
+        assert!(third - second < REST / 2, "{second:?} {third:?}");
+        drop((one_ends, two_ends));
         ticker.end();
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::{RECORDERS, Recorder, State};
 use crate::host::LogLevel;
 use crate::source::{Home, Serve, Source};
+use crate::stream::Plan;
 use crate::time::Monotonic;
 
 /// How long a slice runs on next to its successor, in sampling intervals.
@@ -30,6 +31,11 @@ impl Recorder {
             // If V8 refuses, they keep waiting.
             let _ = self.try_begin(&mut state, now_us, false);
         }
+        if interrupt && sensible && state.asleep {
+            self.wake_up(&mut state, now_us);
+            self.plan(&state);
+            return;
+        }
         if interrupt && sensible && state.rhythm.first_us().is_some_and(|first_us| now_us >= first_us) {
             self.tick_first(&mut state, now_us);
             self.plan(&state);
@@ -51,15 +57,21 @@ impl Recorder {
 
     /// Does the first thing that is due with the running slices; returns whether there was any.
     fn move_on(&self, state: &mut State, now_us: Monotonic) -> bool {
+        if self.is_to_sleep(state, now_us) {
+            self.fall_asleep(state);
+            return true;
+        }
         if state.closing.is_some_and(|(_, at_us)| now_us - at_us >= self.overlap_us()) {
             self.finish_closing(state);
             return true;
         }
-        let Some(running) = state.running else { return false };
         let unwanted = state.holds == 0 && state.linger_until_us.is_none_or(|until_us| now_us >= until_us);
-        if unwanted || self.stream.broken().is_some() {
+        if state.lives() && (unwanted || self.stream.broken().is_some()) {
             self.end(state);
-        } else if self.stream.stalled.swap(false, Ordering::Relaxed) {
+            return true;
+        }
+        let Some(running) = state.running else { return false };
+        if self.stream.stalled.swap(false, Ordering::Relaxed) {
             self.stream.log(LogLevel::Debug, "V8 has sampled nothing for a while: its sampling thread is started anew");
             self.restart(state, false);
         } else if now_us >= self.stream.slice_due_us(running.from_us) {
@@ -85,14 +97,18 @@ impl Recorder {
     /// Says when this thread is needed next.
     pub(super) fn plan(&self, state: &State) {
         let now_us = Monotonic::now();
-        let is_unheld = state.running.is_some() && state.holds == 0;
+        let is_unheld = state.lives() && state.holds == 0;
         let dues_us = [
             is_unheld.then(|| state.linger_until_us.unwrap_or(now_us)),
             state.closing.map(|(_, at_us)| at_us + self.overlap_us()),
             (self.stream.captured_count() > 0).then_some(now_us),
             state.waiting.retry_us(),
         ];
-        self.stream.plan(state.running.map(|running| running.from_us), dues_us.into_iter().flatten().min());
+        self.stream.plan(Plan {
+            slice_from_us: state.running.map(|running| running.from_us),
+            other_due_us: dues_us.into_iter().flatten().min(),
+            sleeps_after_us: self.sleeps_after_us(state),
+        });
         self.want_first_tick(state);
     }
 

@@ -6,6 +6,7 @@
 
 mod maintenance;
 mod rhythm;
+mod sleep;
 mod slices;
 #[cfg(test)]
 mod tests;
@@ -51,6 +52,8 @@ struct State {
     running: Option<Running>,
     /// The slice before, and when its successor took over.
     closing: Option<(Running, Monotonic)>,
+    /// The stream sleeps: nothing runs, and an interrupt is pending that starts the next slice.
+    asleep: bool,
     /// How many consumers want samples now.
     holds: usize,
     /// The stream lives on until then without any.
@@ -61,6 +64,13 @@ struct State {
     suspended: bool,
     rhythm: Rhythm,
     waiting: Waiting,
+}
+
+impl State {
+    /// Whether the stream has begun and not ended. It may sleep.
+    fn lives(&self) -> bool {
+        self.running.is_some() || self.asleep
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -125,6 +135,11 @@ impl Recorder {
 
     pub(crate) fn is_running(&self) -> bool {
         self.state.try_borrow().is_ok_and(|state| state.running.is_some())
+    }
+
+    /// Whether the stream has begun and not ended. It may sleep.
+    pub(crate) fn lives(&self) -> bool {
+        self.state.try_borrow().is_ok_and(|state| state.lives())
     }
 
     pub(crate) fn attach(&self, consumer: Box<dyn Consumer>) -> u64 {
@@ -220,7 +235,7 @@ impl Recorder {
         if state.holds > 0 {
             return;
         }
-        if state.running.is_none() || linger_us == 0 && state.linger_until_us <= Some(now_us) {
+        if !state.lives() || linger_us == 0 && state.linger_until_us <= Some(now_us) {
             self.end(&mut state);
         } else {
             self.plan(&state);
@@ -232,7 +247,7 @@ impl Recorder {
         let _busy = self.busy.lap();
         let mut state = self.state.borrow_mut();
         state.linger_until_us = None;
-        if state.holds == 0 && state.running.is_some() {
+        if state.holds == 0 && state.lives() {
             self.end(&mut state);
         }
     }
@@ -240,7 +255,7 @@ impl Recorder {
     /// Stops the stream for as long as nobody asks for it.
     fn stop(&self) {
         if let Ok(mut state) = self.state.try_borrow_mut()
-            && state.running.is_some()
+            && state.lives()
         {
             self.end(&mut state);
         }
@@ -251,7 +266,7 @@ impl Recorder {
         let _busy = self.busy.lap();
         let mut state = self.state.borrow_mut();
         state.suspended = true;
-        if state.running.is_some() {
+        if state.lives() {
             self.end(&mut state);
         }
     }
@@ -301,7 +316,7 @@ impl Recorder {
         }
         let _ = RECORDERS.try_with(|recorders| recorders.borrow_mut().remove(&self.stream.id));
         self.stream.detach_host();
-        if state.running.is_some() {
+        if state.lives() {
             self.end(&mut state);
         }
         self.stream.threads.ticker.unregister(self.stream.id);

@@ -63,6 +63,7 @@ impl Recorder {
     pub(super) fn begin(&self, state: &mut State, from_us: Monotonic) -> Result<(), Error> {
         self.stream.clock.observe();
         self.have_threads(state, from_us)?;
+        self.rouse(state);
         // The ticker wakes up while V8 waits for its own thread.
         self.plan_first_tick(state);
         let id = match Self::start(state) {
@@ -131,16 +132,23 @@ impl Recorder {
     pub(super) fn end(&self, state: &mut State) {
         self.read_heap_once(state);
         self.finish_closing(state);
-        if let Some(running) = state.running.take() {
-            self.stop_slice(state, running, Monotonic::now(), true);
-            state.rhythm.give_up();
-            state.rhythm.unmute();
-            self.stream.clock.observe();
-            self.stream.threads.supply.proven(Monotonic::now());
+        self.rouse(state);
+        match state.running.take() {
+            Some(running) => self.stop_all(state, running, true),
+            None => self.stream.push(Event::Quiet(Monotonic::now())),
         }
         self.stream.threads.ticker.unregister(self.stream.id);
         self.plan(state);
         self.stream.schedule();
+    }
+
+    /// Stops the running slice, which is the only one, and with it V8's sampling thread.
+    pub(super) fn stop_all(&self, state: &mut State, running: Running, last: bool) {
+        self.stop_slice(state, running, Monotonic::now(), last);
+        state.rhythm.give_up();
+        state.rhythm.unmute();
+        self.stream.clock.observe();
+        self.stream.threads.supply.proven(Monotonic::now());
     }
 
     /// Stops all recordings, which ends V8's sampling thread, and starts anew, with a tick or to have one soon.

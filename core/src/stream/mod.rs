@@ -27,6 +27,7 @@ use self::pace::{SLICE_MIN_US, next_slice_us};
 pub(crate) use self::queue::MAX_MARKS;
 use self::queue::Queue;
 pub(crate) use self::queue::{Consumer, Event, FinishedSlice, Input, Mark, push_mark};
+pub(crate) use self::summons::Plan;
 use self::summons::{Ask, FirstTick, Summons};
 use crate::time::Monotonic;
 
@@ -349,9 +350,27 @@ impl Stream {
         self.first_tick.lock().want(at_us)
     }
 
-    /// Sets when this thread is needed: for the running slice, and for anything else.
-    pub(crate) fn plan(&self, slice_from_us: Option<Monotonic>, due_us: Option<Monotonic>) {
-        self.summons.lock().plan(slice_from_us, due_us);
+    /// Says when this thread is needed.
+    pub(crate) fn plan(&self, plan: Plan) {
+        self.summons.lock().plan(plan);
+    }
+
+    /// Whether no JavaScript has run for so long that the stream may sleep.
+    pub(crate) fn is_drowsy(&self, now_us: Monotonic) -> bool {
+        self.summons.lock().is_drowsy(now_us)
+    }
+
+    /// The stream sleeps from now on, or wakes up.
+    pub(crate) fn set_asleep_from(&self, from_us: Option<Monotonic>) {
+        self.summons.lock().set_asleep_from(from_us);
+    }
+
+    /// The slices of a stream that is awake end the chunks of its consumers. While it sleeps, this does.
+    fn pass_quiet(self: &Arc<Self>, now_us: Monotonic) {
+        if self.summons.lock().take_quiet(now_us) {
+            self.push(Event::Quiet(now_us));
+            self.schedule();
+        }
     }
 }
 
@@ -363,13 +382,15 @@ impl Ticked for Stream {
     fn tick(self: Arc<Self>, now_us: Monotonic, cpu_usage: Option<f64>) {
         self.clock.observe();
         self.push_reading(Reading { time_us: now_us, cpu_usage, heap_bytes: self.heap_bytes() });
+        self.pass_quiet(now_us);
         if !self.queue.lock().is_empty() {
             self.schedule();
         }
         self.ask(now_us, true);
     }
 
-    fn nudge(&self, now_us: Monotonic) {
+    fn nudge(self: Arc<Self>, now_us: Monotonic) {
+        self.pass_quiet(now_us);
         // V8's thread is restarted for it, so a thread must be available.
         let first_tick_us = self.first_tick.lock().ask(now_us).filter(|_| self.threads.supply.is_just_proven(now_us));
         self.ask(now_us, first_tick_us.is_some());
@@ -380,6 +401,10 @@ impl Ticked for Stream {
 
     fn next_look_us(&self) -> Option<Monotonic> {
         self.summons.lock().next_look_us()
+    }
+
+    fn rests(&self) -> bool {
+        self.summons.lock().rests()
     }
 
     fn first_tick_due_us(&self) -> Option<Monotonic> {

@@ -17,6 +17,17 @@ pub(super) enum Ask {
     Wake,
 }
 
+/// What the isolate's thread says of itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Plan {
+    /// When the running slice began.
+    pub(crate) slice_from_us: Option<Monotonic>,
+    /// When the thread is needed for anything but that slice.
+    pub(crate) other_due_us: Option<Monotonic>,
+    /// How long no JavaScript has run when the stream may sleep; `None` if it may not.
+    pub(crate) sleeps_after_us: Option<i64>,
+}
+
 /// The state of the decision, with monotonic times.
 #[derive(Debug)]
 pub(super) struct Summons {
@@ -28,6 +39,10 @@ pub(super) struct Summons {
     pub(super) boundary_us: Option<Monotonic>,
     /// When the thread is needed for anything else.
     other_due_us: Option<Monotonic>,
+    /// How long no JavaScript has run when the stream may sleep.
+    sleeps_after_us: Option<i64>,
+    /// While the stream sleeps: up to when its consumers know that nothing runs.
+    asleep_us: Option<Monotonic>,
     /// Whether the running slice must end now.
     over: bool,
     /// When the pending interrupt was requested.
@@ -43,15 +58,52 @@ impl Summons {
             slice_us,
             boundary_us: None,
             other_due_us: None,
+            sleeps_after_us: None,
+            asleep_us: None,
             over: false,
             asked_us: None,
             woken_us: None,
         }
     }
 
-    /// Sets when the running slice began, and when the thread is needed for anything else.
-    pub(super) fn plan(&mut self, slice_from_us: Option<Monotonic>, other_due_us: Option<Monotonic>) {
-        (self.slice_from_us, self.other_due_us) = (slice_from_us, other_due_us);
+    pub(super) fn plan(&mut self, plan: Plan) {
+        let Plan { slice_from_us, other_due_us, sleeps_after_us } = plan;
+        (self.slice_from_us, self.other_due_us, self.sleeps_after_us) = (slice_from_us, other_due_us, sleeps_after_us);
+    }
+
+    /// The stream sleeps from now on, or wakes up.
+    pub(super) fn set_asleep_from(&mut self, from_us: Option<Monotonic>) {
+        self.asleep_us = from_us;
+    }
+
+    /// Whether the stream sleeps until an interrupt comes.
+    pub(super) fn rests(&self) -> bool {
+        // Without a pending interrupt it would not wake up.
+        self.asleep_us.is_some() && self.asked_us.is_some()
+    }
+
+    /// Whether no JavaScript has run for so long that the stream may sleep.
+    pub(super) fn is_drowsy(&self, now_us: Monotonic) -> bool {
+        self.drowsy_us().is_some_and(|drowsy_us| drowsy_us <= now_us)
+    }
+
+    fn drowsy_us(&self) -> Option<Monotonic> {
+        Some(self.asked_us? + self.sleeps_after_us?)
+    }
+
+    /// When the consumers of a sleeping stream must hear that nothing has run.
+    fn quiet_due_us(&self) -> Option<Monotonic> {
+        let asleep_us = self.asleep_us?;
+        self.boundary_us.filter(|&boundary_us| boundary_us > asleep_us)
+    }
+
+    /// Whether the consumers of a sleeping stream must hear now that nothing has run; returned once.
+    pub(super) fn take_quiet(&mut self, now_us: Monotonic) -> bool {
+        let is_due = self.quiet_due_us().is_some_and(|due_us| due_us <= now_us);
+        if is_due {
+            self.asleep_us = Some(now_us);
+        }
+        is_due
     }
 
     /// Ends the running slice and starts no other.
@@ -73,7 +125,10 @@ impl Summons {
     fn due_us(&self) -> Option<Monotonic> {
         match self.slice_from_us {
             Some(from_us) if self.over => Some(from_us),
-            Some(from_us) => self.other_due_us.into_iter().chain([self.slice_due_us(from_us)]).min(),
+            Some(from_us) => {
+                let dues_us = [self.other_due_us, self.drowsy_us(), Some(self.slice_due_us(from_us))];
+                dues_us.into_iter().flatten().min()
+            }
             None => self.other_due_us,
         }
     }
@@ -93,8 +148,9 @@ impl Summons {
 
     /// When to decide again, unless a tick comes first. Always later than the last decision.
     pub(super) fn next_look_us(&self) -> Option<Monotonic> {
-        let due_us = self.due_us()?;
-        Some(self.asked_us.map_or(due_us, |asked_us| due_us.max(self.may_wake_us(asked_us))))
+        let asks_us =
+            self.due_us().map(|due_us| self.asked_us.map_or(due_us, |asked_us| due_us.max(self.may_wake_us(asked_us))));
+        asks_us.into_iter().chain(self.quiet_due_us()).min()
     }
 
     /// When the waker may be called: no JavaScript has run by then, and the last wake-up is long enough ago.
@@ -167,6 +223,10 @@ mod tests {
         Monotonic::from_us(us)
     }
 
+    fn slice(from_us: Monotonic) -> Plan {
+        Plan { slice_from_us: Some(from_us), ..Plan::default() }
+    }
+
     #[test]
     fn what_is_asked_when() {
         struct Case {
@@ -197,7 +257,7 @@ mod tests {
         for case in cases {
             let mut summons = Summons::new(0);
             let at_ms = |ms: i64| at(ms * MS);
-            summons.plan(None, Some(at_ms(case.due_ms)));
+            summons.plan(Plan { other_due_us: Some(at_ms(case.due_ms)), ..Plan::default() });
             (summons.asked_us, summons.woken_us) = (case.asked_ms.map(at_ms), case.woken_ms.map(at_ms));
             assert_eq!(summons.decide(at_ms(case.now_ms), case.on_grid), case.ask, "{}", case.what);
         }
@@ -208,7 +268,7 @@ mod tests {
     #[test]
     fn an_idle_isolate_is_woken_on_time_and_not_too_often() {
         let mut summons = Summons::new(1_000 * MS);
-        summons.plan(Some(at(0)), None);
+        summons.plan(slice(at(0)));
         let (mut now_us, mut grid_us, mut woken) = (at(0), at(100 * MS), vec![]);
         while now_us < at(20_000 * MS) {
             let due_us = summons.due_us().unwrap();
@@ -220,7 +280,8 @@ mod tests {
                     woken.push(now_us);
                     let in_time = summons.other_due_us.is_some_and(|due_us| due_us <= now_us);
                     let from_us = if in_time { summons.slice_from_us } else { Some(now_us) };
-                    summons.plan(from_us, (!in_time).then(|| now_us + 30 * MS));
+                    let other_due_us = (!in_time).then(|| now_us + 30 * MS);
+                    summons.plan(Plan { slice_from_us: from_us, other_due_us, sleeps_after_us: None });
                 }
                 Interrupt | Nothing => {}
             }
@@ -238,11 +299,50 @@ mod tests {
     #[test]
     fn an_end_of_all_is_due_at_once() {
         let mut summons = Summons::new(1_000 * MS);
-        summons.plan(Some(at(0)), None);
+        summons.plan(slice(at(0)));
         assert_eq!(summons.decide(at(10 * MS), false), Nothing);
         summons.end_all();
         assert_eq!(summons.decide(at(10 * MS), false), Interrupt);
-        summons.plan(None, None);
+        summons.plan(Plan::default());
         assert_eq!(summons.next_look_us(), None);
+    }
+
+    #[test]
+    fn an_isolate_in_which_nothing_runs_is_woken_once_to_let_the_stream_sleep() {
+        let mut summons = Summons::new(10_000 * MS);
+        let plan = Plan { sleeps_after_us: Some(1_000 * MS), ..slice(at(0)) };
+        summons.plan(plan);
+        assert_eq!(summons.next_look_us(), Some(at(10_000 * MS)), "nothing was asked yet");
+        assert_eq!(summons.decide(at(100 * MS), true), Interrupt);
+        assert_eq!(summons.next_look_us(), Some(at(1_100 * MS)));
+        assert!(!summons.is_drowsy(at(1_099 * MS)) && summons.is_drowsy(at(1_100 * MS)));
+        assert_eq!(summons.decide(at(1_100 * MS), true), Wake);
+        summons.served();
+        assert!(!summons.is_drowsy(at(5_000 * MS)), "JavaScript ran");
+        assert_eq!(summons.decide(at(5_000 * MS), true), Interrupt);
+
+        summons.plan(Plan { sleeps_after_us: None, ..plan });
+        assert!(!summons.is_drowsy(at(9_000 * MS)), "it may not sleep");
+        summons.plan(Plan::default());
+        summons.set_asleep_from(Some(at(6_000 * MS)));
+        assert_eq!((summons.decide(at(7_000 * MS), true), summons.next_look_us()), (Nothing, None));
+        assert!(summons.rests());
+        summons.served();
+        assert!(!summons.rests(), "nothing would wake it up");
+    }
+
+    #[test]
+    fn consumers_of_a_sleeping_stream_hear_once_that_nothing_ran() {
+        let mut summons = Summons::new(1_000 * MS);
+        summons.boundary_us = Some(at(500 * MS));
+        summons.set_asleep_from(Some(at(600 * MS)));
+        assert!(summons.next_look_us().is_none() && !summons.take_quiet(at(700 * MS)), "that is past");
+        summons.boundary_us = Some(at(900 * MS));
+        assert_eq!(summons.next_look_us(), Some(at(900 * MS)));
+        assert!(!summons.take_quiet(at(899 * MS)) && summons.take_quiet(at(900 * MS)));
+        assert!(summons.next_look_us().is_none() && !summons.take_quiet(at(950 * MS)));
+        summons.boundary_us = Some(at(1_900 * MS));
+        summons.set_asleep_from(None);
+        assert!(summons.next_look_us().is_none() && !summons.take_quiet(at(2_000 * MS)), "it is awake");
     }
 }

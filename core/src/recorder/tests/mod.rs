@@ -3,6 +3,7 @@
 mod ends;
 mod first_tick;
 mod refusals;
+mod sleep;
 mod stream;
 
 use std::sync::atomic::Ordering::SeqCst;
@@ -38,11 +39,15 @@ enum Seen {
 
 /// Writes down what a consumer gets.
 #[derive(Clone, Default)]
-struct Notes(Arc<Mutex<Vec<Seen>>>);
+struct Notes {
+    seen: Arc<Mutex<Vec<Seen>>>,
+    /// When a slice must end.
+    boundary_us: Arc<Mutex<Option<Monotonic>>>,
+}
 
 impl Consumer for Notes {
     fn mark(&mut self, mark: Mark) {
-        self.0.lock().push(Seen::Mark(mark));
+        self.seen.lock().push(Seen::Mark(mark));
     }
 
     fn input(&mut self, input: &Input<'_>) {
@@ -50,18 +55,22 @@ impl Consumer for Notes {
         let ticks = ticks.filter(|at| (input.from_us..input.to_us).contains(at)).collect();
         let readings = input.readings.iter().map(|reading| (reading.time_us, reading.heap_bytes)).collect();
         let Input { from_us, to_us, last, .. } = *input;
-        self.0.lock().push(Seen::Slice { from_us, to_us, ticks, last, anew: input.slice.anew, readings });
+        self.seen.lock().push(Seen::Slice { from_us, to_us, ticks, last, anew: input.slice.anew, readings });
     }
 
     fn is_done(&self) -> bool {
         false
+    }
+
+    fn boundary_us(&self) -> Option<Monotonic> {
+        *self.boundary_us.lock()
     }
 }
 
 impl Notes {
     fn marks(&self) -> Vec<Mark> {
         let marks = |seen: &Seen| if let Seen::Mark(mark) = seen { Some(*mark) } else { None };
-        self.0.lock().iter().filter_map(marks).collect()
+        self.seen.lock().iter().filter_map(marks).collect()
     }
 
     /// All stretches that follow each other: (from, to, whether the stream ended there).
@@ -70,17 +79,17 @@ impl Notes {
             Seen::Slice { from_us, to_us, last, .. } => Some((from_us, to_us, last)),
             Seen::Mark(_) => None,
         };
-        self.0.lock().iter().filter_map(stretch).collect()
+        self.seen.lock().iter().filter_map(stretch).collect()
     }
 
     fn ticks(&self) -> Vec<Monotonic> {
         let ticks = |seen: &Seen| if let Seen::Slice { ticks, .. } = seen { ticks.clone() } else { vec![] };
-        self.0.lock().iter().flat_map(ticks).collect()
+        self.seen.lock().iter().flat_map(ticks).collect()
     }
 
     fn readings(&self) -> Vec<(Monotonic, Option<u64>)> {
         let readings = |seen: &Seen| if let Seen::Slice { readings, .. } = seen { readings.clone() } else { vec![] };
-        self.0.lock().iter().flat_map(readings).collect()
+        self.seen.lock().iter().flat_map(readings).collect()
     }
 }
 
