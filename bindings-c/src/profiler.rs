@@ -102,7 +102,8 @@ pub unsafe extern "C" fn sentry_profiler_new(
 ///
 /// Returns OK, NULL_ARGUMENT, INVALID_ARGUMENT for a title that is empty or not UTF-8, WRONG_THREAD, IN_CALLBACK,
 /// FORKED, UNSUPPORTED_V8, START_REFUSED, NO_THREAD, or PANIC. The title is copied. Isolate thread, isolate entered.
-/// The first recording takes up to a few milliseconds, more with lazy logging; others take some microseconds.
+/// The first recording takes up to a few milliseconds, with lazy logging perhaps the time to read the heap; others
+/// take some microseconds.
 ///
 /// # Safety
 /// `profiler` is NULL or alive; `title` is NULL or the address of as many bytes as said.

@@ -145,7 +145,8 @@ pub unsafe extern "C" fn sentry_profiler_session_new(
 /// Returns OK, ALREADY_RECORDING, NOT_SAMPLED, TRACE_LIFECYCLE, NULL_ARGUMENT, WRONG_THREAD, IN_CALLBACK, FORKED,
 /// CLOSED, UNSUPPORTED_V8, START_REFUSED, or PANIC; NO_THREAD: nothing is recorded yet, and until
 /// `sentry_profiler_session_stop` later calls on the session and `sentry_profiler_poll` try again, at growing
-/// intervals. Isolate thread, isolate entered. Takes up to a few milliseconds, more with lazy logging.
+/// intervals. Isolate thread, isolate entered. Takes up to a few milliseconds, with lazy logging
+/// perhaps the time to read the heap.
 ///
 /// # Safety
 /// `session` is NULL or alive.

@@ -27,6 +27,8 @@ use crate::window::Window;
 
 /// 99 Hz, so that samples do not run in lockstep with what happens 100 times a second.
 pub const DEFAULT_SAMPLING_INTERVAL_US: u32 = 10_101;
+/// How long V8's profiler is kept with lazy logging after the last recording.
+const GIVES_BACK_AFTER_US: i64 = 60_000_000;
 /// The bounds of the sampling interval.
 pub const SAMPLING_INTERVAL_RANGE_US: std::ops::RangeInclusive<u32> = 100..=1_000_000;
 /// About 84 minutes at 99 Hz.
@@ -52,7 +54,7 @@ pub struct ProfilerOptions {
     /// of them, that of any one, so they are shown as `(native)`.
     pub natives_share_name: bool,
     /// Called on the isolate's thread, inside a call of the host, each time before recording begins: with lazy
-    /// logging V8 reads the names of all functions right afterwards. It must not call the profiler.
+    /// logging V8 may read the names of all functions right afterwards. It must not call the profiler.
     pub before_start: Option<Rc<dyn Fn()>>,
 }
 
@@ -126,7 +128,7 @@ impl Profiler {
         // SAFETY: guaranteed by the caller.
         let source = unsafe { V8::new::<Recorders>(api, isolate, logging, interval_us, options.natives_share_name) }?;
         let recorder_options = RecorderOptions {
-            starts_are_dear: logging == LoggingMode::Lazy,
+            gives_back_after_us: (logging == LoggingMode::Lazy).then_some(GIVES_BACK_AFTER_US),
             interval_us,
             wake: options.wake,
             log: options.log,

@@ -47,7 +47,7 @@ impl Fixture {
         let on_log = Arc::new(Mutex::new(OnLog::None));
         let also = on_log.clone();
         let options = RecorderOptions {
-            starts_are_dear: false,
+            gives_back_after_us: None,
             interval_us: INTERVAL_US,
             wake,
             log: Some(Arc::new(move |level, text| {

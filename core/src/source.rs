@@ -67,6 +67,9 @@ pub(crate) trait Source {
     /// The name and version of what it samples, for messages.
     fn version(&self) -> String;
 
+    /// Frees what it only needs to record, if it can make it again. Nothing records, and everything was reclaimed.
+    fn give_back(&self);
+
     /// Frees it. Nothing records any more, and everything was reclaimed.
     fn dispose(self: Box<Self>);
 }

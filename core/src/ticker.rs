@@ -16,7 +16,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(100);
 /// The same while all streams sleep.
 const REST: Duration = Duration::from_secs(1);
 /// How long it outlives the last recording, because short recordings come in bursts.
-const LINGERS: Duration = Duration::from_secs(5);
+const LINGERS: Duration = Duration::from_secs(1);
 /// The minimum time between two looks at a stream.
 const LOOK: Duration = Duration::from_millis(5);
 /// How long before a first tick it checks that a thread can be had.

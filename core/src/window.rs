@@ -110,6 +110,16 @@ impl Window {
         }
     }
 
+    /// Ends the last tick. If that leaves time until `until_us`, an idle sample there says that nothing ran.
+    pub(crate) fn rest_until(&mut self, until_us: Monotonic, clock: &Clock) {
+        self.end_tick(None, clock);
+        let end_us = until_us - 1;
+        if self.ended_us.is_some_and(|ended_us| end_us - ended_us > self.longest_tick_us()) {
+            self.builder.idle(self.wall(end_us, clock));
+            self.ended_us = Some(end_us);
+        }
+    }
+
     /// Where the time of the last tick ends that [`Window::end_tick`] ended.
     pub(crate) fn ended_us(&self) -> Option<Monotonic> {
         self.ended_us

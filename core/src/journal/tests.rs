@@ -25,7 +25,7 @@ impl Fixture {
         let name = format!("sentry-profiler-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let fake = Arc::<Fake>::default();
         let options = RecorderOptions {
-            starts_are_dear: false,
+            gives_back_after_us: None,
             interval_us: INTERVAL_US,
             wake: None,
             log: None,

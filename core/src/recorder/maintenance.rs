@@ -70,6 +70,10 @@ impl Recorder {
             self.end(state);
             return true;
         }
+        if state.gives_back_us.is_some_and(|back_us| now_us >= back_us) {
+            self.give_back(state);
+            return true;
+        }
         let Some(running) = state.running else { return false };
         if self.stream.stalled.swap(false, Ordering::Relaxed) {
             self.stream.log(LogLevel::Debug, "V8 has sampled nothing for a while: its sampling thread is started anew");
@@ -80,6 +84,18 @@ impl Recorder {
             return false;
         }
         true
+    }
+
+    /// Nothing was recorded for long.
+    fn give_back(&self, state: &mut State) {
+        state.gives_back_us = None;
+        self.stream.threads.ticker.unregister(self.stream.id);
+        // What was recorded was read long ago, but for a machine that has no thread for the encoder.
+        self.stream.drain();
+        self.reclaim(state, usize::MAX);
+        if let Some(source) = &state.source {
+            source.give_back();
+        }
     }
 
     /// Frees what recordings held that were captured.
@@ -103,6 +119,7 @@ impl Recorder {
             state.closing.map(|(_, at_us)| at_us + self.overlap_us()),
             (self.stream.captured_count() > 0).then_some(now_us),
             state.waiting.retry_us(),
+            state.gives_back_us,
         ];
         self.stream.plan(Plan {
             slice_from_us: state.running.map(|running| running.from_us),

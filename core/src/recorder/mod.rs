@@ -37,8 +37,10 @@ thread_local! {
 
 pub(crate) struct Recorder {
     pub(crate) stream: Arc<Stream>,
-    /// A start walks the heap: there are no more of them than needed.
-    starts_are_dear: bool,
+    /// How long after its last recording the source gives back what it needs for recordings, if it does.
+    gives_back_after_us: Option<i64>,
+    #[cfg(test)]
+    has_first_ticks: Cell<bool>,
     before_start: Option<Rc<dyn Fn()>>,
     next_consumer: Cell<u64>,
     pub(crate) busy: Stopwatch,
@@ -60,6 +62,8 @@ struct State {
     linger_until_us: Option<Monotonic>,
     /// When the heap is to be read next, `None` before the stream's first time.
     heap_due_us: Option<Monotonic>,
+    /// When the source gives back what it needs for recordings, unless there are any.
+    gives_back_us: Option<Monotonic>,
     /// The process is about to end: nothing starts any more.
     suspended: bool,
     rhythm: Rhythm,
@@ -81,7 +85,7 @@ struct Running {
 }
 
 pub(crate) struct RecorderOptions {
-    pub(crate) starts_are_dear: bool,
+    pub(crate) gives_back_after_us: Option<i64>,
     pub(crate) interval_us: u32,
     pub(crate) wake: Option<Waker>,
     pub(crate) log: Option<Logger>,
@@ -91,11 +95,13 @@ pub(crate) struct RecorderOptions {
 
 impl Recorder {
     pub(crate) fn new(source: Box<dyn Source>, options: RecorderOptions) -> Rc<Self> {
-        let RecorderOptions { starts_are_dear, interval_us, wake, log, before_start, threads } = options;
+        let RecorderOptions { gives_back_after_us, interval_us, wake, log, before_start, threads } = options;
         let stream = Stream::new(&*source, interval_us, threads, wake, log);
         let recorder = Rc::new(Self {
             stream: Arc::new(stream),
-            starts_are_dear,
+            gives_back_after_us,
+            #[cfg(test)]
+            has_first_ticks: Cell::new(true),
             before_start,
             next_consumer: Cell::new(1),
             busy: Stopwatch::new(),

@@ -18,9 +18,8 @@ const SLEEPS_UNHELD_AFTER_US: i64 = 100_000;
 impl Recorder {
     /// How long no JavaScript has run when the stream may sleep, if it may.
     pub(super) fn sleeps_after_us(&self, state: &State) -> Option<i64> {
-        let may_sleep = state.running.is_some() && !self.starts_are_dear;
         let after_us = if state.holds == 0 { SLEEPS_UNHELD_AFTER_US } else { SLEEPS_AFTER_US };
-        may_sleep.then_some(after_us)
+        state.running.map(|_| after_us)
     }
 
     pub(super) fn is_to_sleep(&self, state: &State, now_us: Monotonic) -> bool {

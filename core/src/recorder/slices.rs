@@ -64,6 +64,7 @@ impl Recorder {
         self.stream.clock.observe();
         self.have_threads(state, from_us)?;
         self.rouse(state);
+        state.gives_back_us = None;
         // The ticker wakes up while V8 waits for its own thread.
         self.plan_first_tick(state);
         let id = match Self::start(state) {
@@ -137,7 +138,10 @@ impl Recorder {
             Some(running) => self.stop_all(state, running, true),
             None => self.stream.push(Event::Quiet(Monotonic::now())),
         }
-        self.stream.threads.ticker.unregister(self.stream.id);
+        state.gives_back_us = self.gives_back_after_us.map(|after_us| Monotonic::now() + after_us);
+        if state.gives_back_us.is_none() {
+            self.stream.threads.ticker.unregister(self.stream.id);
+        }
         self.plan(state);
         self.stream.schedule();
     }
@@ -213,10 +217,12 @@ impl Recorder {
     }
 
     pub(super) fn plan_first_tick(&self, state: &mut State) {
-        if !self.starts_are_dear {
-            state.rhythm.plan(Monotonic::now(), self.stream.interval_us.into());
-            self.want_first_tick(state);
+        #[cfg(test)]
+        if !self.has_first_ticks.get() {
+            return;
         }
+        state.rhythm.plan(Monotonic::now(), self.stream.interval_us.into());
+        self.want_first_tick(state);
     }
 
     /// In an interrupt, after the first tick was due: starts V8's thread anew with a tick if what runs is what ran

@@ -169,7 +169,13 @@ impl Chunker {
             && let Some(due_us) = self.due_us()
             && now_us >= due_us
         {
-            self.close(due_us, clock);
+            // An hour in which nothing runs makes no chunks, and none is missing.
+            if self.state.window().is_some_and(|window| window.tick_count() > 0) {
+                if let Some(window) = self.state.window_mut() {
+                    window.rest_until(due_us, clock);
+                }
+                self.close(due_us, clock);
+            }
             // After a long freeze, skip the empty chunks in between.
             let passed = (now_us - due_us) / self.duration_us * self.duration_us;
             self.open(due_us + passed);
@@ -536,6 +542,23 @@ mod tests {
         fixture.feed_samples(vec![], SECOND_US * 2 + 1, true);
         assert_eq!(fixture.delivered().len(), 1);
         assert_eq!(fixture.chunker.delivery.stats(0).dropped_too_short, 1, "the session's end drops it");
+    }
+
+    #[test]
+    fn a_chunk_lasts_to_its_end_and_one_in_which_nothing_runs_is_none() {
+        let mut fixture = Fixture::new();
+        fixture.chunker.mark(Mark::Active(at(0)));
+        fixture.feed(50_000);
+        // The stream sleeps.
+        fixture.feed_samples(vec![], 3_500_000, false);
+        fixture.feed_samples(vec![3_700_000, 3_710_000], 3_720_000, false);
+        fixture.chunker.mark(Mark::End(at(3_720_000)));
+        fixture.feed_samples(vec![], 3_730_000, false);
+        let delivered = fixture.delivered();
+        assert_eq!(delivered.len(), 2, "{delivered:?}");
+        assert_eq!(delivered[0][4..], [(40, true), (50, false), (999, false)]);
+        assert_eq!(delivered[1], [(3_700, true), (3_710, true), (3_720, false)]);
+        assert_eq!(fixture.chunker.delivery.stats(0).dropped_too_short, 0);
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(crate) struct Fake {
     /// Recordings that were not reclaimed.
     pub(crate) unreclaimed: AtomicUsize,
     pub(crate) heap_readings: AtomicUsize,
+    pub(crate) given_back: AtomicUsize,
     pub(crate) disposed: AtomicBool,
     /// How the captured recordings were started.
     pub(crate) beginnings: Mutex<Vec<Beginning>>,
@@ -116,10 +117,21 @@ impl Source for FakeSource {
         "1-fake".to_owned()
     }
 
+    fn give_back(&self) {
+        self.assert_unused();
+        self.fake.given_back.fetch_add(1, SeqCst);
+    }
+
     fn dispose(self: Box<Self>) {
+        self.assert_unused();
+        self.fake.disposed.store(true, SeqCst);
+    }
+}
+
+impl FakeSource {
+    fn assert_unused(&self) {
         assert_eq!(self.fake.running.load(SeqCst), 0, "the source is disposed of while it records");
         assert_eq!(self.fake.unreclaimed.load(SeqCst), 0, "the source is disposed of before its recordings");
-        self.fake.disposed.store(true, SeqCst);
     }
 }
 

@@ -380,13 +380,16 @@ impl Ticked for Stream {
     }
 
     fn tick(self: Arc<Self>, now_us: Monotonic, cpu_usage: Option<f64>) {
-        self.clock.observe();
-        self.push_reading(Reading { time_us: now_us, cpu_usage, heap_bytes: self.heap_bytes() });
-        self.pass_quiet(now_us);
+        let lives = self.summons.lock().lives();
+        if lives {
+            self.clock.observe();
+            self.push_reading(Reading { time_us: now_us, cpu_usage, heap_bytes: self.heap_bytes() });
+            self.pass_quiet(now_us);
+        }
         if !self.queue.lock().is_empty() {
             self.schedule();
         }
-        self.ask(now_us, true);
+        self.ask(now_us, lives);
     }
 
     fn nudge(self: Arc<Self>, now_us: Monotonic) {

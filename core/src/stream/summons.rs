@@ -76,10 +76,15 @@ impl Summons {
         self.asleep_us = from_us;
     }
 
-    /// Whether the stream sleeps until an interrupt comes.
+    /// Whether it records, or would if anything ran.
+    pub(super) fn lives(&self) -> bool {
+        self.slice_from_us.is_some() || self.asleep_us.is_some()
+    }
+
+    /// Whether there is nothing to do but what is due.
     pub(super) fn rests(&self) -> bool {
-        // Without a pending interrupt it would not wake up.
-        self.asleep_us.is_some() && self.asked_us.is_some()
+        // A stream that sleeps does not wake up without a pending interrupt.
+        if self.asleep_us.is_some() { self.asked_us.is_some() } else { self.slice_from_us.is_none() }
     }
 
     /// Whether no JavaScript has run for so long that the stream may sleep.

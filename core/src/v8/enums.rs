@@ -16,8 +16,6 @@ constants! {
     LEAF_NODE_LINE_NUMBERS = 0, "v8::CpuProfilingMode::kLeafNodeLineNumbers";
     /// Functions without a name get one from where they are assigned.
     DEBUG_NAMING = 1, "v8::CpuProfilingNamingMode::kDebugNaming";
-    /// The program is walked at each first start.
-    LAZY_LOGGING = 0, "v8::CpuProfilingLoggingMode::kLazyLogging";
     /// The program is walked once, when the profiler is made.
     EAGER_LOGGING = 1, "v8::CpuProfilingLoggingMode::kEagerLogging";
     /// A recording began.

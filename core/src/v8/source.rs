@@ -45,7 +45,9 @@ impl Title {
 pub(crate) struct V8 {
     api: Arc<Api>,
     isolate: Isolate,
-    profiler: NonNull<abi::CpuProfiler>,
+    /// `None` before the first recording of a lazy one, and when it was given back.
+    profiler: Cell<Option<NonNull<abi::CpuProfiler>>>,
+    interval_us: u32,
     interrupted: abi::InterruptCallback,
     /// Of the recording that began last.
     title: Cell<Title>,
@@ -65,7 +67,8 @@ struct Running {
 }
 
 impl V8 {
-    /// Makes a profiler; `S` serves its interrupts. With eager logging V8 walks the heap here.
+    /// Makes a profiler; `S` serves its interrupts. With eager logging V8's is made here and walks the heap, else with the
+    /// first recording.
     ///
     /// # Errors
     /// [`Error::WrongThread`], [`Error::StartFailed`].
@@ -83,31 +86,50 @@ impl V8 {
         if Isolate::current(&api) != Some(isolate) {
             return Err(Error::WrongThread);
         }
-        let logging = match logging {
-            LoggingMode::Eager => abi::EAGER_LOGGING,
-            LoggingMode::Lazy => abi::LAZY_LOGGING,
-        };
-        // SAFETY: as the caller vouches; it is entered.
-        let profiler = unsafe { (api.profiler_new)(isolate.0.as_ptr(), abi::DEBUG_NAMING, logging) };
-        let profiler = NonNull::new(profiler).ok_or(Error::StartFailed)?;
-        // SAFETY: nothing records yet.
-        unsafe { (api.profiler_set_sampling_interval)(profiler.as_ptr(), interval_us as c_int) };
         let waits_coarsely = WAITS_ARE_COARSE && !super::has_fine_timer(&api.version());
-        if waits_coarsely {
-            // SAFETY: as above.
-            unsafe { (api.profiler_set_use_precise_sampling)(profiler.as_ptr(), false) };
-        }
         let shown = Arc::new(Mutex::new(Shown::new(natives_share_name)));
-        Ok(Self {
+        let source = Self {
             api,
             isolate,
-            profiler,
+            profiler: Cell::new(None),
+            interval_us,
             interrupted: interrupted::<S>,
             title: Cell::new(Title::TypeName),
             shown,
             running: RefCell::default(),
             waits_coarsely,
-        })
+        };
+        if logging == LoggingMode::Eager {
+            source.profiler()?;
+        }
+        Ok(source)
+    }
+
+    /// V8's profiler, made if there is none. It always logs eagerly: with V8's lazy logging each start would walk the
+    /// heap, also the one in an interrupt for the first tick.
+    fn profiler(&self) -> Result<NonNull<abi::CpuProfiler>, Error> {
+        if let Some(profiler) = self.profiler.get() {
+            return Ok(profiler);
+        }
+        let api = &self.api;
+        // SAFETY: a source is on its isolate's thread, and starts while the isolate is entered.
+        let profiler = unsafe { (api.profiler_new)(self.isolate.0.as_ptr(), abi::DEBUG_NAMING, abi::EAGER_LOGGING) };
+        let profiler = NonNull::new(profiler).ok_or(Error::StartFailed)?;
+        // SAFETY: nothing records yet.
+        unsafe { (api.profiler_set_sampling_interval)(profiler.as_ptr(), self.interval_us as c_int) };
+        if self.waits_coarsely {
+            // SAFETY: as above.
+            unsafe { (api.profiler_set_use_precise_sampling)(profiler.as_ptr(), false) };
+        }
+        self.profiler.set(Some(profiler));
+        Ok(profiler)
+    }
+
+    fn dispose_of_profiler(&self) {
+        if let Some(profiler) = self.profiler.take() {
+            // SAFETY: a source is on its isolate's thread; nothing records, and every finished profile was deleted.
+            unsafe { (self.api.profiler_dispose)(profiler.as_ptr()) }
+        }
     }
 }
 
@@ -118,6 +140,7 @@ impl Source for V8 {
 
     /// Opens no handle, so it needs no `HandleScope`.
     fn start(&self, _entered: Entered<'_>) -> Result<RecordingId, Error> {
+        let profiler = self.profiler()?;
         let api = &*self.api;
         let isolate = self.isolate.0.as_ptr();
         let title = self.title.get().other();
@@ -133,7 +156,7 @@ impl Source for V8 {
                 Title::Empty => empty,
                 Title::TypeName => api.type_of(empty, isolate),
             };
-            api.start(self.profiler.as_ptr(), title, abi::LEAF_NODE_LINE_NUMBERS, true, MAX_SAMPLES)
+            api.start(profiler.as_ptr(), title, abi::LEAF_NODE_LINE_NUMBERS, true, MAX_SAMPLES)
         };
         match result.status {
             abi::STATUS_STARTED if result.id != 0 => {
@@ -161,7 +184,7 @@ impl Source for V8 {
             started
         };
         // SAFETY: a source is on its isolate's thread.
-        let profile = NonNull::new(unsafe { (self.api.profiler_stop)(self.profiler.as_ptr(), id.0) })?;
+        let profile = NonNull::new(unsafe { (self.api.profiler_stop)(self.profiler.get()?.as_ptr(), id.0) })?;
         // SAFETY: V8 handed it out just now.
         let profile = unsafe { FinishedProfile::new(self.api.clone(), profile, started) };
         Some(Box::new(Recording { profile, memory: NodeMemory::default(), shown: self.shown.clone() }))
@@ -188,9 +211,12 @@ impl Source for V8 {
         self.api.version()
     }
 
+    fn give_back(&self) {
+        self.dispose_of_profiler();
+    }
+
     fn dispose(self: Box<Self>) {
-        // SAFETY: a source is on its isolate's thread; nothing records, and every finished profile was deleted.
-        unsafe { (self.api.profiler_dispose)(self.profiler.as_ptr()) }
+        self.dispose_of_profiler();
     }
 }
 

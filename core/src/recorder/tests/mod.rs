@@ -106,7 +106,9 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         // Times are checked without a first tick in between.
-        Self::with(|options| options.starts_are_dear = true)
+        let fixture = Self::with(|_| {});
+        fixture.recorder.has_first_ticks.set(false);
+        fixture
     }
 
     fn with(change: impl FnOnce(&mut RecorderOptions)) -> Self {
@@ -117,7 +119,7 @@ impl Fixture {
         let before_starts = Rc::new(Cell::new(0));
         let counted = before_starts.clone();
         let mut options = RecorderOptions {
-            starts_are_dear: false,
+            gives_back_after_us: None,
             interval_us: INTERVAL_US,
             wake: None,
             log: Some(Arc::new(move |level, text| messages.lock().push((level, text.to_owned())))),

@@ -89,12 +89,6 @@ fn it_stays_awake_while_something_runs_now_and_then() {
         assert!(!idle.sleeps());
         idle.run();
     }
-    idle.fixture.let_go();
-
-    let idle = Idle::with(|options| options.starts_are_dear = true);
-    idle.fixture.begin();
-    idle.wait_for_ms(1_500);
-    assert!(!idle.sleeps(), "to wake up would cost more");
 }
 
 #[test]
@@ -196,4 +190,33 @@ fn a_source_that_starts_no_more_ends_it_with_a_warning() {
     idle.run();
     assert!(!fixture.recorder.lives() && !fixture.is_looked_after());
     assert_eq!(fixture.said(LogLevel::Warning, "profiling ends"), 1);
+}
+
+#[test]
+fn what_only_recordings_need_is_given_back_after_a_while_without_any() {
+    let idle = Idle::with(|options| options.gives_back_after_us = Some(400_000));
+    let fixture = &idle.fixture;
+    let given_back = || fixture.fake.given_back.load(SeqCst);
+    fixture.begin();
+    fixture.let_go();
+    idle.wait_for_ms(250);
+    // Another one comes in time.
+    fixture.begin();
+    idle.wait_for_ms(700);
+    fixture.let_go();
+    let ended_us = Monotonic::now();
+    assert_eq!(given_back(), 0);
+    assert!(fixture.is_looked_after() && fixture.recorder.stream.rests());
+    idle.wait_until(|| given_back() == 1);
+    assert!((400_000..1_000_000).contains(&(Monotonic::now() - ended_us)));
+    assert!(!fixture.is_looked_after());
+    // While JavaScript runs, in its interrupts.
+    fixture.begin();
+    fixture.let_go();
+    fixture.run_until(|| given_back() == 2);
+
+    let idle = Idle::new();
+    idle.fixture.begin();
+    idle.fixture.let_go();
+    assert!(!idle.fixture.is_looked_after(), "this one keeps it");
 }
