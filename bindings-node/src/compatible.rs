@@ -47,7 +47,7 @@ fn start_profiling<'a>(env: &'a Env, arguments: &'a [Unknown<'a>]) -> Outcome<'a
         return Err(error("StartProfiling expects a non-empty string as first argument, got an empty string."));
     }
     let environment = Environment::of(env)?;
-    environment.start(env, &title, None, RecordingOptions::default())?;
+    environment.start(&title, None, RecordingOptions::default())?;
     Ok(None)
 }
 

@@ -1,6 +1,6 @@
 //! The state of one environment: the main thread or a worker.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::c_void;
 use std::path::Path;
 use std::ptr::NonNull;
@@ -24,12 +24,15 @@ use crate::ready::Ready;
 /// queue has one place, because one pending wake-up is enough for everyone.
 type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 
+/// The property of the global object by which our package's loader says that it tells when the profiler is needed.
+const ON_DEMAND: &str = "sentryProfilerOnDemand";
 /// The length of V8's longest string: `buffer.constants.MAX_STRING_LENGTH` in every 64-bit Node.
 const MAX_STRING_LENGTH: usize = 0x1fff_ffe8;
 
 pub struct Environment {
-    /// Made when the add-on is loaded, because V8 walks the heap, which is still small then.
-    profiler: std::result::Result<Profiler, String>,
+    env: Env,
+    /// Made when it is needed: V8 walks the heap.
+    profiler: OnceCell<std::result::Result<Profiler, String>>,
     /// One for each other sampling interval that a running recording has.
     others: RefCell<Vec<(u32, Rc<Profiler>)>>,
     hidden_files: RefCell<Vec<String>>,
@@ -60,8 +63,8 @@ impl Environment {
         // Panics are reported as warnings instead.
         panics::keep_off_stderr();
         let environment = Rc::new(Self {
-            profiler: new_profiler(env, logging, DEFAULT_SAMPLING_INTERVAL_US, &warnings, &wake, &at_exit)
-                .map_err(|error| error.to_string()),
+            env: *env,
+            profiler: OnceCell::new(),
             others: RefCell::default(),
             hidden_files: RefCell::default(),
             journal: RefCell::default(),
@@ -73,6 +76,11 @@ impl Environment {
             at_exit,
         });
         environment.at_exit.listen(env)?;
+        // Not our package loads the add-on, but the official integration: it says nothing before its first start, when
+        // the heap is large and V8 has optimized functions that it would not find any more.
+        if !env.get_global()?.has_named_property(ON_DEMAND)? {
+            let _ = environment.profiler();
+        }
         // A worker that ends with a live profiler would crash.
         env.add_env_cleanup_hook(environment.clone(), |environment| {
             environment.finish_journal("null", &mut |_| None);
@@ -90,13 +98,26 @@ impl Environment {
             .ok_or_else(|| error("the profiler's environment is being torn down"))
     }
 
+    /// The profiler; the first call makes it.
     pub fn profiler(&self) -> Thrown<&Profiler> {
-        self.profiler.as_ref().map_err(error)
+        let make = || self.new_profiler(DEFAULT_SAMPLING_INTERVAL_US).map_err(|error| error.to_string());
+        self.profiler.get_or_init(make).as_ref().map_err(error)
+    }
+
+    /// The profiler, if it was needed so far.
+    pub fn made(&self) -> Option<&Profiler> {
+        self.profiler.get()?.as_ref().ok()
+    }
+
+    /// Why this thread cannot be profiled, if it is known by now.
+    pub fn unsupported(&self) -> Option<String> {
+        let made = || self.profiler.get().and_then(|profiler| profiler.as_ref().err().cloned());
+        Api::get().err().map(|unsupported| unsupported.to_string()).or_else(made)
     }
 
     /// Calls with each profiler; nothing is borrowed meanwhile, since some of what they do calls the program.
     fn each_profiler(&self, mut each: impl FnMut(&Profiler)) {
-        self.profiler.iter().for_each(&mut each);
+        self.made().into_iter().for_each(&mut each);
         let others: Vec<_> = self.others.borrow().iter().map(|(_, other)| other.clone()).collect();
         others.iter().for_each(|other| each(other));
     }
@@ -108,14 +129,12 @@ impl Environment {
 
     /// Starts a recording, also with another sampling interval than all others have: V8 has one for all recordings of
     /// a profiler, so that takes a profiler of its own.
-    pub fn start(&self, env: &Env, title: &str, interval_us: Option<u32>, options: RecordingOptions) -> Thrown<()> {
+    pub fn start(&self, title: &str, interval_us: Option<u32>, options: RecordingOptions) -> Thrown<()> {
         let usual = self.profiler()?;
         let interval_us = interval_us.unwrap_or(DEFAULT_SAMPLING_INTERVAL_US);
         let other = match interval_us {
             DEFAULT_SAMPLING_INTERVAL_US => None,
-            _ => {
-                Some(self.other(|other_us, _| other_us == interval_us).map_or_else(|| self.add(env, interval_us), Ok)?)
-            }
+            _ => Some(self.other(|other_us, _| other_us == interval_us).map_or_else(|| self.add(interval_us), Ok)?),
         };
         let profiler = other.as_deref().unwrap_or(usual);
         let started = profiler.start_profiling_with(title, options).map_err(error);
@@ -133,11 +152,40 @@ impl Environment {
     }
 
     /// Adds a profiler with another interval.
-    fn add(&self, env: &Env, interval_us: u32) -> Thrown<Rc<Profiler>> {
-        let made = new_profiler(env, self.logging, interval_us, &self.warnings, &self.wake, &self.at_exit);
-        let profiler = Rc::new(made.map_err(error)?);
-        self.hidden_files.borrow().iter().for_each(|file| profiler.hide_file(file.clone()));
+    fn add(&self, interval_us: u32) -> Thrown<Rc<Profiler>> {
+        let profiler = Rc::new(self.new_profiler(interval_us).map_err(error)?);
         self.others.borrow_mut().push((interval_us, profiler.clone()));
+        Ok(profiler)
+    }
+
+    fn new_profiler(&self, interval_us: u32) -> std::result::Result<Profiler, sentry_profiler::Error> {
+        let (env, logging, at_exit) = (self.env, self.logging, self.at_exit.clone());
+        let api = Api::get()?;
+        let isolate = v8::Isolate::current(&api).ok_or(sentry_profiler::Error::WrongThread)?;
+        if let Ok(node) = env.get_node_version()
+            && ((22, 0, 0)..(22, 23, 3)).contains(&(node.major, node.minor, node.patch)) | (node.major == 23)
+        {
+            v8::disable_code_compaction(&api);
+        }
+        let before_start = move || {
+            at_exit.expect(&env);
+            if logging == LoggingMode::Lazy {
+                name_natives(&env);
+            }
+        };
+        let mut options = ProfilerOptions::default();
+        options.logging = logging;
+        options.sampling_interval_us = interval_us;
+        options.wake = Some(waker(&self.wake));
+        options.log = Some(logger(&self.warnings, &self.wake));
+        options.natives_share_name = true;
+        options.before_start = Some(Rc::new(before_start));
+        let isolate: NonNull<c_void> = isolate.address();
+        name_natives(&env);
+        // SAFETY: it is this environment's isolate, on its thread. The cleanup hook disposes of the profiler before the
+        // isolate.
+        let profiler = unsafe { Profiler::new(isolate, options) }?;
+        self.hidden_files.borrow().iter().for_each(|file| profiler.hide_file(file.clone()));
         Ok(profiler)
     }
 
@@ -160,7 +208,7 @@ impl Environment {
     }
 
     /// Records this thread into a file from now on.
-    pub fn start_journal(&self, env: &Env, file: &Path, head: &str, interval_us: Option<u32>) -> Thrown<()> {
+    pub fn start_journal(&self, file: &Path, head: &str, interval_us: Option<u32>) -> Thrown<()> {
         if self.journal.borrow().is_some() {
             return Err(error("a journal of this thread is open already"));
         }
@@ -168,7 +216,7 @@ impl Environment {
         let interval_us = interval_us.unwrap_or(DEFAULT_SAMPLING_INTERVAL_US);
         let journal = match interval_us {
             DEFAULT_SAMPLING_INTERVAL_US => usual.journal(file, head),
-            _ => self.add(env, interval_us)?.journal(file, head),
+            _ => self.add(interval_us)?.journal(file, head),
         };
         *self.journal.borrow_mut() = Some(Rc::new(journal.map_err(error)?));
         Ok(())
@@ -273,42 +321,10 @@ fn logger(warnings: &Arc<Warnings>, wake: &Arc<WakeFunction>) -> sentry_profiler
     })
 }
 
-fn new_profiler(
-    env: &Env,
-    logging: LoggingMode,
-    interval_us: u32,
-    warnings: &Arc<Warnings>,
-    wake: &Arc<WakeFunction>,
-    at_exit: &Rc<AtExit>,
-) -> std::result::Result<Profiler, sentry_profiler::Error> {
-    let api = Api::get()?;
-    let isolate = v8::Isolate::current(&api).ok_or(sentry_profiler::Error::WrongThread)?;
-    if let Ok(node) = env.get_node_version()
-        && ((22, 0, 0)..(22, 23, 3)).contains(&(node.major, node.minor, node.patch)) | (node.major == 23)
-    {
-        v8::disable_code_compaction(&api);
-    }
-    let (env, at_exit) = (*env, at_exit.clone());
-    let before_start = move || {
-        at_exit.expect(&env);
-        // V8 has one name for all native functions, that of the one made last; with lazy logging it looks at each
-        // start.
-        if logging == LoggingMode::Lazy {
-            // If this fails, they have the name of another function, which the core tries to recognize.
-            let _ = env.create_function_from_closure::<(), (), _>(NATIVE, |_| Ok(()));
-        }
-    };
-    let mut options = ProfilerOptions::default();
-    options.logging = logging;
-    options.sampling_interval_us = interval_us;
-    options.wake = Some(waker(wake));
-    options.log = Some(logger(warnings, wake));
-    options.natives_share_name = true;
-    options.before_start = Some(Rc::new(before_start));
-    let isolate: NonNull<c_void> = isolate.address();
-    // SAFETY: it is this environment's isolate, on its thread. The cleanup hook disposes of the profiler before the
-    // isolate.
-    unsafe { Profiler::new(isolate, options) }
+/// V8 reads the names of all functions next. It has one name for all native ones, that of the one made last.
+fn name_natives(env: &Env) {
+    // If this fails, they have the name of another function, which the core tries to recognize.
+    let _ = env.create_function_from_closure::<(), (), _>(NATIVE, |_| Ok(()));
 }
 
 /// The type of `process.on`.
@@ -418,8 +434,6 @@ fn waker(wake: &Arc<WakeFunction>) -> sentry_profiler::Waker {
 }
 
 fn wake_function(env: &Env) -> Result<WakeFunction> {
-    // Made last before V8 reads the names of functions: all native functions have the same address and mostly get
-    // this name.
     let on_wake = env.create_function_from_closure::<(), (), _>(NATIVE, |call| {
         Environment::of(call.env).map_err(|thrown| throw(call.env, thrown))?.on_wake(call.env)
     })?;

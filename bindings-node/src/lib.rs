@@ -14,6 +14,7 @@ mod session;
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
+use sentry_profiler::Profiler;
 use sentry_profiler::v8::Api;
 
 use arguments::Given;
@@ -65,8 +66,14 @@ pub fn support(env: Env) -> Result<Support, &'static str> {
         Ok(api) => (Some(api.version()), vec![]),
         Err(unsupported) => (unsupported.version, unsupported.missing.into_iter().map(str::to_owned).collect()),
     };
-    let reason = environment.profiler().err().map(|error| error.reason.clone());
+    let reason = environment.unsupported();
     Ok(Support { supported: reason.is_none(), v8_version, missing, reason })
+}
+
+/// Makes the profiler now, and not with the first session or recording: the sooner, the less V8 has to read.
+#[napi(catch_unwind)]
+pub fn prepare(env: Env) -> Result<(), &'static str> {
+    Environment::of(&env)?.profiler().map(drop)
 }
 
 /// Leaves the functions of a script out of all profiles: those of the package itself.
@@ -87,7 +94,7 @@ pub fn take_warnings(env: Env) -> Result<Vec<String>, &'static str> {
 #[napi(catch_unwind)]
 pub fn isolate_time(env: Env) -> Result<IsolateTime, &'static str> {
     let environment = Environment::of(&env)?;
-    let time = environment.profiler()?.isolate_time();
+    let time = environment.made().map(Profiler::isolate_time).unwrap_or_default();
     let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
     Ok(IsolateTime {
         count: time.count as f64,

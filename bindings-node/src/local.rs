@@ -19,7 +19,7 @@ pub fn start_journal(env: Env, file: Unknown<'_>, head: Unknown<'_>, options: Un
     let interval = Given::new("options", options).optional("intervalUs")?;
     let (least, most) = (*SAMPLING_INTERVAL_RANGE_US.start(), *SAMPLING_INTERVAL_RANGE_US.end());
     let interval_us = interval.map(|interval| interval.number(least, most)).transpose()?.map(|number| number as u32);
-    Environment::of(&env)?.start_journal(&env, Path::new(&file), &head, interval_us)
+    Environment::of(&env)?.start_journal(Path::new(&file), &head, interval_us)
 }
 
 /// Asks for the source map of each file that was recorded since the last call, JSON or undefined: of what was compiled

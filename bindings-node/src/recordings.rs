@@ -49,7 +49,7 @@ pub fn start_recording(env: Env, title: Unknown<'_>, options: Unknown<'_>) -> Re
     let interval_us = whole("intervalUs", least, most)?;
     let mut recording = RecordingOptions::default();
     recording.max_samples = whole("maxSamples", 2, u32::MAX)?.unwrap_or(DEFAULT_MAX_SAMPLES);
-    Environment::of(&env)?.start(&env, &title, interval_us, recording)
+    Environment::of(&env)?.start(&title, interval_us, recording)
 }
 
 /// Stops a recording and encodes it here; null if there is none. Options: `format`, `threadId`, `threadName`,

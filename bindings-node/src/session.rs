@@ -107,7 +107,7 @@ impl Session {
     /// Takes the finished chunks.
     #[napi(catch_unwind)]
     pub fn poll(&self) -> Vec<Chunk> {
-        if let Ok(profiler) = self.environment.profiler() {
+        if let Some(profiler) = self.environment.made() {
             // Nothing is due if the profiler is gone.
             let _ = profiler.poll();
         }

@@ -186,6 +186,8 @@ export interface Addon {
   support(): ProfilerSupport;
   /** Leaves the functions of a script out of all profiles. */
   hideFile(path: string): void;
+  /** Makes V8's profiler now, and not with the first session or recording. */
+  prepare(): void;
   /** The profiler's warnings since the last call. A session's `onReady` is called when there are any. */
   takeWarnings(): string[];
   /** How long the profiler has run on this thread since the last call. */

@@ -87,7 +87,7 @@ function profilerFor(client: SentryClient, tuning: ProfilingTuning): Profiler {
     warnOnce(`profileSessionSampleRate must be a number from 0 to 1, got ${show(sampleRate)}. Profiling is off.`);
     return off(client, 'profileSessionSampleRate is invalid');
   }
-  // V8's profiler takes 10 to 20 ms to create, so only create it if it may be needed.
+  // V8's profiler takes 10 to 50 ms to create, so only create it if it may be needed.
   if (sampleRate === 0) {
     return off(
       client,
@@ -105,16 +105,15 @@ function profilerFor(client: SentryClient, tuning: ProfilingTuning): Profiler {
         "Set tracesSampleRate or tracesSampler in Sentry.init, or use profileLifecycle: 'manual'.",
     );
   }
+  if (Math.random() >= sampleRate) {
+    return off(client, 'the session is not sampled');
+  }
   const { supported, reason } = loadRecorder().support();
   if (!supported) {
     warnOnce(`${sentence(`This process cannot be profiled: ${reason}`)} Profiling is off.`);
     return off(client, 'V8 cannot be profiled here');
   }
-  const profiler = new SessionProfiler(client, { ...numbers(tuning), lifecycle, sampleRate });
-  if (!profiler.sampled) {
-    profiler.close();
-    return off(client, 'the session is not sampled');
-  }
+  const profiler = new SessionProfiler(client, { ...numbers(tuning), lifecycle });
   profiler.attach();
   return profiler;
 }

@@ -42,7 +42,7 @@ export function loadAddon(): Addon {
   if (!loaded) {
     try {
       const home = ownPackage();
-      const addon = load(home);
+      const addon = onDemand(() => load(home));
       if (home) {
         addon.hideFile(home.script);
       }
@@ -55,6 +55,23 @@ export function loadAddon(): Addon {
     throw loaded.error;
   }
   return loaded.addon;
+}
+
+/** The name of a global variable, and what the add-on takes its being there for. */
+const ON_DEMAND = 'sentryProfilerOnDemand';
+
+/**
+ * Loads the add-on without V8's profiler, which takes 10 to 50 ms to make. It is made with the first session, the first
+ * recording, or by `prepare()`.
+ */
+function onDemand(load: () => Addon): Addon {
+  const variables = globalThis as Record<string, unknown>;
+  variables[ON_DEMAND] = true;
+  try {
+    return load();
+  } finally {
+    delete variables[ON_DEMAND];
+  }
 }
 
 /** @internal Whether this process can be profiled, in words that fit the runtime. */

@@ -58,7 +58,7 @@ export class SessionProfiler {
   readonly #tell: SpanFunctions;
   readonly #dropped = { tooShort: 0, overflow: 0, slices: 0 };
 
-  constructor(client: SentryClient, options: ProfilingTuning & Pick<SessionOptions, 'lifecycle' | 'sampleRate'>) {
+  constructor(client: SentryClient, options: ProfilingTuning & Pick<SessionOptions, 'lifecycle'>) {
     const { release, environment, stackParser } = client.getOptions();
     const sdk = client.getSdkMetadata()?.sdk;
     const thread = currentThread();
@@ -71,6 +71,8 @@ export class SessionProfiler {
     this.#session = new Session(
       {
         ...options,
+        // The integration has decided that it is sampled.
+        sampleRate: 1,
         threadId: this.#threadData['thread.id'],
         threadName: this.#threadData['thread.name'],
         sdkName: sdk?.name,
@@ -85,10 +87,6 @@ export class SessionProfiler {
       }),
     );
     this.#tell = this.#session.spanFunctions();
-  }
-
-  get sampled(): boolean {
-    return this.#session.sampled;
   }
 
   /** Whether another client has replaced this one in its scope. */

@@ -27,7 +27,7 @@ function deployed(t, modules) {
     copyFileSync(join(EXAMPLE, file), join(dir, file));
   }
   symlinkSync(modules, join(dir, 'node_modules'), 'dir');
-  return { taskRoot: dir, env: { NODE_OPTIONS: '--import ./instrument.mjs' } };
+  return { taskRoot: dir, env: { NODE_OPTIONS: '--require sentry-profiler-node/early --import ./instrument.mjs' } };
 }
 
 /**
