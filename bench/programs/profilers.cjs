@@ -92,15 +92,25 @@ function session(options = {}) {
   let addon;
   let session;
   let received;
-  const onReady = () => received?.(timed('deliver', () => session.poll().map(({ payload }) => serialize(payload))));
+  const onReady = () => {
+    const chunks = timed('deliver', () => session.poll().map(({ payload }) => serialize(payload)));
+    received?.(chunks);
+  };
   return {
-    load: () => (addon = require(BENCH_ADDON)),
-    start() {
-      session ??= new addon.Session(
+    load() {
+      addon = require(BENCH_ADDON);
+      session = new addon.Session(
         { lifecycle: 'manual', sampleRate: 1, threadId: '0', threadName: 'main', ...options },
         onReady,
       );
-      timed('start', () => session.start());
+    },
+    start: () => timed('start', () => session.start()),
+    /** Runs a function as a span, which is recorded in the trace lifecycle. */
+    span(run) {
+      const { started, ended } = session.spanFunctions();
+      started();
+      run();
+      ended();
     },
     async stop() {
       // The session does not keep the process alive.
@@ -170,17 +180,22 @@ function datadog() {
 const idle = load => ({
   load,
   start() {},
+  span: run => run(),
   stop: async () => undefined,
   isolateTime: () => undefined,
   onThread: () => undefined,
 });
 
+const loadPeer = () => requirePeer('@sentry/node-cpu-profiler').CpuProfilerBindings;
+
 const PROFILERS = {
   none: () => idle(() => {}),
-  'ours, idle': () => idle(() => require(BENCH_ADDON)),
+  'ours, idle': () => idle(session().load),
+  'ours, lazy': () => idle(session().load),
   ours: session,
   'ours, native': () => native(() => require(BENCH_ADDON)),
-  peer: () => native(() => requirePeer('@sentry/node-cpu-profiler').CpuProfilerBindings),
+  peer: () => native(loadPeer),
+  'peer, idle': () => idle(loadPeer),
   datadog,
   inspector,
 };

@@ -3,13 +3,10 @@
 // are installed. Sequential requests, each a span with 5 ms of work, 5 ms apart: alternately ten that are profiled and
 // ten that are not.
 
-const { createRequire } = require('node:module');
-const { join } = require('node:path');
 const { median } = require('./profilers.cjs');
+const { init } = require('./sdk.cjs');
 
 const [name, pairs] = process.argv.slice(2);
-const requireHere = createRequire(join(process.cwd(), 'package.json'));
-const PACKAGES = { ours: 'sentry-profiler-node', peer: '@sentry/profiling-node' };
 
 const WORK_MS = 5;
 const BURST = 10;
@@ -85,18 +82,7 @@ async function pair(Sentry, rounds, order) {
 }
 
 async function main() {
-  const Sentry = requireHere('@sentry/node');
-  Sentry.init({
-    dsn: 'http://public@127.0.0.1:9/1',
-    // Serializes like the SDK's transport but sends nothing.
-    transport: options => Sentry.createTransport(options, async () => ({})),
-    integrations: PACKAGES[name]
-      ? [switched(requireHere(PACKAGES[name]).nodeProfilingIntegration({ quietMs: QUIET_MS }))]
-      : [],
-    tracesSampleRate: 1,
-    profileSessionSampleRate: 1,
-    profileLifecycle: 'trace',
-  });
+  const Sentry = init(name, { quietMs: QUIET_MS }, switched);
   work(1e6);
   const begin = performance.now();
   work(1e6);

@@ -94,4 +94,4 @@ function enlarge(functions) {
   return all.reduce((sum, part) => sum + part(1), 0) && all;
 }
 
-module.exports = { SHAPES, program, enlarge };
+module.exports = { SHAPES, program, enlarge, random };

@@ -124,4 +124,4 @@ function program(name, work, main) {
   });
 }
 
-module.exports = { compare, program };
+module.exports = { compare, launch, program, takeTurns };

@@ -11,6 +11,7 @@ mod targets;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -25,7 +26,7 @@ use scenarios::Scenario;
 /// Compare this profiler with @sentry/node-cpu-profiler, @datadog/pprof, Node's inspector and no profiler
 ///
 /// Every measurement runs in a fresh process; the profilers take turns, and medians are compared. The machine should
-/// be otherwise idle. Takes an hour and a half; with --quick less than five minutes.
+/// be otherwise idle. Takes two hours; with --quick less than six minutes.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Shorter recordings, each measured once or twice, on one release unless --node says otherwise
@@ -70,6 +71,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         (named, _) => named.to_vec(),
     };
     let nodes = releases.iter().map(|release| node_releases::fetch(release)).collect::<Result<Vec<_>>>()?;
+    write_application(&setup, &nodes[0])?;
     let mut scenarios = scenarios::all(arguments.quick);
     if let Some(unknown) = arguments.only.iter().find(|name| !scenarios.iter().any(|s| s.name == **name)) {
         let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name).collect();
@@ -115,6 +117,16 @@ fn install(package: Package) -> Result<Setup> {
     Ok(Setup { package, dir, programs: sources.join("programs") })
 }
 
+/// Writes the modules that the heavy cold start loads.
+fn write_application(setup: &Setup, node: &Node) -> Result<()> {
+    let dir = setup.dir.join("application");
+    let programs = ["application.cjs", "shapes.cjs"].map(|name| setup.programs.join(name));
+    workspace::when_changed("bench-application", &programs, &dir, || {
+        workspace::remove(&dir)?;
+        process::output(node.command().arg(&programs[0]).arg(&dir)).map(drop)
+    })
+}
+
 /// Runs whole rounds rather than one profiler after the other, so that disturbances hit all profilers alike.
 fn measure(
     setup: &Setup,
@@ -129,14 +141,17 @@ fn measure(
     let (mut done, begin) = (0, Instant::now());
     for round in 0..scenarios.iter().map(|scenario| scenario.repetitions).max().unwrap_or(0) {
         for scenario in scenarios.iter().filter(|scenario| round < scenario.repetitions) {
-            for profiler in scenario.profilers_of(round) {
+            let profilers = scenario.profilers_of(round);
+            for group in profilers.chunks(if scenario.at_once { profilers.len() } else { 1 }) {
                 for node in nodes {
-                    done += 1;
-                    eprint!("\r\x1b[K{done}/{total}, {} s: {}, {profiler}", begin.elapsed().as_secs(), scenario.name);
-                    let (figures, undisturbed) =
-                        undisturbed(|| run_program(setup, &addon, node, scenario, profiler))
-                            .with_context(|| format!("\n{} with {profiler} on Node {}", scenario.name, node.version))?;
-                    results.add(&node.version, scenario.name, profiler, &figures);
+                    done += group.len();
+                    let what = format!("{}, {}", scenario.name, group.join(" and "));
+                    eprint!("\r\x1b[K{done}/{total}, {} s: {what}", begin.elapsed().as_secs());
+                    let (figures, undisturbed) = undisturbed(|| run_programs(setup, &addon, node, scenario, group))
+                        .with_context(|| format!("\n{what}, Node {}", node.version))?;
+                    for (profiler, figures) in group.iter().zip(&figures) {
+                        results.add(&node.version, scenario.name, profiler, figures);
+                    }
                     results.disturbed += usize::from(!undisturbed);
                 }
             }
@@ -168,14 +183,32 @@ fn undisturbed<T>(run: impl Fn() -> Result<T>) -> Result<(T, bool)> {
     }
 }
 
-fn run_program(
+/// What a program printed.
+type Figures = serde_json::Map<String, serde_json::Value>;
+
+/// Measures several profilers at the same time.
+fn run_programs(
     setup: &Setup,
     addon: &Path,
     node: &Node,
     scenario: &Scenario,
-    profiler: &str,
-) -> Result<serde_json::Map<String, serde_json::Value>> {
+    profilers: &[&str],
+) -> Result<Vec<Figures>> {
+    thread::scope(|scope| {
+        let run = |&profiler| scope.spawn(move || run_program(setup, addon, node, scenario, profiler));
+        let runs: Vec<_> = profilers.iter().map(run).collect();
+        runs.into_iter().map(|run| run.join().expect("a measurement does not panic")).collect()
+    })
+}
+
+fn run_program(setup: &Setup, addon: &Path, node: &Node, scenario: &Scenario, profiler: &str) -> Result<Figures> {
     let mut command = node.command();
+    if profiler == "ours, early" {
+        command.args(["--require", "sentry-profiler-node/early"]);
+    }
+    if profiler == "ours, lazy" {
+        command.env("SENTRY_PROFILER_LOGGING_MODE", "lazy");
+    }
     command
         .current_dir(&setup.dir)
         .arg("--expose-gc")

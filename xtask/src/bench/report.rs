@@ -49,7 +49,21 @@ const FIGURES: &[(&str, &str, usize)] = &[
     ("lostInt", "lost of an endless loop at Ctrl-C, ms", 0),
     ("convert", "converting the file, s", 2),
     ("convertMemory", "peak memory of that, × the file", 2),
+    ("idleCpu", "CPU of the process, ms per second", 2),
+    ("switches", "context switches per second", 1),
+    ("soonAfter", "CPU 0.2 to 1 s after a span, ms per second", 2),
+    ("laterAfter", "CPU 1 to 3 s after a span, ms per second", 2),
+    ("coldCpu", "CPU of the process, ms", 0),
+    ("compiling", "functions compiled, × the twin's", 3),
+    ("compilingPerSecond", "functions compiled per CPU second", 0),
+    ("load", "load of the core", 2),
+    ("requestCpu", "CPU of a request, × the twin's", 3),
+    ("latencyMedian", "median latency, ms", 2),
+    ("latencyP99", "latency, 99th percentile, ms", 2),
 ];
+
+/// Figures that are also shown relative to those without a profiler in the same round.
+const PAIRED: &[&str] = &["coldCpu"];
 
 /// When, where and with which versions this was measured, as Markdown.
 fn circumstances(results: &Results) -> String {
@@ -116,6 +130,12 @@ fn scenario_table(results: &Results, node: &str, scenario: &Scenario) -> String 
         row.extend(values.iter().map(|value| value.map_or(String::new(), |value| format!("{value:.decimals$}"))));
         row.push(results.ratio(node, scenario.name, figure).map_or(String::new(), |ratio| format!("{ratio:.3}")));
         rows.push(row);
+        if PAIRED.contains(&figure) {
+            let ratios = scenario.profilers.iter().map(|p| results.over_none(node, scenario.name, p, figure));
+            let mut row = vec!["the same, × without a profiler".to_owned()];
+            row.extend(ratios.map(|ratio| ratio.map_or(String::new(), |ratio| format!("{ratio:.3}"))));
+            rows.push(row);
+        }
     }
     markdown::table(&rows)
 }

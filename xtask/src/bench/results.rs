@@ -58,14 +58,17 @@ impl Results {
 
     /// The median of the measured values.
     pub fn median(&self, node: &str, scenario: &str, profiler: &str, figure: &str) -> Option<f64> {
-        let key = (node.to_owned(), scenario.to_owned(), profiler.to_owned(), figure.to_owned());
-        let mut values = self.values.get(&key)?.clone();
-        values.sort_by(f64::total_cmp);
-        let middle = values.len() / 2;
-        match values.len() % 2 {
-            0 => Some((values.get(middle.checked_sub(1)?)? + values[middle]) / 2.0),
-            _ => Some(values[middle]),
-        }
+        median(self.values_of(node, scenario, profiler, figure)?.clone())
+    }
+
+    fn values_of(&self, node: &str, scenario: &str, profiler: &str, figure: &str) -> Option<&Vec<f64>> {
+        self.values.get(&(node.to_owned(), scenario.to_owned(), profiler.to_owned(), figure.to_owned()))
+    }
+
+    /// The median of the ratios to the same program without a profiler in the same round.
+    pub fn over_none(&self, node: &str, scenario: &str, profiler: &str, figure: &str) -> Option<f64> {
+        let values = |profiler| self.values_of(node, scenario, profiler, figure);
+        median(values(profiler)?.iter().zip(values("none")?).map(|(value, none)| value / none).collect())
     }
 
     /// Our figure divided by the peer's.
@@ -90,5 +93,14 @@ impl Results {
             "measurements": values.collect::<Vec<_>>(),
             "sizes": sizes.collect::<Vec<_>>(),
         })
+    }
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() % 2 {
+        0 => Some((values.get(middle.checked_sub(1)?)? + values[middle]) / 2.0),
+        _ => Some(values[middle]),
     }
 }

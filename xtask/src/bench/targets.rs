@@ -32,6 +32,21 @@ fn added(results: &Results, node: &str, scenario: &str, figure: &str) -> Option<
     Some((of("ours")? - none) / (of("peer")? - none))
 }
 
+/// What one more idle worker takes, ms per second, by the two largest numbers of workers that are measured.
+fn each_idle_worker(results: &Results, node: &str) -> Option<f64> {
+    let cpu = |scenario| results.median(node, scenario, "ours", "idleCpu");
+    let slope = |few: Option<f64>, many: Option<f64>, workers: f64| Some((many? - few?) / workers);
+    let [one, sixteen, sixty_four] = ["idle workers 1", "idle workers 16", "idle workers 64"].map(cpu);
+    slope(sixteen, sixty_four, 48.0).or_else(|| slope(one, sixteen, 15.0))
+}
+
+/// What a process takes after a span that one without a profiler does not take. The reading of it, by a thread of its
+/// own, takes as much in both.
+fn added_after(results: &Results, node: &str, figure: &str) -> Option<f64> {
+    let of = |profiler| results.median(node, "after a span", profiler, figure);
+    Some(of("ours")? - of("none")?)
+}
+
 const MIB: f64 = (1 << 20) as f64;
 
 const TARGETS: &[Target] = &[
@@ -87,6 +102,33 @@ const TARGETS: &[Target] = &[
     target("convert: a file of 100 MB, s", AtMost(1.5), |r, node| r.median(node, "record", "ours", "convert")),
     target("convert: peak memory, × the file", AtMost(3.0), |r, node| {
         r.median(node, "record", "ours", "convertMemory")
+    }),
+    target("idle: CPU of the process, ms per second", AtMost(0.8), |r, node| r.median(node, "idle", "ours", "idleCpu")),
+    target("idle: context switches per second", AtMost(10.0), |r, node| r.median(node, "idle", "ours", "switches")),
+    target("idle: each further worker, ms per second", AtMost(0.3), each_idle_worker),
+    target("idle: 64 workers, ms per second", AtMost(20.0), |r, node| {
+        r.median(node, "idle workers 64", "ours", "idleCpu")
+    }),
+    target("0.2 to 1 s after a span, added ms per second", AtMost(1.25), |r, node| added_after(r, node, "soonAfter")),
+    target("1 to 3 s after a span, added ms per second", AtMost(1.25), |r, node| added_after(r, node, "laterAfter")),
+    target("cold start, small, early, × without a profiler", AtMost(1.1), |r, node| {
+        r.over_none(node, "cold start small", "ours, early", "coldCpu")
+    }),
+    target("cold start, heavy, early, × without a profiler", AtMost(1.06), |r, node| {
+        r.over_none(node, "cold start heavy", "ours, early", "coldCpu")
+    }),
+    target("cold start, small, lazy, × without a profiler", AtMost(1.1), |r, node| {
+        r.over_none(node, "cold start small", "ours, lazy", "coldCpu")
+    }),
+    target("cold start, heavy, lazy, × without a profiler", AtMost(1.06), |r, node| {
+        r.over_none(node, "cold start heavy", "ours, lazy", "coldCpu")
+    }),
+    target("compiling, lazy, × without a profiler", AtLeast(0.98), |r, node| {
+        r.median(node, "compiling", "ours, lazy", "compiling")
+    }),
+    // The speed, so this is 1.02 times the CPU time.
+    target("compiling while idle, × without a profiler", AtLeast(0.98), |r, node| {
+        r.median(node, "compiling", "ours, idle", "compiling")
     }),
 ];
 
