@@ -7,8 +7,11 @@ const { Worker, isMainThread, parentPort, threadId, workerData } = require('node
 const { rates, startMeter } = require('./meter.cjs');
 const { PROFILERS } = require('./profilers.cjs');
 
-/** Starting leaves work behind: V8 compiles and collects garbage on its own threads for a while. */
-const SETTLE_MS = 3_000;
+/**
+ * A recording sleeps after three seconds. Starting also leaves work behind: V8 compiles and collects garbage on its own
+ * threads for a while.
+ */
+const SETTLE_MS = 4_000;
 
 function record(name) {
   const profiler = PROFILERS[name]({ threadId: String(threadId), threadName: isMainThread ? 'main' : 'worker' });

@@ -76,8 +76,8 @@ impl Environment {
             at_exit,
         });
         environment.at_exit.listen(env)?;
-        // Not our package loads the add-on, but the official integration: it says nothing before its first start, when
-        // the heap is large and V8 has optimized functions that it would not find any more.
+        // The official integration says nothing between loading the add-on and its first start, when the heap is large
+        // and V8 has optimized functions that it does not list any more.
         if !env.get_global()?.has_named_property(ON_DEMAND)? {
             let _ = environment.profiler();
         }

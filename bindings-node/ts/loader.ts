@@ -65,12 +65,12 @@ const ON_DEMAND = 'sentryProfilerOnDemand';
  * recording, or by `prepare()`.
  */
 function onDemand(load: () => Addon): Addon {
-  const variables = globalThis as Record<string, unknown>;
-  variables[ON_DEMAND] = true;
+  // Where the global object is frozen, V8's profiler is made now.
+  Reflect.set(globalThis, ON_DEMAND, true);
   try {
     return load();
   } finally {
-    delete variables[ON_DEMAND];
+    Reflect.deleteProperty(globalThis, ON_DEMAND);
   }
 }
 

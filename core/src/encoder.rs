@@ -36,14 +36,19 @@ impl Encoder {
     /// Runs a job on the encoder thread after earlier ones. If no thread can be had, the job waits for
     /// [`Encoder::ensure`].
     pub(crate) fn submit(&'static self, job: Job) {
-        lock(&self.state).jobs.push_back(job);
+        let mut state = lock(&self.state);
+        state.jobs.push_back(job);
         self.changed.notify_all();
-        self.ensure();
+        // Under the same lock: an end in between would find a job without a thread, and drop it.
+        self.ensure_in(&mut state);
     }
 
     /// Tries to start the thread if jobs wait for one.
     pub(crate) fn ensure(&'static self) {
-        let mut state = lock(&self.state);
+        self.ensure_in(&mut lock(&self.state));
+    }
+
+    fn ensure_in(&'static self, state: &mut State) {
         if state.running || state.jobs.is_empty() {
             return;
         }

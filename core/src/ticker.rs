@@ -31,7 +31,7 @@ pub(crate) trait Ticked: Send + Sync {
     fn tick(self: Arc<Self>, now_us: Monotonic, cpu_usage: Option<f64>);
     /// Called between two ticks when something may be due.
     fn nudge(self: Arc<Self>, now_us: Monotonic);
-    /// Whether nothing is to be read nor asked before it wakes up, when it calls [`Ticker::hurry`].
+    /// Whether it needs no ticks. When it does again, it calls [`Ticker::hurry`].
     fn rests(&self) -> bool;
     /// When to come back between two ticks; `None` if nothing is due.
     fn next_look_us(&self) -> Option<Monotonic>;

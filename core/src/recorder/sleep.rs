@@ -10,8 +10,9 @@ use crate::error::Error;
 use crate::host::LogLevel;
 use crate::time::Monotonic;
 
-/// How long nothing has run. To wake up costs what runs then half a millisecond, as much CPU as 0.1 s of recording.
-const SLEEPS_AFTER_US: i64 = 1_000_000;
+/// How long nothing has run. Long enough for work that comes every few seconds: a fresh start takes half a millisecond
+/// of it, and on a busy machine its first tick may come late.
+const SLEEPS_AFTER_US: i64 = 3_000_000;
 /// The same when the stream only lives on for the next span.
 const SLEEPS_UNHELD_AFTER_US: i64 = 100_000;
 

@@ -81,10 +81,10 @@ impl Summons {
         self.slice_from_us.is_some() || self.asleep_us.is_some()
     }
 
-    /// Whether there is nothing to do but what is due.
+    /// Whether the stream sleeps until an interrupt comes.
     pub(super) fn rests(&self) -> bool {
-        // A stream that sleeps does not wake up without a pending interrupt.
-        if self.asleep_us.is_some() { self.asked_us.is_some() } else { self.slice_from_us.is_none() }
+        // Without a pending interrupt it would not wake up.
+        self.asleep_us.is_some() && self.asked_us.is_some()
     }
 
     /// Whether no JavaScript has run for so long that the stream may sleep.

@@ -13,22 +13,22 @@ import { retryOnce } from '../support/retry.mjs';
 import { project, run } from '../support/service.mjs';
 
 const FULL = process.env.SENTRY_PROFILER_SOAK === 'full';
-/** A second after JavaScript ran last, a recording may sleep. */
-const AWAKE_MS = 1_000;
+/** Three seconds after JavaScript ran last, a recording may sleep. */
+const AWAKE_MS = 3_000;
 /** From one burst to the next, and up to a second more. */
-const PAUSE_MS = FULL ? 59_000 : 3_500;
-const BURSTS = FULL ? 30 : 12;
+const PAUSE_MS = FULL ? 59_000 : 4_500;
+const BURSTS = FULL ? 30 : 10;
 /** After its bursts a program does nothing for so long. */
-const QUIET_MS = FULL ? 60_000 : 12_000;
+const QUIET_MS = FULL ? 60_000 : 15_000;
 /** A few bursts in each chunk. */
-const CHUNK_MS = FULL ? 60_000 : 10_000;
+const CHUNK_MS = FULL ? 60_000 : 20_000;
 
 /**
  * `burstMs` is the CPU that a burst may take besides its work. In the trace lifecycle the SDK sends something after
  * each.
  */
 const CASES = [
-  { name: 'the manual lifecycle', lifecycles: ['manual'], workers: 0, burstMs: 15 },
+  { name: 'the manual lifecycle', lifecycles: ['manual'], workers: 0, burstMs: 35 },
   { name: 'the trace lifecycle', lifecycles: ['trace'], workers: 0, burstMs: 25 },
   { name: 'a main thread and eight workers', lifecycles: ['manual', 'manual', 'trace'], workers: 8 },
 ];
@@ -375,7 +375,7 @@ function assertInOneLine({ threads, chunks }) {
   }
 }
 
-/** Of a thread's idle time, one second after each waking may be awake. */
+/** Of a thread's idle time, three seconds after each waking may be awake. */
 function allowedMs(idleMs, wakings, wakingMs) {
   return wakings * wakingMs + ((idleMs - wakings * AWAKE_MS) / 1e3) * ASLEEP_MS_A_SECOND;
 }

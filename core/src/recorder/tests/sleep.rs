@@ -50,13 +50,13 @@ impl Idle {
 }
 
 #[test]
-fn it_sleeps_when_nothing_has_run_for_a_second_and_wakes_up_with_what_runs() {
+fn it_sleeps_when_nothing_has_run_for_long_and_wakes_up_with_what_runs() {
     let idle = Idle::new();
     let fixture = &idle.fixture;
     let from_us = fixture.begin();
     idle.wait_until(|| idle.sleeps());
     let asleep_us = Monotonic::now();
-    assert!(asleep_us - from_us >= 1_000_000, "{}", asleep_us - from_us);
+    assert!(asleep_us - from_us >= 3_000_000, "{}", asleep_us - from_us);
     let slices = fixture.starts();
     assert_eq!((fixture.running(), fixture.first_us()), (0, None));
     assert!(fixture.is_looked_after() && fixture.recorder.stream.rests());
@@ -85,7 +85,7 @@ fn it_stays_awake_while_something_runs_now_and_then() {
     let idle = Idle::new();
     idle.fixture.begin();
     for _ in 0..5 {
-        idle.wait_for_ms(500);
+        idle.wait_for_ms(1_000);
         assert!(!idle.sleeps());
         idle.run();
     }
@@ -121,7 +121,7 @@ fn a_consumer_hears_on_time_that_nothing_has_run() {
     let idle = Idle::new();
     let fixture = &idle.fixture;
     let from_us = fixture.begin();
-    let boundary_us = from_us + 1_500_000;
+    let boundary_us = from_us + 3_500_000;
     *fixture.notes.boundary_us.lock() = Some(boundary_us);
     idle.wait_until(|| idle.sleeps());
     let last = || fixture.notes.stretches().last().unwrap().1;
@@ -206,7 +206,7 @@ fn what_only_recordings_need_is_given_back_after_a_while_without_any() {
     fixture.let_go();
     let ended_us = Monotonic::now();
     assert_eq!(given_back(), 0);
-    assert!(fixture.is_looked_after() && fixture.recorder.stream.rests());
+    assert!(fixture.is_looked_after());
     idle.wait_until(|| given_back() == 1);
     assert!((400_000..1_000_000).contains(&(Monotonic::now() - ended_us)));
     assert!(!fixture.is_looked_after());
