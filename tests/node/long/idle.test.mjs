@@ -19,7 +19,7 @@ const AWAKE_MS = 3_000;
 const PAUSE_MS = FULL ? 59_000 : 4_500;
 const BURSTS = FULL ? 30 : 10;
 /** After its bursts a program does nothing for so long. */
-const QUIET_MS = FULL ? 60_000 : 15_000;
+const QUIET_MS = FULL ? 60_000 : 20_000;
 /** A few bursts in each chunk. */
 const CHUNK_MS = FULL ? 60_000 : 20_000;
 
@@ -44,8 +44,13 @@ const NAMES = ['first', 'later'].flatMap(place => LENGTHS.map(ms => place + ms))
 const READ_AFTER = [Math.floor(BURSTS / 3), Math.floor(BURSTS / 3) + 1, BURSTS - 2, BURSTS - 1];
 
 const INTERVAL_MS = 1e3 * SAMPLING_INTERVAL_S;
+/**
+ * Their halves are checked, too. In shorter pieces V8's thread, which has to wake a core, is late by as much as a half
+ * takes: the second one has up to twice the ticks of the first, with and without pauses. Inspector sessions differ, too.
+ */
+const HALVED = NAMES.filter(name => Number.parseInt(name.slice(5)) > INTERVAL_MS);
 /** All pieces; each name's, and their two halves, each by number and by time; and one half compared with the other. */
-const CHECKS = CASES.length * (2 * (1 + 3 * NAMES.length) + NAMES.length);
+const CHECKS = CASES.length * (2 * (1 + NAMES.length + 2 * HALVED.length) + HALVED.length);
 /** How likely a right profiler fails one of the checks: one run in 10,000 fails any. */
 const UNLIKELY = 1 / 10_000 / CHECKS;
 /** What else ticks may be off by: V8's thread may be late, and the program's clocks have a price. */
@@ -61,8 +66,8 @@ const CLOCK_TOLERANCE_S = 0.01;
 /** The part of the time that may go to what is neither a burst nor idle: the SDK, the reading of memory. */
 const OTHERS = 0.02;
 
-/** What an idle thread may cost: a recording takes 6 to 8 ms of CPU a second, one that sleeps less than 1. */
-const AWAKE_MS_A_SECOND = 8;
+/** What an idle thread may cost: a recording takes 6 to 9 ms of CPU a second, one that sleeps less than 1. */
+const AWAKE_MS_A_SECOND = 10;
 const ASLEEP_MS_A_SECOND = 2;
 
 /** Makes glibc return what is freed. By default it keeps more and more of it for a while, as if there was a leak. */
@@ -324,6 +329,9 @@ function misbilled(t, pieces, ticks) {
   for (const name of NAMES) {
     const own = pieces.filter(piece => piece.name === name);
     check(name, own.map(whole));
+    if (!HALVED.includes(name)) {
+      continue;
+    }
     const [early, late] = ['early', 'late'].map(half => {
       const lengths = own.map(piece => piece[half]);
       check(name + half, lengths);
