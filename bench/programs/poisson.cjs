@@ -42,7 +42,8 @@ function ask({ port }, rounds) {
   });
 }
 
-const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
+// What is late already comes at once.
+const sleep = ms => new Promise(resolve => setTimeout(resolve, Math.max(ms, 0)));
 
 /** Sends a slot's requests at the times of a Poisson process; resolves to how long each took, ms. */
 async function arrivals(twin, rounds) {
