@@ -43,6 +43,8 @@ impl Recorder {
             Ok(()) => {}
             // The next interrupt tries again.
             Err(Error::Thread(_)) if state.holds > 0 => {}
+            // It only waited for the next span, whose start tries again.
+            Err(Error::Thread(_)) => self.end(state),
             Err(error) => {
                 self.stream.log(LogLevel::Warning, &format!("profiling ends: {error}"));
                 self.end(state);

@@ -178,6 +178,14 @@ fn it_goes_on_sleeping_until_there_is_a_thread() {
     fixture.refusal.set(false);
     // The ticker asks once more.
     fixture.run_until(|| fixture.running() == 1);
+
+    // What nobody holds ends.
+    fixture.recorder.release(Monotonic::now(), 60_000_000);
+    idle.wait_until(|| idle.sleeps());
+    idle.wait_for_ms(200);
+    fixture.refusal.set(true);
+    idle.run();
+    assert!(!fixture.recorder.lives() && !fixture.is_looked_after());
     assert_eq!(fixture.log.lock()[..], []);
 }
 
