@@ -278,7 +278,7 @@ const timer = setInterval(() => (++n < 16 ? console.log('row ' + n) : clearInter
     const convert = await run(t, dir, ['convert', 'after/profile.cpuprofile', '-f', 'folded']);
     assert.equal(convert.code, 0, convert.stderr);
     const folded = readFileSync(join(dir, 'after/profile.folded'), 'utf8');
-    const us = Number(/more[^;]* (\d+)\n/.exec(folded)[1]);
+    const us = Number(/more[^;\n]* (\d+)\n/.exec(folded)[1]);
     assert.ok(Math.abs(us / 1e3 - timesOf(join(dir, 'after/profile.cpuprofile')).more) < 1, folded);
     const diff = await run(t, dir, ['diff', 'before', 'after', '--fail-above', '20%']);
     assert.equal(diff.code, 1, diff.stderr);

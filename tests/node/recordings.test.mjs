@@ -33,7 +33,7 @@ const READ = {
   thread: ({ frames }) => frames.some(frame => frame.function === 'burn'),
   cpuprofile: text => JSON.parse(text).nodes.some(node => node.callFrame.functionName === 'burn' && node.positionTicks),
   pprof: bytes => gunzipSync(bytes).includes('burn'),
-  folded: text => /burn[^;]* \\d+\\n/.test(text),
+  folded: text => /burn[^;\\n]* \\d+\\n/.test(text),
   flamegraph: text => text.startsWith('<?xml') && text.includes('burn'),
   markdown: text => /^# title\\n/.test(text) && /\\| .burn. \\| program.mjs:\\d+ \\|/.test(text) && /line \\d+, .*.for \\(let i/.test(text),
   html: text => text.startsWith('<!doctype html>'),
@@ -95,23 +95,26 @@ test('interval and maximum', async t => {
   const found = await results(
     t,
     `
-const samplesOf = options => {
-  startProfiling('title', options);
-  burn(400);
-  return stopProfiling('title').samples.length;
+// Ticks, and the milliseconds that they were in: a busy machine lets 400 ms of work take longer.
+const during = (title, options, work) => {
+  startProfiling(title, options);
+  const began = performance.now();
+  work();
+  const ms = performance.now() - began;
+  const { samples, stacks } = stopProfiling(title);
+  return { ms, ticks: samples.filter(sample => stacks[sample.stack_id].length > 0).length };
 };
-startProfiling('all along');
-results.usual = samplesOf({});
-results.often = samplesOf({ intervalUs: 1_000 });
-results.few = samplesOf({ maxSamples: 5 });
-results.oftenAgain = samplesOf({ intervalUs: 1_000, maxSamples: 50 });
-results.meanwhile = stopProfiling('all along').samples.length;
+const ticksOf = options => during('title', options, () => burn(400));
+results.meanwhile = during('all along', undefined, () => {
+  results.usual = ticksOf({});
+  results.often = ticksOf({ intervalUs: 1_000 });
+  results.few = ticksOf({ maxSamples: 5 });
+  results.oftenAgain = ticksOf({ intervalUs: 1_000, maxSamples: 50 });
+});
 // A title has one recording, whatever its interval.
 startProfiling('title', { intervalUs: 1_000 });
 burn(200);
-startProfiling('title');
-burn(100);
-results.anew = stopProfiling('title').samples.length;
+results.anew = during('title', undefined, () => burn(100));
 results.none = stopProfiling('title');
 results.errors = [];
 for (const options of [{ intervalUs: 99 }, { intervalUs: 'x' }, { maxSamples: 1 }, 5, 'x']) {
@@ -133,13 +136,18 @@ for (const options of [{ threadId: -1 }, { collectResources: 1 }]) {
 `,
   );
   const { usual, often, few, oftenAgain, meanwhile, anew, errors, ...rest } = found;
-  // An idle sample ends each. A busy machine takes fewer.
-  assert.ok(usual >= 20 && usual <= 60, `${usual} samples in 400 ms at 99 Hz`);
-  assert.ok(often > 2 * usual, `${often} samples in 400 ms at a kilohertz`);
-  assert.equal(few, 5 + 1);
-  assert.equal(oftenAgain, 50 + 1);
-  assert.ok(meanwhile > 80 && meanwhile < 250, `${meanwhile} samples in 1.6 s at 99 Hz`);
-  assert.ok(anew < 30, `${anew} samples in 100 ms at 99 Hz`);
+  // A busy machine takes fewer. V8 takes some out of turn, when a recording starts or code is deoptimized.
+  for (const [{ ticks, ms }, least, hertz] of [
+    [usual, 49, 99],
+    [often, 198, 1_000],
+    [meanwhile, 49, 99],
+    [anew, 0, 99],
+  ]) {
+    const isRight = ticks >= (least * ms) / 1e3 && ticks <= (1.1 * hertz * ms) / 1e3 + 10;
+    assert.ok(isRight, `${ticks} ticks in ${ms} ms at ${hertz} Hz`);
+  }
+  assert.equal(few.ticks, 5);
+  assert.equal(oftenAgain.ticks, 50);
   assert.deepEqual(rest, { none: null, kept: true });
   assert.deepEqual(errors, [
     ['NAPI_ERROR', 'intervalUs must be a number from 100 to 1000000, got 99'],
