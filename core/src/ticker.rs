@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::encoder::Encoder;
 use crate::measurements::CpuUsage;
 use crate::panics::contain;
-use crate::platform::wait_for;
+use crate::platform::{OnTime, wait_for};
 use crate::supply::{Supply, lock};
 use crate::time::Monotonic;
 
@@ -143,6 +143,7 @@ impl Ticker {
     }
 
     fn run(&'static self) {
+        OnTime::forever();
         let mut cpu = CpuUsage::new();
         let mut last_needed = Instant::now();
         // On the grid of ticks. While all streams rest it is put off.

@@ -1,12 +1,14 @@
 //! All that differs between operating systems, but for the table of V8's symbols. Each system has a file, with the
 //! same functions in it.
 
+mod on_time;
 pub mod process;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
 
+pub(crate) use self::on_time::OnTime;
 #[cfg(unix)]
 pub(crate) use self::unix::*;
 #[cfg(windows)]

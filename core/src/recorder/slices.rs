@@ -3,6 +3,7 @@
 use super::{Recorder, Running, State};
 use crate::error::Error;
 use crate::host::LogLevel;
+use crate::platform::OnTime;
 use crate::source::{Beginning, Circumstances, Entered, RecordingId, START_US};
 use crate::stream::{Event, FinishedSlice, Mark};
 use crate::time::Monotonic;
@@ -31,6 +32,12 @@ impl Recorder {
     pub(super) fn start(state: &State) -> Result<RecordingId, Error> {
         let source = state.source.as_deref().ok_or(Error::Closed)?;
         source.start(Entered::check(source).ok_or(Error::WrongThread)?)
+    }
+
+    /// Starts where nothing is recorded, so that V8 begins its thread and waits for it.
+    fn start_thread(state: &State) -> Result<RecordingId, Error> {
+        let _on_time = OnTime::begin();
+        Self::start(state)
     }
 
     /// Starts for consumers that wait; returns whether it does. A refusal is logged once, and so is its end.
@@ -67,7 +74,7 @@ impl Recorder {
         state.gives_back_us = None;
         // The ticker wakes up while V8 waits for its own thread.
         self.plan_first_tick(state);
-        let id = match Self::start(state) {
+        let id = match Self::start_thread(state) {
             Ok(id) => {
                 self.stream.threads.supply.taken();
                 id
@@ -171,7 +178,7 @@ impl Recorder {
         }
         state.rhythm.unmute();
         let from_us = Monotonic::now();
-        match Self::start(state) {
+        match Self::start_thread(state) {
             Ok(id) => {
                 self.stream.threads.supply.taken();
                 // V8's thread says that it runs before it looks at the clock, and may be kept from that for as long as
