@@ -3,8 +3,11 @@
 // short recordings.
 
 import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { ADDON } from './support/environment.mjs';
 import { run } from './support/service.mjs';
 
@@ -88,7 +91,11 @@ async function measure(t, mode, options) {
   assert.deepEqual(wrong, []);
 }
 
+/** A core that this process may run on. */
+const aCore = () => /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))[1];
+
 const skip = process.versions.node.startsWith('18.') && 'takes minutes, and V8 samples as in Node 20';
+const skipShared = !process.versions.node.startsWith('24.') && 'does not depend on Node and is checked on Node 24';
 
 // Before the others, because its workers need the cores.
 test('spans with long pauses', { skip }, t => measure(t, 'crowd', { workers: 48 }));
@@ -101,4 +108,31 @@ describe('accuracy', { skip }, () => {
       measure(t, 'spans', { lifecycles: [lifecycle], flush: true }));
   }
   test('recordings of 30 ms', t => measure(t, 'recordings', {}));
+});
+
+// V8's thread, ours and the program wait for each other and for a program that never waits.
+test('short spans on one core, which another program keeps busy', { skip: skipShared }, async t => {
+  const core = aCore();
+  const other = spawn('taskset', ['-c', core, process.execPath, '-e', 'for (;;);'], { stdio: 'ignore' });
+  t.after(() => other.kill());
+  const options = { addon: ADDON, ticks: 100, lifecycles: ['trace'], flush: true, shares: true };
+  const sums = { spent: 0, inspected: 0, ticks: 0 };
+  let said;
+  for (let tries = 0; tries < TRIES; tries++) {
+    const args = ['-c', core, process.execPath, PROGRAM, 'spans', JSON.stringify(options)];
+    const { stdout } = await promisify(execFile)('taskset', args, { timeout: TIMEOUT_MS });
+    const { spent, inspected, recorders } = JSON.parse(stdout);
+    for (const name of ['early3', 'late3', 'early5', 'late5', 'early15', 'late15']) {
+      sums.spent += spent[name];
+      sums.inspected += inspected[name];
+      sums.ticks += recorders.trace.ticks[name];
+    }
+    const all = sums.spent / INTERVAL_MS;
+    said = `${sums.ticks} ticks of ${all.toFixed(0)}; inspector sessions saw ${sums.inspected}`;
+    t.diagnostic(said);
+    if (sums.ticks > 0.8 * sums.inspected && sums.ticks < 1.2 * all) {
+      return;
+    }
+  }
+  assert.fail(said);
 });

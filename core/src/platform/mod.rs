@@ -5,12 +5,14 @@ mod on_time;
 pub mod process;
 #[cfg(unix)]
 mod unix;
+mod watched;
 #[cfg(windows)]
 mod windows;
 
 pub(crate) use self::on_time::OnTime;
 #[cfg(unix)]
 pub(crate) use self::unix::*;
+pub(crate) use self::watched::{Running, Watched};
 #[cfg(windows)]
 pub(crate) use self::windows::*;
 

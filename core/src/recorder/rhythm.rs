@@ -8,8 +8,6 @@
 
 use crate::time::Monotonic;
 
-/// JavaScript that runs serves an interrupt sooner. What serves it later was not running when it was asked for.
-const PROMPT_US: i64 = 200;
 /// How long after they ended ticks go on as they were. Longer pauses are at random anyway, unless they are a timer's.
 const GO_ON_US: i64 = 500_000;
 /// So many intervals later V8's ticks have drifted from the program's beginnings by themselves.
@@ -49,11 +47,11 @@ impl Rhythm {
         self.first_us = None;
     }
 
-    /// An interrupt for the first tick has come. Returns whether what runs is what ran when it was asked for: the
-    /// tick is taken now. Else it is tried again.
-    pub(super) fn is_prompt(&mut self, asked_us: Monotonic, now_us: Monotonic, interval_us: i64) -> bool {
+    /// An interrupt for the first tick has come. Returns whether the tick is taken now: if what runs is what ran when
+    /// it was asked for, which makes it prompt. Else it is tried again.
+    pub(super) fn served(&mut self, is_prompt: bool, now_us: Monotonic, interval_us: i64) -> bool {
         let Some(first_us) = self.first_us.take() else { return false };
-        if now_us - asked_us <= PROMPT_US {
+        if is_prompt {
             return true;
         }
         if self.muted.len() < TRIES {
@@ -169,14 +167,14 @@ mod tests {
         let mut rhythm = Rhythm::default();
         rhythm.plan(at(1_000_000), INTERVAL_US);
         let first_us = rhythm.first_us().unwrap();
-        assert!(!rhythm.is_prompt(first_us, first_us + 25_000, INTERVAL_US));
+        assert!(!rhythm.served(false, first_us + 25_000, INTERVAL_US));
         assert_eq!(rhythm.first_us(), Some(first_us + 30_000));
         assert_eq!(rhythm.muted(), [(first_us + 25_000, first_us + 30_000)]);
-        assert!(rhythm.is_prompt(first_us + 30_000, first_us + 30_000 + PROMPT_US, INTERVAL_US));
+        assert!(rhythm.served(true, first_us + 30_200, INTERVAL_US));
         assert_eq!(rhythm.first_us(), None);
         rhythm.began(first_us + 30_200);
         assert_eq!(rhythm.tick_us(), Some(first_us + 30_200));
-        assert!(!rhythm.is_prompt(at(0), at(0), INTERVAL_US), "it was taken");
+        assert!(!rhythm.served(true, at(0), INTERVAL_US), "it was taken");
         rhythm.unmute();
         assert_eq!(rhythm.muted(), []);
     }
@@ -187,7 +185,7 @@ mod tests {
         rhythm.plan(at(0), INTERVAL_US);
         let tries = std::iter::from_fn(|| {
             let first_us = rhythm.first_us()?;
-            Some(rhythm.is_prompt(first_us, first_us + 9_000, INTERVAL_US))
+            Some(rhythm.served(false, first_us + 9_000, INTERVAL_US))
         });
         assert_eq!(tries.take(1_000).count(), TRIES + 1);
     }

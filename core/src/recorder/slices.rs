@@ -166,10 +166,9 @@ impl Recorder {
     /// Returns whether it does: what runs goes on where the system may give no other thread.
     pub(super) fn restart(&self, state: &mut State, with_tick: bool) -> bool {
         // The kernel takes a while to see that a thread has ended, so that the old one's place does not suffice. For a
-        // tick the ticker has just seen to it.
+        // tick the ticker has just seen to it, unless this thread had to wait for a core since.
         let supply = self.stream.threads.supply;
-        let has_thread = if with_tick { supply.is_just_proven(Monotonic::now()) } else { supply.prove().is_ok() };
-        if !has_thread {
+        if !(with_tick && supply.is_just_proven(Monotonic::now())) && supply.prove().is_err() {
             return false;
         }
         self.finish_closing(state);
@@ -236,8 +235,9 @@ impl Recorder {
     /// then.
     pub(super) fn tick_first(&self, state: &mut State, now_us: Monotonic) {
         // Another interrupt came first: that of the tick is on its way.
-        let Some(asked_us) = self.stream.first_tick_asked_us() else { return };
-        if state.rhythm.is_prompt(asked_us, now_us, self.stream.interval_us.into()) && self.restart(state, true) {
+        let Some(asked) = self.stream.first_tick_request() else { return };
+        let is_prompt = asked.is_prompt(now_us);
+        if state.rhythm.served(is_prompt, now_us, self.stream.interval_us.into()) && self.restart(state, true) {
             state.rhythm.began(now_us);
         }
     }

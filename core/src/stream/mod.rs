@@ -17,6 +17,7 @@ use crate::host::{LogLevel, Logger, Waker};
 use crate::lifetime::Threads;
 use crate::measurements::Reading;
 use crate::panics::contain;
+use crate::platform::Watched;
 use crate::slice::Slice;
 use crate::source::{Interrupts, Raw, Source};
 use crate::ticker::Ticked;
@@ -28,7 +29,7 @@ pub(crate) use self::queue::MAX_MARKS;
 use self::queue::Queue;
 pub(crate) use self::queue::{Consumer, Event, FinishedSlice, Input, Mark, push_mark};
 pub(crate) use self::summons::Plan;
-use self::summons::{Ask, FirstTick, Summons};
+use self::summons::{Ask, Asked, FirstTick, Summons};
 use crate::time::Monotonic;
 
 /// How many readings may wait for a slice: an hour, for an isolate that nobody wakes.
@@ -62,6 +63,8 @@ pub(crate) struct Stream {
     heap_bytes: AtomicU64,
     summons: Mutex<Summons>,
     first_tick: Mutex<FirstTick>,
+    /// The isolate's.
+    thread: Watched,
     scheduled: AtomicBool,
     /// Whether V8's thread spins without sampling, so that all recordings must be stopped once.
     pub(crate) stalled: AtomicBool,
@@ -73,6 +76,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// On the isolate's thread.
     pub(crate) fn new(
         source: &dyn Source,
         interval_us: u32,
@@ -96,6 +100,7 @@ impl Stream {
             heap_bytes: AtomicU64::new(0),
             summons: Mutex::new(Summons::new(SLICE_MIN_US)),
             first_tick: Mutex::default(),
+            thread: Watched::this_thread(),
             scheduled: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             stalls: Stalls::default(),
@@ -340,9 +345,9 @@ impl Stream {
         self.silence.lock().ran = true;
     }
 
-    /// When the ticker requested the interrupt for the stream's first tick.
-    pub(crate) fn first_tick_asked_us(&self) -> Option<Monotonic> {
-        self.first_tick.lock().asked_us()
+    /// How the ticker requested the interrupt for the stream's first tick.
+    pub(crate) fn first_tick_request(&self) -> Option<Asked> {
+        self.first_tick.lock().request()
     }
 
     /// Says when the isolate is to be interrupted for the first tick; returns whether that is news.
@@ -394,8 +399,12 @@ impl Ticked for Stream {
 
     fn nudge(self: Arc<Self>, now_us: Monotonic) {
         self.pass_quiet(now_us);
+        let is_due = self.first_tick.lock().due_us().is_some_and(|due_us| now_us >= due_us);
+        // Without the lock, which the isolate's thread takes.
+        let running = if is_due { self.thread.look() } else { None };
         // V8's thread is restarted for it, so a thread must be available.
-        let first_tick_us = self.first_tick.lock().ask(now_us).filter(|_| self.threads.supply.is_just_proven(now_us));
+        let is_available = self.threads.supply.is_just_proven(now_us);
+        let first_tick_us = self.first_tick.lock().ask(now_us, running).filter(|_| is_available);
         self.ask(now_us, first_tick_us.is_some());
         if let Some(wanted_us) = first_tick_us {
             self.first_tick.lock().asked(wanted_us);

@@ -1,6 +1,7 @@
 //! When an isolate's thread is needed, and how to ask for it: by V8's interrupt, which is served while JavaScript
 //! runs, or by the host's waker when none runs.
 
+use crate::platform::Running;
 use crate::ticker::TICK;
 use crate::time::Monotonic;
 
@@ -175,36 +176,58 @@ impl Summons {
     }
 }
 
+/// JavaScript that runs serves an interrupt sooner. What serves it later was not running when it was asked for.
+const PROMPT_US: i64 = 200;
+
 /// An interrupt that is only useful if it comes exactly on time.
 #[derive(Default)]
 pub(super) struct FirstTick {
     wanted_us: Option<Monotonic>,
-    asked_us: Option<Monotonic>,
+    asked: Option<Asked>,
+}
+
+/// A request of that interrupt.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    at_us: Monotonic,
+    /// What the isolate's thread did then, unless it slept.
+    running: Option<Running>,
+}
+
+impl Asked {
+    /// Whether what runs on this thread now, the isolate's, ran when it was asked for: on a busy machine it may have
+    /// waited for a core since.
+    pub(crate) fn is_prompt(self, now_us: Monotonic) -> bool {
+        let ran_us = || self.running?.ran_us();
+        now_us - self.at_us <= PROMPT_US || ran_us().is_some_and(|ran_us| ran_us <= PROMPT_US)
+    }
 }
 
 impl FirstTick {
     /// The moment for which to interrupt the isolate now. Returned once.
-    pub(super) fn ask(&mut self, now_us: Monotonic) -> Option<Monotonic> {
-        let due_us = self.wanted_us.filter(|&at_us| self.asked_us.is_none() && now_us >= at_us)?;
-        self.asked(due_us);
+    pub(super) fn ask(&mut self, now_us: Monotonic, running: Option<Running>) -> Option<Monotonic> {
+        let due_us = self.due_us().filter(|&at_us| now_us >= at_us)?;
+        self.asked = Some(Asked { at_us: Monotonic::now(), running });
         Some(due_us)
     }
 
-    /// Called before and after the interrupt is requested, because the ticker may have lost its core in between.
+    /// Called after the interrupt is requested, because the ticker may have lost its core meanwhile.
     pub(super) fn asked(&mut self, wanted_us: Monotonic) {
-        if self.wanted_us == Some(wanted_us) {
-            self.asked_us = Some(Monotonic::now());
+        if self.wanted_us == Some(wanted_us)
+            && let Some(asked) = &mut self.asked
+        {
+            asked.at_us = Monotonic::now();
         }
     }
 
     /// When to interrupt the isolate; `None` if it was interrupted.
     pub(super) fn due_us(&self) -> Option<Monotonic> {
-        self.wanted_us.filter(|_| self.asked_us.is_none())
+        self.wanted_us.filter(|_| self.asked.is_none())
     }
 
-    /// When the interrupt was requested.
-    pub(super) fn asked_us(&self) -> Option<Monotonic> {
-        self.asked_us
+    /// How the interrupt was requested.
+    pub(super) fn request(&self) -> Option<Asked> {
+        self.asked
     }
 
     /// Returns whether there is another moment to wait for than before.
@@ -212,7 +235,7 @@ impl FirstTick {
         if self.wanted_us == at_us {
             return false;
         }
-        *self = Self { wanted_us: at_us, asked_us: None };
+        *self = Self { wanted_us: at_us, asked: None };
         at_us.is_some()
     }
 }

@@ -169,11 +169,13 @@ async function crowd({ ticks, workers, ...rest }) {
 }
 
 async function main() {
-  try {
-    // Other processes' time would count for the function that they interrupt.
-    os.setPriority(os.constants.priority.PRIORITY_HIGHEST);
-  } catch {
-    // Needs privileges.
+  if (!options.shares) {
+    try {
+      // Other processes' time would count for the function that they interrupt.
+      os.setPriority(os.constants.priority.PRIORITY_HIGHEST);
+    } catch {
+      // Needs privileges.
+    }
   }
   if (isMainThread) {
     // Let V8 optimize the functions first: inspector sessions lose functions that are optimized in a loop.
