@@ -19,7 +19,8 @@ const ends = {
   throw() { throw new Error('on purpose'); },
   reject() { Promise.reject(new Error('on purpose')); },
   abort: () => process.abort(),
-  kill: () => process.kill(process.pid, 'SIGKILL'),
+  // What was not written yet is lost.
+  kill() { burn(500); process.kill(process.pid, 'SIGKILL'); },
   memory() { const kept = []; for (;;) kept.push(new Array(1e5).fill(kept.length)); },
   loop() { for (;;) burn(10); },
   wait() { setInterval(() => {}, 1e3); },
