@@ -36,7 +36,8 @@ impl Recorder {
             self.plan(&state);
             return;
         }
-        if interrupt && sensible && state.rhythm.first_us().is_some_and(|first_us| now_us >= first_us) {
+        let is_asked = || self.stream.first_tick_request().is_some();
+        if interrupt && sensible && state.rhythm.first_us().is_some_and(|first_us| now_us >= first_us || is_asked()) {
             self.tick_first(&mut state, now_us);
             self.plan(&state);
             return;

@@ -55,7 +55,8 @@ impl Rhythm {
             return true;
         }
         if self.muted.len() < TRIES {
-            let next_us = next_tick_us(first_us, now_us, interval_us);
+            // It may have been asked for a little too early.
+            let next_us = next_tick_us(first_us, now_us.max(first_us), interval_us);
             self.first_us = Some(next_us);
             self.muted.push((now_us, next_us));
         }
@@ -170,10 +171,12 @@ mod tests {
         assert!(!rhythm.served(false, first_us + 25_000, INTERVAL_US));
         assert_eq!(rhythm.first_us(), Some(first_us + 30_000));
         assert_eq!(rhythm.muted(), [(first_us + 25_000, first_us + 30_000)]);
-        assert!(rhythm.served(true, first_us + 30_200, INTERVAL_US));
+        assert!(!rhythm.served(false, first_us + 29_900, INTERVAL_US));
+        assert_eq!(rhythm.first_us(), Some(first_us + 40_000), "not the same moment again");
+        assert!(rhythm.served(true, first_us + 40_200, INTERVAL_US));
         assert_eq!(rhythm.first_us(), None);
-        rhythm.began(first_us + 30_200);
-        assert_eq!(rhythm.tick_us(), Some(first_us + 30_200));
+        rhythm.began(first_us + 40_200);
+        assert_eq!(rhythm.tick_us(), Some(first_us + 40_200));
         assert!(!rhythm.served(true, at(0), INTERVAL_US), "it was taken");
         rhythm.unmute();
         assert_eq!(rhythm.muted(), []);

@@ -352,7 +352,7 @@ impl Stream {
 
     /// Says when the isolate is to be interrupted for the first tick; returns whether that is news.
     pub(crate) fn want_first_tick(&self, at_us: Option<Monotonic>) -> bool {
-        self.first_tick.lock().want(at_us)
+        self.first_tick.lock().want(at_us, Monotonic::now())
     }
 
     /// Says when this thread is needed.
@@ -407,7 +407,7 @@ impl Ticked for Stream {
         let first_tick_us = self.first_tick.lock().ask(now_us, running).filter(|_| is_available);
         self.ask(now_us, first_tick_us.is_some());
         if let Some(wanted_us) = first_tick_us {
-            self.first_tick.lock().asked(wanted_us);
+            self.first_tick.lock().asked(wanted_us, Monotonic::now());
         }
     }
 

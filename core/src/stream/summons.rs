@@ -179,11 +179,28 @@ impl Summons {
 /// JavaScript that runs serves an interrupt sooner. What serves it later was not running when it was asked for.
 const PROMPT_US: i64 = 200;
 
-/// An interrupt that is only useful if it comes exactly on time.
-#[derive(Default)]
+/// It is not asked for sooner after it was wanted: a recording has hardly begun.
+const SOONEST_US: i64 = 200;
+/// How late the ticker is where nothing else is known: the system's timers are late by 50 µs, and wake-ups take as long.
+const USUALLY_LATE_US: i64 = 100;
+/// A ticker that is later than this says nothing about the next time.
+const LATEST_US: i64 = 3_000;
+
+/// An interrupt that is only useful if it comes exactly on time. The ticker is late now and then, and work that is over
+/// by then has lost its tick. So it is asked for as much earlier as the ticker is late on average.
 pub(super) struct FirstTick {
     wanted_us: Option<Monotonic>,
+    /// When to ask for it.
+    due_us: Option<Monotonic>,
     asked: Option<Asked>,
+    /// How late the ticker was lately.
+    late_us: i64,
+}
+
+impl Default for FirstTick {
+    fn default() -> Self {
+        Self { wanted_us: None, due_us: None, asked: None, late_us: USUALLY_LATE_US }
+    }
 }
 
 /// A request of that interrupt.
@@ -206,23 +223,24 @@ impl Asked {
 impl FirstTick {
     /// The moment for which to interrupt the isolate now. Returned once.
     pub(super) fn ask(&mut self, now_us: Monotonic, running: Option<Running>) -> Option<Monotonic> {
-        let due_us = self.due_us().filter(|&at_us| now_us >= at_us)?;
+        self.due_us().filter(|&due_us| now_us >= due_us)?;
         self.asked = Some(Asked { at_us: Monotonic::now(), running });
-        Some(due_us)
+        self.wanted_us
     }
 
     /// Called after the interrupt is requested, because the ticker may have lost its core meanwhile.
-    pub(super) fn asked(&mut self, wanted_us: Monotonic) {
+    pub(super) fn asked(&mut self, wanted_us: Monotonic, now_us: Monotonic) {
         if self.wanted_us == Some(wanted_us)
-            && let Some(asked) = &mut self.asked
+            && let (Some(asked), Some(due_us)) = (&mut self.asked, self.due_us)
         {
-            asked.at_us = Monotonic::now();
+            asked.at_us = now_us;
+            self.late_us += ((now_us - due_us).min(LATEST_US) - self.late_us) / 8;
         }
     }
 
     /// When to interrupt the isolate; `None` if it was interrupted.
     pub(super) fn due_us(&self) -> Option<Monotonic> {
-        self.wanted_us.filter(|_| self.asked.is_none())
+        self.due_us.filter(|_| self.asked.is_none())
     }
 
     /// How the interrupt was requested.
@@ -231,11 +249,12 @@ impl FirstTick {
     }
 
     /// Returns whether there is another moment to wait for than before.
-    pub(super) fn want(&mut self, at_us: Option<Monotonic>) -> bool {
+    pub(super) fn want(&mut self, at_us: Option<Monotonic>, now_us: Monotonic) -> bool {
         if self.wanted_us == at_us {
             return false;
         }
-        *self = Self { wanted_us: at_us, asked: None };
+        (self.wanted_us, self.asked) = (at_us, None);
+        self.due_us = at_us.map(|at_us| at_us.min((at_us - self.late_us).max(now_us + SOONEST_US)));
         at_us.is_some()
     }
 }
@@ -372,5 +391,32 @@ mod tests {
         summons.boundary_us = Some(at(1_900 * MS));
         summons.set_asleep_from(None);
         assert!(summons.next_look_us().is_none() && !summons.take_quiet(at(2_000 * MS)), "it is awake");
+    }
+
+    #[test]
+    fn a_first_tick_is_asked_for_earlier_where_the_ticker_is_late() {
+        let mut first_tick = FirstTick::default();
+        let mut late_us = |of_us: i64| {
+            (1..=50).for_each(|turn| {
+                let (now_us, at_us) = (at(turn * 100 * MS), at(turn * 100 * MS + 5 * MS));
+                assert!(first_tick.want(Some(at_us), now_us) && !first_tick.want(Some(at_us), now_us));
+                let due_us = first_tick.due_us().unwrap();
+                assert_eq!(first_tick.ask(due_us + -1, None), None);
+                assert_eq!(first_tick.ask(due_us, None), Some(at_us));
+                assert_eq!((first_tick.ask(due_us, None), first_tick.due_us()), (None, None), "once");
+                first_tick.asked(at_us, due_us + of_us);
+            });
+            let soon = [100, 250, 5 * MS].map(|us| {
+                first_tick.want(Some(at(us)), at(0));
+                first_tick.due_us().unwrap().us()
+            });
+            assert!(!first_tick.want(None, at(0)) && first_tick.due_us().is_none());
+            soon
+        };
+        assert_eq!(late_us(USUALLY_LATE_US), [100, 200, 5 * MS - USUALLY_LATE_US]);
+        let [.., earlier_us] = late_us(MS);
+        assert!((4_000..4_010).contains(&earlier_us), "{earlier_us}");
+        let [.., earliest_us] = late_us(50 * MS);
+        assert!((2_000..2_010).contains(&earliest_us), "{earliest_us}");
     }
 }
