@@ -169,6 +169,7 @@ async function crowd({ ticks, workers, ...rest }) {
 }
 
 async function main() {
+  // Unless its core is to be shared.
   if (!options.shares) {
     try {
       // Other processes' time would count for the function that they interrupt.
