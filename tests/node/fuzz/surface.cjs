@@ -409,7 +409,8 @@ function createSurface({ seed, addonFile, packageDir, folder, record }) {
         const args = Array.from({ length: random.below(6) }, () => anything(random));
         // Nothing would stop what these record under odd titles.
         if (/^st(art|op)|^makeReports/.test(name)) break;
-        attempt(name, () => addon[name].apply(anything(random), args));
+        const { error } = attempt(name, () => addon[name].apply(anything(random), args));
+        if (name === 'finishJournal' && error === undefined) journal.isOpen = false;
       }
     }
   }
