@@ -114,6 +114,7 @@ void on_log(sentry_profiler_log_level_t level, const char *message, size_t len, 
     CHECK(strlen(message) == len);
     atomic_fetch_add(&seen->logs, 1);
     if (level == SENTRY_PROFILER_LOG_WARNING) atomic_fetch_add(&seen->warnings, 1);
+    if (strstr(message, "started anew")) atomic_fetch_add(&seen->anew, 1);
     snprintf(seen->last_log, sizeof seen->last_log, "%s", message);
     call_back_in(seen);
 }

@@ -54,6 +54,7 @@ typedef struct {
     atomic_int chunks, samples, logs, warnings, wakes, resolved, pieces;
     char profiler_id[33];
     char last_log[512];
+    atomic_int anew; /* messages that V8's thread is started anew */
     size_t written;
     int stop_after;
 } seen_t;
