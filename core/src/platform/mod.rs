@@ -1,5 +1,5 @@
 //! All that differs between operating systems, but for the table of V8's symbols. Each system has a file, with the
-//! same functions in it.
+//! same functions in it; what only one of them has is in a file of its own.
 
 mod on_time;
 pub mod process;

@@ -39,7 +39,8 @@ pub(crate) fn process_cpu_us() -> i64 {
     read(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
 
-fn read(clock: libc::clockid_t) -> i64 {
+/// A clock's time, microseconds; 0 where there is no such clock.
+pub(super) fn read(clock: libc::clockid_t) -> i64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the structure is ours; a clock that does not exist leaves it as it is.
     unsafe { libc::clock_gettime(clock, &mut time) };

@@ -9,6 +9,8 @@ pub(crate) use self::system::{Running, Watched};
 mod system {
     use std::mem::zeroed;
 
+    use crate::platform::unix::read;
+
     /// What was seen of a thread that ran, or waited for a core.
     #[derive(Clone, Copy)]
     pub(crate) struct Running {
@@ -25,7 +27,7 @@ mod system {
                 let mut usage: libc::rusage = zeroed();
                 (libc::getrusage(libc::RUSAGE_THREAD, &mut usage), usage)
             };
-            let cpu_us = cpu_us(libc::CLOCK_THREAD_CPUTIME_ID)?;
+            let cpu_us = read(libc::CLOCK_THREAD_CPUTIME_ID);
             (status == 0).then_some(Self { cpu_us, sleeps: usage.ru_nvcsw })
         }
 
@@ -62,17 +64,9 @@ mod system {
                 return None;
             }
             let sleeps = field("voluntary_ctxt_switches:")?.parse().ok()?;
-            Some(Running { cpu_us: cpu_us(self.cpu?)?, sleeps })
+            // Of a thread that has ended by now it is 0, which counts as long ago.
+            Some(Running { cpu_us: read(self.cpu?), sleeps })
         }
-    }
-
-    fn cpu_us(clock: libc::clockid_t) -> Option<i64> {
-        // SAFETY: the structure is ours; the clock of a thread that has ended is refused.
-        let (status, time) = unsafe {
-            let mut time: libc::timespec = zeroed();
-            (libc::clock_gettime(clock, &mut time), time)
-        };
-        (status == 0).then(|| time.tv_sec * 1_000_000 + time.tv_nsec / 1_000)
     }
 }
 

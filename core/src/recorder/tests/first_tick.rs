@@ -107,7 +107,7 @@ fn what_was_muted_is_over_with_a_fresh_start() {
 }
 
 #[test]
-fn dear_starts_have_no_first_tick() {
+fn a_fixture_may_have_no_first_ticks() {
     let fixture = Fixture::new();
     fixture.begin();
     fixture.run_for_ms(30);
