@@ -87,7 +87,7 @@ fork('child.cjs');
     const { samples, durationUs } = JSON.parse(stderr);
     // At the usual rate there are a hundred. A busy machine takes fewer than a thousand.
     assert.ok(samples > 200 && samples < (1.2 * durationUs) / 1e3, `${samples} samples in ${durationUs} µs`);
-    assert.ok(durationUs > 0.9e6 && durationUs < 2.3e6, `${durationUs} µs`);
+    assert.ok(durationUs < 2.3e6, `${durationUs} µs`);
   });
 
   test('a command, and what npm runs', async t => {
