@@ -37,8 +37,8 @@ impl Recorder {
             return;
         }
         let is_asked = || self.stream.first_tick_request().is_some();
-        if interrupt && sensible && state.rhythm.first_us().is_some_and(|first_us| now_us >= first_us || is_asked()) {
-            self.tick_first(&mut state, now_us);
+        let is_for_first_tick = || state.rhythm.first_us().is_some_and(|first_us| now_us >= first_us || is_asked());
+        if interrupt && sensible && is_for_first_tick() && self.tick_first(&mut state, now_us) {
             self.plan(&state);
             return;
         }

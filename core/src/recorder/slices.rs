@@ -232,13 +232,15 @@ impl Recorder {
     }
 
     /// In an interrupt, after the first tick was due: starts V8's thread anew with a tick if what runs is what ran
-    /// then.
-    pub(super) fn tick_first(&self, state: &mut State, now_us: Monotonic) {
-        // Another interrupt came first: that of the tick is on its way.
-        let Some(asked) = self.stream.first_tick_request() else { return };
+    /// then. Returns whether that interrupt was for the tick alone.
+    pub(super) fn tick_first(&self, state: &mut State, now_us: Monotonic) -> bool {
+        // Another interrupt came first: that of the tick is on its way, and must not find this thread busy.
+        let Some(asked) = self.stream.first_tick_request() else { return true };
         let is_prompt = asked.is_prompt(now_us);
-        if state.rhythm.served(is_prompt, now_us, self.stream.interval_us.into()) && self.restart(state, true) {
+        let ticks = state.rhythm.served(is_prompt, now_us, self.stream.interval_us.into()) && self.restart(state, true);
+        if ticks {
             state.rhythm.began(now_us);
         }
+        ticks
     }
 }

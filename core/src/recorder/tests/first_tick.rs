@@ -93,6 +93,20 @@ fn after_a_late_interrupt_the_next_try_may_succeed() {
 }
 
 #[test]
+fn a_machine_that_is_never_prompt_holds_nothing_else_up() {
+    let fixture = Fixture::with(|_| {});
+    fixture.begin();
+    for _ in 0..25 {
+        std::thread::sleep(Duration::from_millis(20));
+        fixture.fake.serve::<Recorders>();
+    }
+    assert!(fixture.first_us().is_some(), "it is still tried");
+    fixture.drain();
+    assert!(!fixture.fake.beginnings.lock().is_empty(), "the first slice did not end");
+    assert!(fixture.fake.heap_readings.load(SeqCst) > 1);
+}
+
+#[test]
 fn what_was_muted_is_over_with_a_fresh_start() {
     let fixture = Fixture::with(|_| {});
     fixture.begin();
