@@ -139,17 +139,28 @@ fn check(steps: &[Step], selection: &Selection) -> Result<()> {
     Ok(())
 }
 
-/// The table at the end. Its last line is for programs: `N passed, N failed`.
+/// How much of an error is repeated at the end.
+const REPEATED_LINES: usize = 40;
+
+/// The table at the end, and once more what failed: a log may be kept or shown from its end only. The last line is for
+/// programs: `N passed, N failed`.
 fn summary(ran: &[Ran]) -> String {
     let width = ran.iter().map(|(name, ..)| name.len()).max().unwrap_or(0).max("step".len());
     let mut summary = format!("{:width$}  result   seconds\n", "step");
     let (mut passed, mut failed) = (0, 0);
+    let mut errors = String::new();
     for (name, outcome, time) in ran {
         let (result, remark) = match outcome {
             Ok(Outcome::Passed(remark)) => ("passed", remark.clone()),
             Ok(Outcome::Skipped(reason)) => ("skipped", reason.clone()),
-            // The first line only: the whole error was printed when it happened.
-            Err(error) => ("FAILED", format!("{error:#}").lines().next().unwrap_or_default().to_owned()),
+            Err(error) => {
+                let error = format!("{error:#}");
+                let (first, rest) = error.split_once('\n').unwrap_or((&error, ""));
+                if !rest.is_empty() {
+                    errors += &format!("\n{name} failed:\n{}\n", last_lines(rest, REPEATED_LINES));
+                }
+                ("FAILED", first.to_owned())
+            }
         };
         passed += usize::from(result == "passed");
         failed += usize::from(result == "FAILED");
@@ -157,7 +168,12 @@ fn summary(ran: &[Ran]) -> String {
         summary += line.trim_end();
         summary.push('\n');
     }
-    summary + &format!("\n{passed} passed, {failed} failed")
+    summary + &errors + &format!("\n{passed} passed, {failed} failed")
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 #[cfg(test)]
@@ -183,6 +199,9 @@ mod tests {
                 "fmt      passed       1.0",
                 "node-22  skipped      1.0  not packaged",
                 "rust     FAILED       1.0  one",
+                "",
+                "rust failed:",
+                "two",
                 "",
                 "1 passed, 1 failed",
             ]
