@@ -261,6 +261,8 @@ struct Tally {
     skipped: usize,
     /// Why tests were skipped.
     reasons: BTreeSet<String>,
+    /// The tests that failed, each with the beginning of its error.
+    failures: Vec<String>,
 }
 
 impl Tally {
@@ -284,13 +286,18 @@ impl Tally {
         self.cancelled += count("cancelled")?;
         self.skipped += count("skipped")?.saturating_sub(unmatched.len());
         self.reasons.extend(reasons.into_iter().map(str::to_owned));
+        self.failures.extend(failures(report));
         Ok(())
     }
 
     /// An error when a test failed, nothing when none ran.
     fn judge(&self) -> Result<Option<String>> {
-        let Self { passed, failed, cancelled, skipped, reasons } = self;
-        ensure!(failed + cancelled == 0, "{failed} tests failed, {cancelled} were cancelled");
+        let Self { passed, failed, cancelled, skipped, reasons, failures } = self;
+        ensure!(
+            failed + cancelled == 0,
+            "{failed} tests failed, {cancelled} were cancelled\n{}",
+            failures.join("\n").trim_end()
+        );
         Ok(match (passed, skipped) {
             (0, _) => None,
             (_, 0) => Some(format!("{passed} tests")),
@@ -302,6 +309,24 @@ impl Tally {
     }
 }
 
+/// How many lines of a failed test's error are repeated.
+const ERROR_LINES: usize = 8;
+
+/// The tests that failed, each with the beginning of its error; groups of tests are left out.
+fn failures(report: &str) -> impl Iterator<Item = String> {
+    let mut lines = report.lines().map(str::trim);
+    std::iter::from_fn(move || {
+        let name = lines.find_map(|line| line.strip_prefix("not ok "))?;
+        let about: Vec<_> = lines.by_ref().take_while(|line| *line != "...").collect();
+        let error = about.iter().position(|line| line.starts_with("error: ")).map_or(&[][..], |at| &about[at..]);
+        let end = error.iter().position(|line| line.starts_with("code: ")).unwrap_or(error.len());
+        let is_group = about.contains(&"failureType: 'subtestsFailed'");
+        let error = &error[..end.min(ERROR_LINES)];
+        Some((!is_group).then(|| format!("  not ok {name}\n    {}", error.join("\n    "))))
+    })
+    .flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,6 +336,15 @@ mod tests {
         let mut tally = Tally::default();
         tally.add(report)?;
         tally.judge()
+    }
+
+    #[test]
+    fn what_failed_is_named_with_its_error() {
+        let report = "    not ok 1 - one\n      ---\n      type: 'test'\n      error: |-\n        bad\n        news\n      \
+                      code: 'ERR'\n      ...\n    ok 2 - two\n      ---\n      ...\nnot ok 1 - both\n  ---\n  failureType: \
+                      'subtestsFailed'\n  error: '1 subtest failed'\n  ...\nnot ok 2 - three\n  ---\n  error: 'x'\n  ...\n";
+        let seen: Vec<_> = failures(report).collect();
+        assert_eq!(seen, ["  not ok 1 - one\n    error: |-\n    bad\n    news", "  not ok 2 - three\n    error: 'x'"]);
     }
 
     #[test]
