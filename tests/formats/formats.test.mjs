@@ -244,7 +244,8 @@ test('a flame graph has the times of folded stacks', () => {
   }
   for (const { name, selfUs } of calls(flamegraph)) add(name, selfUs, 1);
   const seen = Object.entries(sums).filter(([, [us]]) => us > 0);
-  assert.ok(seen.length >= 4, seen.join(' '));
+  // What V8 itself does (garbage collection, sorting) may take less time than it takes to be sampled.
+  assert.ok(seen.length >= 3, seen.join(' '));
   // A tick at the very end may be too short for a box.
   const whole = seen.reduce((sum, [, [us]]) => sum + us, 0);
   for (const [name, [us, drawn]] of seen)
