@@ -355,20 +355,43 @@ impl Consumer for RecordingConsumer {
         let from_us = begin_us.max(input.from_us);
         let to_us = self.end_us.map_or(input.to_us, |end_us| end_us.min(input.to_us));
         let mut merge = Merge::new(input.slice);
-        let ticks = &input.slice.ticks;
-        for &tick in ticks.iter().filter(|tick| (from_us..to_us).contains(&tick.time_us)) {
+        for &tick in input.slice.ticks.iter().filter(|tick| (from_us..to_us).contains(&tick.time_us)) {
             window.tick(tick, &mut merge, input.clock);
         }
         for reading in input.readings.iter().filter(|r| (begin_us..to_us).contains(&r.time_us)) {
             window.reading(reading, input.clock);
         }
         if let Some(end_us) = self.end_us.filter(|&end_us| end_us <= input.to_us) {
-            window.end_tick(ticks.iter().map(|tick| tick.time_us).find(|&at| at >= end_us), input.clock);
             *self.result.lock() = self.window.take().map(|window| window.finish(end_us, input.clock));
         }
     }
 
     fn is_done(&self) -> bool {
         self.window.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::slice::Slice;
+
+    /// V8 adds a tick out of turn when it is stopped.
+    #[test]
+    fn the_last_tick_of_a_recording_has_a_whole_interval() {
+        let at = Monotonic::from_us;
+        let result = Arc::new(Mutex::new(None));
+        let window = Some(Window::new(at(0), 10_000, usize::MAX));
+        let mut consumer = RecordingConsumer { window, end_us: None, result: result.clone() };
+        consumer.mark(Mark::End(at(30_000)));
+        let slice = Slice::of([5_000, 15_000, 25_000, 30_100]);
+        let clock = Clock::with_anchors(&[(0, 0)]);
+        let (from_us, to_us) = (at(0), at(30_001));
+        consumer.input(&Input { slice: &slice, from_us, to_us, last: true, readings: &[], clock: &clock });
+        assert!(consumer.is_done());
+        let profile: Profile = result.lock().take().unwrap();
+        let times: Vec<_> = profile.samples().iter().map(|sample| sample.time.us()).collect();
+        assert_eq!(times, [5_000, 15_000, 25_000, 35_000]);
     }
 }

@@ -138,9 +138,9 @@ for (const options of [{ threadId: -1 }, { collectResources: 1 }]) {
   const { usual, often, few, oftenAgain, meanwhile, anew, errors, ...rest } = found;
   // A busy machine takes fewer. V8 takes some out of turn, when a recording starts or code is deoptimized.
   for (const [{ ticks, ms }, least, hertz] of [
-    [usual, 49, 99],
+    [usual, 25, 99],
     [often, 198, 1_000],
-    [meanwhile, 49, 99],
+    [meanwhile, 25, 99],
     [anew, 0, 99],
   ]) {
     const isRight = ticks >= (least * ms) / 1e3 && ticks <= (1.1 * hertz * ms) / 1e3 + 10;
