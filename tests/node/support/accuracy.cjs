@@ -2,6 +2,7 @@
 // records itself and prints the time spent, what each of its recorders billed, the functions in the profiles, and what
 // an inspector session recorded. Arguments: a mode and options as JSON.
 
+const { once } = require('node:events');
 const { Session } = require('node:inspector');
 const os = require('node:os');
 const { promisify } = require('node:util');
@@ -44,6 +45,13 @@ const halves = Object.fromEntries(
       )(),
     ]),
 );
+
+/** V8 optimizes the functions first: profilers lose functions that are optimized while they loop. */
+function optimize(rounds) {
+  for (let i = 0; i < rounds; i++) {
+    Object.values(halves).forEach(half => half(0));
+  }
+}
 
 /** Milliseconds by the name of a half. */
 const times = () => Object.fromEntries(Object.keys(halves).map(name => [name, 0]));
@@ -149,16 +157,18 @@ async function recordings({ ticks }) {
 
 /** Workers in both lifecycles, with and without flushes, each with long pauses: many spans in a reasonable time. */
 async function crowd({ ticks, workers, ...rest }) {
-  const results = Array.from({ length: workers }, (_, i) => {
+  const threads = Array.from({ length: workers }, (_, i) => {
     const lifecycles = [i % 2 ? 'trace' : 'manual'];
     // Inspect only some of them, because inspecting all would take as much CPU as all the rest.
     const share = { ...rest, ticks: ticks / workers, lifecycles, flush: i % 4 > 1, inspected: i % 16 < 4 };
-    const worker = new Worker(__filename, { workerData: ['sparse', share] });
-    return new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+    return new Worker(__filename, { workerData: ['sparse', share] });
   });
+  const said = () => Promise.all(threads.map(async thread => (await once(thread, 'message'))[0]));
+  await said();
+  threads.forEach(thread => thread.postMessage('begin'));
   const add = (sums, more) => Object.keys(halves).forEach(name => (sums[name] += more[name]));
   const all = { billed: times(), ticks: times() };
-  for (const result of await Promise.all(results)) {
+  for (const result of await said()) {
     for (const key of ['spent', 'inspected', 'watched']) add(found[key], result[key]);
     for (const recorder of Object.values(result.recorders)) {
       for (const key of ['billed', 'ticks']) add(all[key], recorder[key]);
@@ -179,14 +189,14 @@ async function main() {
     }
   }
   if (isMainThread) {
-    // Let V8 optimize the functions first: inspector sessions lose functions that are optimized in a loop.
-    for (const end = performance.now() + 500; performance.now() < end; ) {
-      Object.values(halves).forEach(half => half(0));
-    }
+    optimize(20_000);
   }
   await {
     spans: () => inspect(() => spans(options, shortPause)),
     sparse: async () => {
+      optimize(2_000);
+      parentPort.postMessage('optimized');
+      await once(parentPort, 'message');
       await sleep(LONG_PAUSE_MS * Math.random());
       const run = () => spans(options, longPause);
       await (options.inspected ? inspect(run) : run());
