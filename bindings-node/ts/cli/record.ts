@@ -22,7 +22,7 @@ export const RECORD: Specs = {
     help: `any of html, cpuprofile, md, pprof, folded, svg (default: ${USUAL_FORMATS})`,
   },
   delay: { value: 'TIME', help: 'begin to record so long after the start of the program, such as 10 or 500ms' },
-  duration: { short: 'd', value: 'TIME', help: 'end so long after the start, or after the delay (default: at the end)' },
+  duration: { short: 'd', value: 'TIME', help: 'end so long after the start or the delay (default: at the end)' },
   rate: { short: 'r', value: 'HZ', help: 'samples a second, 1 to 10,000 (default: 99)' },
   'on-port': { value: 'CMD', help: 'when the program listens, run CMD with $PORT; when that ends, end the program' },
   'no-children': { help: 'do not record the processes that the program starts' },
