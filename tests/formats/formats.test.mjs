@@ -226,13 +226,21 @@ test('in every format, every function gets the time that it took', t => {
   assert.deepEqual(wrong, []);
 });
 
+function parse() {
+  return JSON.parse(JSON.stringify(Array.from({ length: 20_000 }, (_, i) => ({ i, text: `${i}`.repeat(3) }))));
+}
+
+function sort() {
+  return [...'cba'.repeat(20_000)].sort((a, b) => (a < b ? -1 : 1));
+}
+
 test('a flame graph has the times of folded stacks', () => {
   start('graph');
   for (let i = 0; i < 10; i++) {
     steady(30);
     early(performance.now() + 20);
-    JSON.parse(JSON.stringify(Array.from({ length: 20_000 }, (_, i) => ({ i, text: `${i}`.repeat(3) }))));
-    [...'cba'.repeat(20_000)].sort((a, b) => (a < b ? -1 : 1));
+    parse();
+    sort();
   }
   const { folded, flamegraph } = stop('graph');
   // Self times by function; what files are called differs.
@@ -244,8 +252,7 @@ test('a flame graph has the times of folded stacks', () => {
   }
   for (const { name, selfUs } of calls(flamegraph)) add(name, selfUs, 1);
   const seen = Object.entries(sums).filter(([, [us]]) => us > 0);
-  // What V8 itself does (garbage collection, sorting) may take less time than it takes to be sampled.
-  assert.ok(seen.length >= 3, seen.join(' '));
+  assert.ok(seen.length >= 4, seen.join(' '));
   // A tick at the very end may be too short for a box.
   const whole = seen.reduce((sum, [, [us]]) => sum + us, 0);
   for (const [name, [us, drawn]] of seen)

@@ -17,7 +17,7 @@ const INTERVAL_MS = 10.101;
 const TICKS = 300;
 /** Relative to the time spent. */
 const TOLERANCE = 0.15;
-/** The ratio of the halves is also subject to chance: it may be off by this many standard deviations, the time by one. */
+/** The ratio of the halves is also subject to chance: it may be off by this many standard deviations. */
 const DEVIATIONS = 2.5;
 /** If inspector sessions are off by this much, V8's threads ticked late; then their result is accepted too. */
 const BUSY = 0.1;
@@ -55,13 +55,13 @@ function judge(t, results) {
     const [spent, billed, ticks] = ['spent', 'billed', 'ticks'].map(both);
     const byTime = billed / spent;
     const byTicks = (ticks * INTERVAL_MS) / spent;
-    // The standard deviation of a count, relative to it; twice that is the one of the ratio of its halves.
-    const chance = 1 / Math.sqrt(ticks || 1);
-    const isRight = share => share > least * (1 - tolerance - chance) && share < most * (1 + tolerance + chance);
+    const isRight = share => share > least * (1 - tolerance) && share < most * (1 + tolerance);
     const halves = ratio('billed') / ratio('spent');
     const said = `${recorder}, ${ms} ms: ${ticks} ticks bill ${percent(byTime)} by time, ${percent(byTicks)} by number; halves ${halves.toFixed(2)} : 1`;
     t.diagnostic(said);
-    const isEven = Math.abs(Math.log(halves)) < tolerance + DEVIATIONS * 2 * chance;
+    // The standard deviation of the ratio of two counts.
+    const chance = 2 / Math.sqrt(ticks || 1);
+    const isEven = Math.abs(Math.log(halves)) < tolerance + DEVIATIONS * chance;
     if (!isRight(byTime) || !isRight(byTicks) || !isEven) {
       wrong.push(said);
     }

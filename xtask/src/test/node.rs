@@ -295,8 +295,8 @@ impl Tally {
         let Self { passed, failed, cancelled, skipped, reasons, failures } = self;
         ensure!(
             failed + cancelled == 0,
-            "{failed} tests failed, {cancelled} were cancelled\n{}",
-            failures.join("\n").trim_end()
+            "{}",
+            format!("{failed} tests failed, {cancelled} were cancelled\n{}", failures.join("\n")).trim_end()
         );
         Ok(match (passed, skipped) {
             (0, _) => None,
